@@ -1,0 +1,134 @@
+"""The one-call layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from headstart.artifact.predictor import Predictor
+from headstart.data.dataset import SetAside
+from headstart.report.live import Live
+from headstart.report.summary import summary
+from headstart.search.budget import Clock, parse_budget
+from headstart.search.preparation import Options
+from headstart.search.run import run
+
+
+@dataclass(frozen=True)
+class Study:
+    """A finished run.
+
+    Attributes
+    ----------
+    folder
+        The run folder.
+    result
+        Content of its ``result.json``.
+    set_aside
+        Rows that could not be used, each with its reason.
+    """
+
+    folder: Path
+    result: dict[str, Any]
+    set_aside: tuple[SetAside, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """Return the verdict in one line, such as ``helps: +0.31 accuracy [0.27, 0.35] …``."""
+        found = self.result["verdict"]
+        gain = found["gain"]
+        if gain is None:
+            return f"{found['transfer']}: {found.get('reason', '')}"
+        return (
+            f"{found['transfer']}: {gain['value']:+.2f} {self.result['metric']} "
+            f"[{gain['low']:.2f}, {gain['high']:.2f}] over the best model from scratch"
+        )
+
+    @cached_property
+    def model(self) -> Predictor:
+        """Return the model that was handed back."""
+        return Predictor.load(self.folder)
+
+    def __str__(self) -> str:
+        return summary(self.result, self.folder)
+
+
+def fit(
+    data: str | Path,
+    *,
+    input: str | None = None,
+    label: str | None = None,
+    task: str | None = None,
+    metric: str | None = None,
+    group: str | None = None,
+    test: str | Path | None = None,
+    source: str | tuple[str, ...] | list[str] = (),
+    budget: str | float = "5m",
+    max_trials: int | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    refit: bool = True,
+    resume: bool = False,
+    quiet: bool = True,
+    clock: Clock | None = None,
+) -> Study:
+    """Fit a model to labelled data within a budget, and say whether a head start helped.
+
+    Parameters
+    ----------
+    data
+        A folder with a sub-folder per class, a folder with ``train/``, ``validation/`` and
+        ``test/``, or a CSV file.
+    input, label, group
+        Columns of a table. Rows of one group stay on one side of the split.
+    task, metric
+        Inferred where None.
+    test
+        The user's own test rows.
+    source
+        Sources to try, such as ``bundled/minilm``; all that suit the inputs if empty.
+    budget
+        Such as ``"60s"`` or ``"5m"``, or seconds. The clock starts with this call.
+    max_trials
+        Largest number of trials. With a budget that does not bind, the same seed on the same
+        machine then gives the same result.
+    out
+        The run folder; ``runs/NAME`` where None.
+    refit
+        Fit the winner again on all rows where time remains.
+    resume
+        Go on with the run in `out`.
+    quiet
+        Print no progress.
+
+    Raises
+    ------
+    HeadstartError
+        If the data or an option cannot be used; the text says what to do.
+    """
+    seconds = parse_budget(budget)
+    options = Options(
+        data=data,
+        input=input,
+        label=label,
+        task=task,
+        metric=metric,
+        group=group,
+        test=test,
+        source=(source,) if isinstance(source, str) else tuple(source),
+        budget=seconds,
+        max_trials=max_trials,
+        seed=seed,
+        out=out,
+        refit=refit,
+        resume=resume,
+    )
+    outcome = run(options, clock or Clock(seconds), Live(quiet))
+    return Study(outcome.folder, outcome.result, outcome.set_aside)
+
+
+def load(path: str | Path) -> Predictor:
+    """Return the saved model in an artifact folder or a run folder."""
+    return Predictor.load(path)

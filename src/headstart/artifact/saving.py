@@ -1,0 +1,96 @@
+"""Saving a model as a folder of data: tensors, JSON, texts; nothing in it is ever run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from headstart.digest import digest_file
+from headstart.errors import ArtifactError
+from headstart.models import Model
+from headstart.tasks import TargetSpec
+
+SCHEMA = 1
+DESCRIPTION = "artifact.json"
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model with what is needed to use it: its task, what its outputs mean, how it did."""
+
+    model: Model
+    task: str
+    spec: TargetSpec
+    metric: str
+    card: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save(artifact: Artifact, folder: Path) -> None:
+    """Write `artifact` to `folder`, replacing what was there in one step.
+
+    Raises
+    ------
+    ArtifactError
+        If the folder cannot be written (read-only, disk full).
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+        try:
+            _write(artifact, scratch)
+            _replace(scratch, folder)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    except OSError as error:
+        raise ArtifactError(
+            f"{folder} cannot be written ({error.strerror or error}). Choose another place with "
+            "--out, or make room."
+        ) from None
+
+
+def _write(artifact: Artifact, folder: Path) -> None:
+    saved = artifact.model.saved()
+    save_file(
+        {name: value.detach().contiguous() for name, value in saved.tensors.items()},
+        folder / WEIGHTS,
+    )
+    for name, text in saved.texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    described = {
+        "schema": SCHEMA,
+        "headstart": version("headstart"),
+        "task": artifact.task,
+        "target": dict(artifact.spec),
+        "metric": artifact.metric,
+        "model": {"kind": saved.kind, "config": saved.config},
+        "texts": sorted(saved.texts),
+        "sha256": {WEIGHTS: digest_file(folder / WEIGHTS)},
+        "facts": dict(artifact.facts),
+    }
+    if artifact.card:
+        (folder / "README.md").write_text(artifact.card, encoding="utf-8")
+    (folder / DESCRIPTION).write_text(
+        json.dumps(described, indent=1, ensure_ascii=False), encoding="utf-8"
+    )
+
+
+def _replace(new: Path, folder: Path) -> None:
+    """Put `new` in the place of `folder`; a stop between the two steps leaves one of them whole."""
+    new.chmod(0o755)
+    old = folder.with_name(f".{folder.name}-old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(new, folder)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,290 @@
+"""The command line. Results go to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import time
+
+_STARTED = time.monotonic()  # the budget's clock starts with the process
+
+import contextlib  # noqa: E402
+import csv  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Iterator  # noqa: E402
+from typing import Annotated, Any  # noqa: E402
+
+import typer  # noqa: E402
+
+from headstart.errors import HeadstartError  # noqa: E402
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Transfer learning that practitioners can trust.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+sources_app = typer.Typer(help="The pre-trained models to start from.", no_args_is_help=True)
+cache_app = typer.Typer(help="What frozen layers computed, kept on disk.", no_args_is_help=True)
+app.add_typer(sources_app, name="sources")
+app.add_typer(cache_app, name="cache")
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Input = Annotated[str | None, typer.Option("--input", metavar="COL", help="Column of the input.")]
+Label = Annotated[str | None, typer.Option("--label", metavar="COL", help="Column of the label.")]
+Group = Annotated[
+    str | None,
+    typer.Option("--group", metavar="COL", help="Rows of one group stay on one side of a split."),
+]
+
+
+def main() -> None:
+    """Run the command line; deliberate errors become one message and an exit status."""
+    try:
+        app(standalone_mode=False)
+    except HeadstartError as error:
+        _complain(str(error))
+        sys.exit(error.exit_status)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        _complain("interrupted")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        show = getattr(error, "show", None)  # a usage error of the command line itself
+        if show is None:
+            raise
+        show()
+        sys.exit(getattr(error, "exit_code", 2))
+
+
+def _complain(message: str) -> None:
+    print(f"headstart: {message}", file=sys.stderr)
+
+
+@app.command()
+def fit(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Folder per class, or a CSV file.")],
+    input: Input = None,
+    label: Label = None,
+    task: Annotated[str | None, typer.Option(help="Inferred if not given.")] = None,
+    metric: Annotated[str | None, typer.Option(help="What is optimised and compared.")] = None,
+    group: Group = None,
+    test: Annotated[str | None, typer.Option(metavar="DATA", help="Your own test rows.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Source to try; may be repeated.")
+    ] = None,
+    budget: Annotated[str, typer.Option(help="Time for everything, such as 60s or 5m.")] = "5m",
+    max_trials: Annotated[int | None, typer.Option(metavar="N", help="At most N trials.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    out: Annotated[str | None, typer.Option(metavar="RUN", help="Run folder.")] = None,
+    no_refit: Annotated[
+        bool, typer.Option("--no-refit", help="Keep the model that was evaluated.")
+    ] = False,
+    json_: Json = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in RUN.")] = False,
+) -> None:
+    """Fit a model to labelled data, and say whether its head start helped."""
+    from headstart.search.budget import Clock, Stopped, parse_budget, stoppable
+
+    clock = Clock(parse_budget(budget), _STARTED)
+    try:
+        with stoppable(clock):
+            from headstart import api
+            from headstart.errors import UsageError
+
+            if max_trials is not None and max_trials < 1:
+                raise UsageError("--max-trials must be 1 or more")
+        study = api.fit(
+            data,
+            input=input,
+            label=label,
+            task=task,
+            metric=metric,
+            group=group,
+            test=test,
+            source=tuple(source or ()),
+            budget=budget,
+            max_trials=max_trials,
+            seed=seed,
+            out=out,
+            refit=not no_refit,
+            resume=resume,
+            quiet=False,
+            clock=clock,
+        )
+    except Stopped as stop:
+        from headstart.errors import BudgetError
+
+        if stop.status == "budget":
+            raise BudgetError(
+                f"the budget of {budget} ended before any model was usable; "
+                "give it some more (20s is enough for small data)"
+            ) from None
+        _complain("interrupted before any model was usable")
+        raise typer.Exit(INTERRUPTED) from None
+    if json_:
+        print(json.dumps(study.result, ensure_ascii=False))
+    else:
+        print(study)
+    if study.result["status"] == "interrupted":
+        raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def predict(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Artifact or run folder.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, folders, CSV.")],
+    input: Input = None,
+    json_: Json = False,
+    csv_: Annotated[bool, typer.Option("--csv", help="Print a CSV table.")] = False,
+) -> None:
+    """Predict files, all files in folders, or the rows of CSV tables."""
+    from headstart.artifact.predictor import Predictor
+
+    predictor = Predictor.load(model)
+    rows = predictor.read(inputs, input)
+    for aside in rows.set_aside:
+        _complain(f"set aside: {aside.where}: {aside.reason}")
+    answers = zip(rows.names, predictor.answers(rows), strict=True)
+    if csv_:
+        _print_csv(answers)
+        return
+    for name, answer in answers:
+        if json_:
+            print(json.dumps({"input": name, **answer}, ensure_ascii=False))
+        else:
+            sure = max(answer["probabilities"].values()) if "probabilities" in answer else None
+            print(f"{name}\t{answer['prediction']}" + ("" if sure is None else f"\t{sure:.3f}"))
+
+
+def _print_csv(answers: Iterator[tuple[str, dict[str, Any]]]) -> None:
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    header = False
+    for name, answer in answers:
+        probabilities = answer.get("probabilities", {})
+        if not header:
+            table.writerow(["input", "prediction", *(f"p({c})" for c in probabilities)])
+            header = True
+        table.writerow([name, answer["prediction"], *probabilities.values()])
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Artifact or run folder.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Labelled rows.")],
+    input: Input = None,
+    label: Label = None,
+    group: Group = None,
+    json_: Json = False,
+) -> None:
+    """Score a saved model on labelled rows, with intervals."""
+    from headstart.artifact.predictor import Predictor
+
+    scores = Predictor.load(model).evaluate(data, input=input, label=label, group=group)
+    for aside in scores.set_aside:
+        _complain(f"set aside: {aside.where}: {aside.reason}")
+    if json_:
+        print(json.dumps(scores.data()))
+        return
+    print(f"{scores.rows:,} rows")
+    for name, score in scores.scores.items():
+        print(f"{name:20} {score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]")
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder.")],
+    json_: Json = False,
+) -> None:
+    """Print the summary of a finished run again."""
+    from pathlib import Path
+
+    from headstart.errors import ArtifactError
+    from headstart.report.summary import summary
+
+    path = Path(run) / "result.json"
+    if not path.is_file():
+        raise ArtifactError(f"{run} holds no result.json: it is no run folder, or not finished.")
+    content = json.loads(path.read_text())
+    print(json.dumps(content, ensure_ascii=False) if json_ else summary(content, Path(run)))
+
+
+@sources_app.command("list")
+def list_sources(json_: Json = False) -> None:
+    """List the sources of the catalogue."""
+    from headstart.sources.catalogue import sources
+    from headstart.sources.fetching import is_fetched
+
+    for source in sources:
+        here = is_fetched(source)
+        if json_:
+            print(json.dumps({**_facts(source), "fetched": here}, ensure_ascii=False))
+        else:
+            state = "here" if here else "not fetched"
+            size = f"{source.parameters / 1e6:.1f} M"
+            print(f"{source.id:30} {source.modality:6} {size:>8}  {source.licence:12} {state}")
+
+
+@sources_app.command("show")
+def show_source(id: Annotated[str, typer.Argument(metavar="ID")], json_: Json = False) -> None:
+    """Show what is known of a source."""
+    from headstart.sources.catalogue import sources
+    from headstart.sources.fetching import folder_of, is_fetched
+
+    source = sources.get(id)
+    facts = {**_facts(source), "fetched": is_fetched(source), "folder": str(folder_of(source))}
+    if json_:
+        print(json.dumps(facts, ensure_ascii=False))
+        return
+    for name, value in facts.items():
+        print(f"{name:14} {value}")
+
+
+@sources_app.command("fetch")
+def fetch_source(id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Bring a source's files to this machine and check them."""
+    from headstart.sources.catalogue import sources
+    from headstart.sources.fetching import fetch
+    from headstart.sources.loading import check_digest
+
+    source = sources.get(id)
+    folder = fetch(source, lambda message: print(message, file=sys.stderr))
+    for file in source.files:
+        check_digest(folder / file.name, file.sha256, source.id)
+    print(folder)
+
+
+def _facts(source: Any) -> dict[str, Any]:
+    named = ("id", "title", "modality", "architecture", "parameters", "pretraining", "licence")
+    return {name: getattr(source, name) for name in (*named, "prefer")}
+
+
+@cache_app.command("show")
+def show_cache() -> None:
+    """Show where computed values are kept, and how much room they take."""
+    from headstart.features.cache import ActivationCache
+
+    cache = ActivationCache()
+    print(f"{cache.folder}\t{cache.size() / 1e6:.1f} MB")
+
+
+@cache_app.command("clear")
+def clear_cache() -> None:
+    """Delete all computed values."""
+    from headstart.features.cache import ActivationCache
+
+    ActivationCache().clear()
+
+
+with contextlib.suppress(AttributeError, ValueError):  # tables and labels may hold any letter
+    sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    sys.stderr.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Floor 1: reading the target, what an input is, fingerprints, splits."""

@@ -1,0 +1,100 @@
+"""Modalities: what an input is. One file each; adding one touches nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from headstart.data.dataset import Cell
+from headstart.errors import DataError
+from headstart.registry import Registry
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a source wants its inputs, as serialisable data.
+
+    `settings` is plain JSON data that the modality understands (size, mean, length, …); `files`
+    are texts that travel with the model, such as a tokenizer.
+    """
+
+    settings: Mapping[str, Any]
+    files: Mapping[str, str]
+
+    def resized(self, scale: float) -> Preprocessing:
+        """Return the same preprocessing for inputs scaled by `scale` (pictures; multiple of 16)."""
+        if scale == 1.0 or "size" not in self.settings:
+            return self
+        size = max(32, round(self.settings["size"] * scale / 16) * 16)
+        return Preprocessing({**self.settings, "size": size}, self.files)
+
+
+@dataclass(frozen=True)
+class View:
+    """One random view of every row: `index` 0 is the row as it is.
+
+    The same seed, index, policy and row give the same view, on whichever machine and in whichever
+    order rows are taken.
+    """
+
+    index: int = 0
+    policy: str = "none"
+    seed: int = 0
+
+
+class Modality(Protocol):
+    """What headstart must know of a kind of input."""
+
+    name: str
+    noun: str
+
+    def recognises(self, cell: Cell) -> bool:
+        """Say whether `cell` looks like this modality, cheaply and without decoding it."""
+
+    def check(self, cell: Cell) -> str:
+        """Return the content digest of `cell`; raise `Unreadable` with the reason if it is bad."""
+
+    def collate(
+        self,
+        cells: Sequence[Cell],
+        digests: Sequence[str],
+        preprocessing: Preprocessing,
+        view: View,
+    ) -> dict[str, np.ndarray]:
+        """Decode `cells` into one batch of named arrays whose first axis is the row."""
+
+    def sizes(self, cells: Sequence[Cell]) -> list[int]:
+        """Return the size of each cell as it is: pixels of the shorter side, or characters."""
+
+    def order(self, cells: Sequence[Cell]) -> list[int]:
+        """Return the order in which rows are best batched (texts: by length)."""
+
+    def render(self, cell: Cell) -> str:
+        """Return a small self-contained HTML fragment that shows `cell` in a report."""
+
+
+modalities: Registry[Modality] = Registry("modality", __name__)
+
+
+def sniff(cells: Sequence[Cell]) -> Modality | None:
+    """Return the modality that recognises most of `cells` (over half), or None."""
+    votes = {m.name: sum(map(m.recognises, cells)) for m in modalities}
+    best = max(votes, key=lambda name: votes[name])
+    return modalities.get(best) if 2 * votes[best] > len(cells) else None
+
+
+def require(cells: Sequence[Cell], where: str) -> Modality:
+    """Return the modality of `cells`, or raise `DataError` naming what can be read."""
+    modality = sniff(cells)
+    if modality is None:
+        kinds = " or ".join(f"{m.noun}s" for m in modalities)
+        raise DataError(
+            f"{where}: the inputs are neither {kinds}. "
+            f"Looked at {len(cells)} of them, the first being {str(cells[0])[:80]!r}."
+            if cells
+            else f"{where}: there are no inputs. Expected {kinds}."
+        )
+    return modality

@@ -1,0 +1,311 @@
+"""From DATA to a data set: which column is what, which rows are usable, and what was inferred."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from headstart.data.dataset import Cell, Column, Dataset, Part, SetAside, Table
+from headstart.data.modalities import Modality, modalities, require
+from headstart.data.readers import read_table
+from headstart.errors import DataError, Unreadable
+
+LABELS = ("label", "labels", "class", "category", "target", "y", "sentiment", "intent", "topic")
+INPUTS = ("text", "image", "picture", "photo", "file", "filename", "path", "message", "sentence")
+_CHUNK = 64
+
+
+def read(
+    path: str | Path,
+    *,
+    input: str | None = None,
+    label: str | None = None,
+    group: str | None = None,
+    test: str | Path | None = None,
+    seed: int = 0,
+    deadline: Callable[[], bool] = lambda: False,
+) -> Dataset:
+    """Read a labelled target.
+
+    Parameters
+    ----------
+    path
+        A folder with a sub-folder per class, a folder with ``train/``, ``validation/`` and
+        ``test/``, or a CSV file.
+    input, label, group
+        Columns of a table; inferred where None (`group` is never inferred).
+    test
+        The user's own test rows, in any of the same forms.
+    seed
+        Seed of the order in which inputs are checked.
+    deadline
+        Says whether checking must end; rows not reached are left out and said.
+
+    Raises
+    ------
+    DataError
+        If nothing usable can be read; the text says what, where and what to do.
+    """
+    table = read_table(path)
+    dataset = _checked(table, input, label, group, seed, deadline)
+    if test is None:
+        return dataset
+    if any(part == "test" for part in dataset.parts):
+        raise DataError(f"{path} has test rows of its own: leave out --test, or its test folder.")
+    given = _checked(read_table(test), input, label, group, seed, deadline)
+    if given.modality != dataset.modality:
+        raise DataError(f"{test} holds {given.modality} inputs, {path} {dataset.modality} inputs.")
+    return _joined(dataset, replace(given, parts=("test",) * len(given)))
+
+
+def read_inputs(paths: Sequence[str | Path], input: str | None = None) -> Dataset:
+    """Read inputs without labels: files, folders (searched through) and CSV tables.
+
+    Raises
+    ------
+    DataError
+        If a path does not exist, or no input can be read.
+    """
+    cells: list[Cell] = []
+    names: list[str] = []
+    aside: list[SetAside] = []
+    for path in map(Path, paths):
+        if path.suffix.lower() == ".csv" and path.is_file():
+            table = read_table(path)
+            column = _input_column(table, input, taken=())
+            found, lost = _cells(table, column)
+            cells += [cell for cell in found if cell is not None]
+            names += [table.names[i] for i, cell in enumerate(found) if cell is not None]
+            aside += table.set_aside + [SetAside(table.names[i], r) for i, r in lost.items()]
+        elif path.is_dir():
+            for file in sorted(p for p in path.rglob("*") if p.is_file()):
+                if any(modality.recognises(file) for modality in modalities):
+                    cells.append(file)
+                    names.append(str(file))
+                elif not file.name.startswith("."):
+                    aside.append(SetAside(str(file), "neither a picture nor a text, by its name"))
+        elif path.exists():
+            cells.append(path)
+            names.append(str(path))
+        else:
+            aside.append(SetAside(str(path), "no such file"))
+    if not cells:
+        listed = "; ".join(f"{s.where}: {s.reason}" for s in aside[:5])
+        raise DataError(f"There is nothing to predict. {listed}".strip())
+    return from_cells(cells, names, tuple(aside))
+
+
+def from_cells(
+    cells: Sequence[Cell], names: Sequence[str] | None = None, aside: tuple[SetAside, ...] = ()
+) -> Dataset:
+    """Return unlabelled `cells` as a data set; those that cannot be decoded are set aside."""
+    modality = require(cells, "The inputs to predict")
+    names = names or [str(cell)[:80] for cell in cells]
+    digests, bad, _ = _check(modality, cells, np.arange(len(cells)), lambda: False)
+    dataset = Dataset(
+        path="",
+        modality=modality.name,
+        inputs=tuple(cells),
+        names=tuple(names),
+        digests=tuple(digests),
+        targets=(),
+        groups=None,
+        parts=(None,) * len(cells),
+        set_aside=aside,
+    )
+    return dataset.without(bad)
+
+
+def _checked(
+    table: Table,
+    input: str | None,
+    label: str | None,
+    group: str | None,
+    seed: int,
+    deadline: Callable[[], bool],
+) -> Dataset:
+    for name, option in ((input, "--input"), (label, "--label"), (group, "--group")):
+        if name is not None and name not in table.columns:
+            known = ", ".join(table.columns)
+            raise DataError(f"{table.path}: {option} {name!r} is no column. It has: {known}.")
+    notes = list(table.notes)
+    label_column = label or _label_column(table, input, group)
+    taken = tuple(c for c in (label_column, group) if c)
+    input_column = _input_column(table, input, taken)
+    if "file" not in table.columns or table.columns.keys() - {"file", "label"}:
+        if label is None:
+            notes.append(f"the label is column {label_column!r} (--label COL says otherwise)")
+        if input is None:
+            notes.append(f"the input is column {input_column!r} (--input COL says otherwise)")
+    cells, lost = _cells(table, input_column)
+    labels = [str(cell).strip() for cell in table.columns[label_column]]
+    lost |= {i: f"no label in column {label_column!r}" for i, v in enumerate(labels) if not v}
+    usable = [i for i in range(len(cells)) if i not in lost]
+    aside = table.set_aside + [SetAside(table.names[i], reason) for i, reason in lost.items()]
+    if not usable:
+        raise DataError(f"{table.path}: no row is usable. {_listed(aside)}")
+    inputs = [cell for i in usable if (cell := cells[i]) is not None]
+    modality = require(inputs[:1000], table.path)
+    notes.append(f"the inputs are {modality.noun}s")
+    order = np.random.default_rng(seed).permutation(len(inputs))
+    digests, bad, unreached = _check(modality, inputs, order, deadline)
+    dataset = Dataset(
+        path=table.path,
+        modality=modality.name,
+        inputs=tuple(inputs),
+        names=tuple(table.names[i] for i in usable),
+        digests=tuple(digests),
+        targets=(Column(label_column, tuple(labels[i] for i in usable)),),
+        groups=None if group is None else tuple(str(table.columns[group][i]) for i in usable),
+        parts=tuple(table.parts[i] for i in usable),
+        set_aside=tuple(aside),
+        notes=tuple(notes),
+    ).without(bad)
+    if not len(dataset):
+        raise DataError(
+            f"{table.path}: no readable {modality.noun}. {_listed(list(dataset.set_aside))}"
+        )
+    return _reached(dataset, unreached)
+
+
+def _reached(dataset: Dataset, unreached: int) -> Dataset:
+    """Leave out the rows whose digest is empty: the budget did not reach them."""
+    if not unreached:
+        return dataset
+    kept = dataset.take([i for i, digest in enumerate(dataset.digests) if digest])
+    note = f"the budget left no time to look at {unreached:,} of {unreached + len(kept):,} rows"
+    return replace(kept, notes=(*kept.notes, note))
+
+
+def _check(
+    modality: Modality, cells: Sequence[Cell], order: np.ndarray, deadline: Callable[[], bool]
+) -> tuple[list[str], dict[int, str], int]:
+    """Return (digest a row, reason of each bad row, rows not reached before the deadline)."""
+    digests = [""] * len(cells)
+    bad: dict[int, str] = {}
+
+    def look(i: int) -> None:
+        try:
+            digests[i] = modality.check(cells[i])
+        except Unreadable as reason:
+            bad[i] = str(reason)
+
+    started = time.monotonic()
+    with ThreadPoolExecutor(2) as pool:
+        for begin in range(0, len(order), _CHUNK):
+            if begin and time.monotonic() > started and deadline():
+                return digests, bad, len(order) - begin
+            list(pool.map(look, order[begin : begin + _CHUNK]))
+    return digests, bad, 0
+
+
+def _cells(table: Table, column: str) -> tuple[list[Cell | None], dict[int, str]]:
+    """Return the inputs of `column`, with paths resolved inside the table's own folder."""
+    cells: list[Cell | None] = list(table.columns[column])
+    lost: dict[int, str] = {}
+    given = [cell for cell in cells if isinstance(cell, str)]
+    if not given:
+        return cells, lost
+    if not _are_paths(given):
+        lost = {i: "an empty text" for i, cell in enumerate(cells) if not str(cell).strip()}
+        return [None if i in lost else cell for i, cell in enumerate(cells)], lost
+    root = table.root.resolve()
+    for i, cell in enumerate(cells):
+        text = str(cell).strip()
+        path = (root / text).resolve() if text else root
+        if not text:
+            lost[i], cells[i] = "no path", None
+        elif not path.is_relative_to(root):
+            lost[i], cells[i] = f"the path {text!r} leads out of {table.root}; move it inside", None
+        else:
+            cells[i] = path
+    return cells, lost
+
+
+def _are_paths(cells: Sequence[Cell]) -> bool:
+    image = modalities.get("image")
+    filled = [cell for cell in cells if str(cell).strip()]
+    return 2 * sum(map(image.recognises, filled)) > len(filled)
+
+
+def _label_column(table: Table, input: str | None, group: str | None) -> str:
+    free = [c for c in table.columns if c not in (input, group)]
+    named = [c for c in free if c.lower() in LABELS]
+    if len(named) == 1:
+        return named[0]
+    candidates = named or [c for c in free if _few_values(table.columns[c])]
+    if len(candidates) == 1 and len(free) + (input is not None) > 1:
+        return candidates[0]
+    if candidates:
+        raise DataError(
+            f"{table.path}: which column holds the label? It could be "
+            f"{' or '.join(map(repr, candidates))}. Say it with --label COL."
+        )
+    raise DataError(
+        f"{table.path}: no column looks like a label. "
+        f"The columns are: {', '.join(table.columns)}. Say which with --label COL."
+    )
+
+
+def _few_values(cells: Sequence[Cell]) -> bool:
+    distinct = len({str(cell) for cell in cells})
+    return 2 <= distinct <= max(2, min(1000, len(cells) // 3)) and not _are_paths(cells)
+
+
+def _input_column(table: Table, input: str | None, taken: Sequence[str]) -> str:
+    if input is not None:
+        if input not in table.columns:
+            known = ", ".join(table.columns)
+            raise DataError(f"{table.path}: --input {input!r} is no column. It has: {known}.")
+        return input
+    free = [c for c in table.columns if c not in taken]
+    if not free:
+        raise DataError(
+            f"{table.path}: besides {' and '.join(map(repr, taken))} there is no column to learn "
+            "from. Say which holds the input with --input COL."
+        )
+    paths = [c for c in free if _are_paths(table.columns[c])]
+    named = [c for c in free if c.lower() in INPUTS]
+    for candidates in (paths, named, free):
+        if len(candidates) == 1:
+            return candidates[0]
+    length = {c: sum(len(str(v)) for v in table.columns[c]) for c in free}
+    longest = sorted(free, key=lambda c: -length[c])
+    if length[longest[0]] > 3 * length[longest[1]]:
+        return longest[0]
+    raise DataError(
+        f"{table.path}: which column holds the input? It could be "
+        f"{' or '.join(map(repr, longest[:4]))}. Say it with --input COL."
+    )
+
+
+def _joined(dataset: Dataset, given: Dataset) -> Dataset:
+    parts: tuple[Part | None, ...] = dataset.parts + given.parts
+    groups = None
+    if dataset.groups is not None and given.groups is not None:
+        groups = dataset.groups + given.groups
+    return replace(
+        dataset,
+        inputs=dataset.inputs + given.inputs,
+        names=dataset.names + given.names,
+        digests=dataset.digests + given.digests,
+        targets=tuple(
+            Column(ours.name, ours.values + theirs.values)
+            for ours, theirs in zip(dataset.targets, given.targets, strict=True)
+        ),
+        groups=groups,
+        parts=parts,
+        set_aside=dataset.set_aside + given.set_aside,
+        notes=(*dataset.notes, f"the test rows are those of {given.path}"),
+    )
+
+
+def _listed(aside: list[SetAside]) -> str:
+    shown = "; ".join(f"{s.where}: {s.reason}" for s in aside[:5])
+    more = f"; and {len(aside) - 5} more" if len(aside) > 5 else ""
+    return f"Set aside: {shown}{more}." if aside else ""

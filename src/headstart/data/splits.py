@@ -1,0 +1,152 @@
+"""Splits without leaks: stratified, seeded, and with groups and duplicates on one side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from headstart.data.dataset import Dataset
+
+FOLDS = 10
+TEST_FOLDS = (1, 6)
+VALIDATION_FOLDS = (3, 8)
+"""Rows are dealt into ten folds, two of them the test rows, two (or one) the validation rows.
+
+The folds of training lie between those two kinds, so that a stratum of three rows, which is dealt
+to three folds in turn, has one to learn from.
+"""
+LARGE = 5_000
+"""Rows from which one fold is enough for validation."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers of each part; no unit (group, or set of duplicates) is in two of them."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    method: str
+    """``holdout``, or ``given`` where the test rows are the user's own."""
+
+
+def units(dataset: Dataset) -> np.ndarray:
+    """Return for each row the number of its unit: rows tied by group or by equal content.
+
+    Ties are transitive: two groups that share one duplicate are one unit.
+    """
+    parent = list(range(len(dataset)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    ties: list[Sequence[str]] = [dataset.digests]
+    if dataset.groups is not None:
+        ties.append(dataset.groups)
+    for keys in ties:
+        first: dict[str, int] = {}
+        for i, key in enumerate(keys):
+            parent[root(i)] = root(first.setdefault(key, i))
+    return np.array([root(i) for i in range(len(dataset))])
+
+
+def deal(strata: np.ndarray, units: np.ndarray, order: np.ndarray, folds: int) -> np.ndarray:
+    """Deal rows into `folds` folds, each stratum evenly, units whole. Return (n,) fold numbers.
+
+    Units are dealt in turn, stratum after stratum, always to the fold that has fewest rows of the
+    stratum and then fewest rows; the largest units first where units have several rows.
+
+    Parameters
+    ----------
+    strata
+        (n,) stratum of each row, such as its class.
+    units
+        (n,) unit of each row.
+    order
+        (n,) a seeded permutation of the rows, in which ties are broken.
+    """
+    size = Counter(units.tolist())
+    members: dict[int, list[int]] = {}
+    for row in order.tolist():
+        members.setdefault(int(units[row]), []).append(row)
+    names, codes = np.unique(strata, return_inverse=True)
+    have = np.zeros((len(names), folds), np.int64)
+    total = np.zeros(folds, np.int64)
+    fold_of = np.zeros(len(strata), np.int64)
+    common = {u: Counter(codes[rows].tolist()).most_common(1)[0][0] for u, rows in members.items()}
+    for unit in sorted(members, key=lambda u: (-size[u], common[u])):
+        rows = members[unit]
+        fold = int(np.lexsort((total, have[common[unit]]))[0])
+        fold_of[rows] = fold
+        np.add.at(have[:, fold], codes[rows], 1)
+        total[fold] += len(rows)
+    return fold_of
+
+
+def split(dataset: Dataset, strata: np.ndarray, seed: int) -> Split:
+    """Split a data set into training, validation and test rows (60/20/20; 70/10/20 from `LARGE`).
+
+    Given test or validation rows are respected, and only what is missing is drawn from the
+    training rows. The result depends on the rows' content and the seed, not on their order, names
+    or container. Rows of strata with fewer than three units stay in training, where they can be
+    learnt from though not measured.
+    """
+    unit_of = units(dataset)
+    canonical = sorted(range(len(dataset)), key=lambda i: (dataset.digests[i], str(strata[i])))
+    order = np.array(canonical)[np.random.default_rng(seed).permutation(len(dataset))]
+    given = np.array([part or "" for part in dataset.parts])
+    has_test, has_validation = bool((given == "test").any()), bool((given == "validation").any())
+    free = np.flatnonzero((given != "test") & (given != "validation"))
+    fold = np.full(len(dataset), FOLDS)
+    position = {row: i for i, row in enumerate(free.tolist())}
+    inner = np.array([position[row] for row in order.tolist() if row in position])
+    fold[free] = deal(strata[free], unit_of[free], inner, FOLDS)
+    fold[_rare(strata, unit_of, free)] = FOLDS
+    wide = 2 if len(free) < LARGE else 1
+    test = given == "test" if has_test else np.isin(fold, TEST_FOLDS)
+    validation = (
+        given == "validation" if has_validation else np.isin(fold, VALIDATION_FOLDS[:wide])
+    )
+    unlearnt = ~np.isin(strata, strata[~test & ~validation]) & (fold < FOLDS)
+    test, validation = test & ~unlearnt, validation & ~unlearnt
+    rest = ~test & ~validation
+    return Split(
+        train=np.flatnonzero(rest),
+        validation=np.flatnonzero(validation & ~test),
+        test=np.flatnonzero(test),
+        method="given" if has_test else "holdout",
+    )
+
+
+def _rare(strata: np.ndarray, unit_of: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    distinct: dict[object, set[int]] = {}
+    for row in rows.tolist():
+        distinct.setdefault(strata[row], set()).add(int(unit_of[row]))
+    few = {stratum for stratum, found in distinct.items() if len(found) < 3}
+    return np.array([row for row in rows.tolist() if strata[row] in few], dtype=np.int64)
+
+
+def straddling(dataset: Dataset) -> dict[int, str]:
+    """Return the rows to set aside because a given split holds their content or group twice.
+
+    A training or validation row that is also a test row would let the test be known beforehand; a
+    training row that is also a validation row would spoil the choice of model.
+    """
+    unit_of = units(dataset)
+    rank = {"test": 2, "validation": 1, "train": 0, None: 0}
+    highest: dict[int, int] = {}
+    for i, unit in enumerate(unit_of.tolist()):
+        if rank[dataset.parts[i]] >= rank[dataset.parts[highest.setdefault(unit, i)]]:
+            highest[unit] = i
+    return {
+        i: f"same content or group as {dataset.names[highest[u]]} in the given "
+        f"{dataset.parts[highest[u]]} rows"
+        for i, u in enumerate(unit_of.tolist())
+        if rank[dataset.parts[i]] < rank[dataset.parts[highest[u]]]
+    }

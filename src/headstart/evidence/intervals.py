@@ -1,0 +1,88 @@
+"""Intervals of scores: Wilson's for simple proportions, the bootstrap by unit for all others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from torch import Tensor
+
+from headstart.tasks import Metric
+
+LEVEL = 0.95
+RESAMPLES = 2_000
+_CHUNK = 100
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value with the ends of its interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def data(self) -> dict[str, float]:
+        """Return the three figures as JSON data."""
+        return {
+            "value": round(self.value, 6),
+            "low": round(self.low, 6),
+            "high": round(self.high, 6),
+        }
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def wilson(right: float, of: int, level: float = LEVEL) -> Interval:
+    """Return Wilson's score interval for `right` successes among `of` independent trials.
+
+    Wilson, Probable inference, the law of succession, and statistical inference, JASA 22, 1927.
+    """
+    from scipy.stats import norm
+
+    z = float(norm.ppf(0.5 + level / 2))
+    p = right / of
+    middle = (p + z * z / (2 * of)) / (1 + z * z / of)
+    half = z * sqrt(p * (1 - p) / of + z * z / (4 * of * of)) / (1 + z * z / of)
+    return Interval(p, max(0.0, middle - half), min(1.0, middle + half))
+
+
+def score_interval(
+    metric: Metric, outputs: Tensor, targets: np.ndarray, units: np.ndarray, seed: int = 0
+) -> Interval:
+    """Return a score with its 95% interval.
+
+    Parameters
+    ----------
+    outputs, targets
+        (n, …) raw outputs and (n,) targets of the same rows.
+    units
+        (n,) rows of equal number (a patient, duplicates) are resampled together.
+    """
+    statistics = metric.statistics(outputs, targets)
+    value = float(metric.aggregate(statistics, np.ones((1, len(statistics))))[0])
+    if metric.proportion and len(np.unique(units)) == len(units):
+        return wilson(float(statistics[:, 0].sum()), len(statistics))
+    drawn = [metric.aggregate(statistics, weights) for weights in resamples(units, seed)]
+    low, high = ends(np.concatenate(drawn))
+    return Interval(value, min(low, value), max(high, value))
+
+
+def resamples(units: np.ndarray, seed: int, count: int = RESAMPLES) -> Iterator[np.ndarray]:
+    """Yield (chunk, n) row weights of bootstrap samples in which whole units are drawn."""
+    random = np.random.default_rng([seed, 95])
+    _, unit_of = np.unique(units, return_inverse=True)
+    total = int(unit_of.max()) + 1
+    even = np.full(total, 1 / total)
+    for start in range(0, count, _CHUNK):
+        drawn = random.multinomial(total, even, size=min(_CHUNK, count - start))
+        yield drawn[:, unit_of].astype(np.float64)
+
+
+def ends(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+    """Return the percentiles that leave out half of ``1 - level`` on either side."""
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

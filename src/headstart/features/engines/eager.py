@@ -1,0 +1,36 @@
+"""Eager PyTorch in float32: always there, the reference for the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from headstart.features.engines import Batch, engines
+
+
+class Eager:
+    """Runs a module as it is."""
+
+    name = "eager"
+    precision = "f32"
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module.eval()
+
+    def run(self, batches: list[Batch]) -> list[dict[str, Tensor]]:
+        """Return the boundary values of each batch, in order."""
+        with torch.no_grad():
+            return [
+                self._module(**{name: torch.from_numpy(v) for name, v in batch.items()})
+                for batch in batches
+            ]
+
+
+def compile_eager(module: nn.Module, _example: Batch, _key: str, _folder: Path) -> Eager:
+    """Return the module itself as an engine."""
+    return Eager(module)
+
+
+engines.register("eager", compile_eager)

@@ -1,0 +1,124 @@
+"""OpenVINO on the CPU: bf16 where the processor has it, else float32."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from headstart.digest import digest_data
+from headstart.features.engines import Batch, engines
+
+
+class _Traced(nn.Module):
+    """The module with inputs and outputs by position, as tracing wants them."""
+
+    def __init__(self, module: nn.Module, inputs: tuple[str, ...]) -> None:
+        super().__init__()
+        self.module = module
+        self.inputs = inputs
+        self.outputs: tuple[str, ...] = ()
+
+    def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
+        found = self.module(**dict(zip(self.inputs, values, strict=True)))
+        # what passes through unchanged need not be computed
+        self.outputs = tuple(name for name in found if name not in self.inputs)
+        return tuple(found[name] for name in self.outputs)
+
+
+class OpenVino:
+    """A compiled prefix; batches run asynchronously on as many streams as OpenVINO finds best."""
+
+    name = "openvino"
+
+    def __init__(self, compiled: Any, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
+        self._compiled = compiled
+        self._inputs = inputs
+        self._outputs = outputs
+        precision = str(compiled.get_property("INFERENCE_PRECISION_HINT"))
+        self.precision = "bf16" if "bfloat16" in precision or "bf16" in precision else "f32"
+
+    def run(self, batches: list[Batch]) -> list[dict[str, Tensor]]:
+        """Return the boundary values of each batch, in order."""
+        import openvino as ov
+
+        found: list[dict[str, Tensor]] = [{} for _ in batches]
+
+        def keep(request: Any, i: int) -> None:
+            values = {
+                name: torch.from_numpy(request.get_output_tensor(j).data.copy())
+                for j, name in enumerate(self._outputs)
+            }
+            found[i] = values
+
+        queue = ov.AsyncInferQueue(self._compiled)
+        queue.set_callback(keep)
+        for i, batch in enumerate(batches):
+            queue.start_async([batch[name] for name in self._inputs], i)
+        queue.wait_all()
+        for values, batch in zip(found, batches, strict=True):
+            values.update(
+                {n: torch.from_numpy(v) for n, v in batch.items() if n not in values and n != "pixels"}
+            )
+        return found
+
+
+def compile_openvino(module: nn.Module, example: Batch, key: str, folder: Path) -> OpenVino:
+    """Convert by tracing, compile, and keep the converted model for the next time.
+
+    The first axis is free; further axes are free for token inputs and fixed for pictures, which
+    compiles to faster code.
+    """
+    import openvino as ov
+
+    inputs = tuple(example)
+    shapes = [
+        [-1, *(-1 for _ in v.shape[1:])] if v.ndim == 2 else [-1, *v.shape[1:]]
+        for v in example.values()
+    ]
+    name = digest_data([key, inputs, shapes, ov.__version__, torch.__version__])[:32]
+    stored = folder / f"{name}.xml"
+    core = ov.Core()
+    outputs_file = folder / f"{name}.outputs"
+    if stored.is_file() and outputs_file.is_file():
+        model = core.read_model(stored)
+        outputs = tuple(outputs_file.read_text().split("\n"))
+    else:
+        traced = _Traced(module, inputs)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            logging.getLogger("torch").setLevel(logging.ERROR)
+            model = ov.convert_model(
+                traced,
+                example_input=tuple(torch.from_numpy(v[:2]) for v in example.values()),
+                input=[ov.PartialShape(shape) for shape in shapes],
+            )
+        outputs = traced.outputs
+        _store(model, outputs, folder, name)
+    bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    settings = {
+        "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
+        "PERFORMANCE_HINT": "THROUGHPUT",
+    }
+    return OpenVino(core.compile_model(model, "CPU", settings), inputs, outputs)
+
+
+def _store(model: Any, outputs: tuple[str, ...], folder: Path, name: str) -> None:
+    """Write the converted model; one file at a time is put in place, the list of outputs last."""
+    import openvino as ov
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        ov.save_model(model, Path(scratch) / f"{name}.xml", compress_to_fp16=False)
+        (Path(scratch) / f"{name}.outputs").write_text("\n".join(outputs))
+        for suffix in ("bin", "xml", "outputs"):
+            os.replace(Path(scratch) / f"{name}.{suffix}", folder / f"{name}.{suffix}")
+
+
+engines.register("openvino", compile_openvino)

@@ -1,0 +1,198 @@
+"""Extraction: from rows to the boundary values at a cut, through the best engine, computed once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.data.dataset import Dataset
+from headstart.data.modalities import Preprocessing, View, modalities
+from headstart.features.cache import ActivationCache, key_of
+from headstart.features.engines import ORDER, Batch, Chosen, choose
+from headstart.places import cache_folder
+from headstart.sources.staged import Backbone, Boundary
+
+BATCH = 16
+"""Rows an engine takes at a time; both streams are busy and little is padded."""
+GROUP = 8
+"""Batches that are decoded while the engine works on as many others."""
+SAMPLE = 8
+"""Rows on which an engine is checked."""
+
+
+class OutOfTime(Exception):
+    """The deadline came before all rows were computed."""
+
+
+@dataclass
+class Extractor:
+    """Computes boundary values of one backbone, and keeps them.
+
+    Parameters
+    ----------
+    backbone
+        The source, or a tuned network.
+    digest
+        Names its weights; values and compiled models are cached under it.
+    cache
+        Where values are kept; None keeps nothing.
+    order
+        Engines to try.
+    """
+
+    backbone: Backbone
+    digest: str
+    cache: ActivationCache | None = field(default_factory=ActivationCache)
+    order: tuple[str, ...] = ORDER
+    chosen: dict[str, Chosen] = field(default_factory=dict)
+    rates: dict[str, float] = field(default_factory=dict)
+    """Rows a second, by cut and size, as last measured."""
+
+    def engine(self, dataset: Dataset, cut: int, preprocessing: Preprocessing) -> Chosen:
+        """Return the engine for a cut, chosen on rows of `dataset` the first time."""
+        key = self._place(cut, preprocessing)
+        if key not in self.chosen:
+            rows = dataset.take(range(min(SAMPLE, len(dataset))))
+            sample = _collate(rows, preprocessing, View())
+            if len(rows) == 1:  # a batch of one would hide how a network treats batches
+                sample = {name: np.concatenate([v, v]) for name, v in sample.items()}
+            folder = cache_folder() / "engines"
+            self.chosen[key] = choose(
+                self.backbone.prefix(cut), sample, f"{self.digest}/{key}", folder, self.order
+            )
+        return self.chosen[key]
+
+    def extract(
+        self,
+        dataset: Dataset,
+        cut: int,
+        *,
+        scale: float = 1.0,
+        view: View | None = None,
+        late: Callable[[], bool] = lambda: False,
+    ) -> Boundary:
+        """Return the boundary value of all rows at `cut`.
+
+        Parameters
+        ----------
+        dataset
+            Rows to compute; their order is kept.
+        cut
+            Where the prefix ends.
+        scale
+            Size of the inputs as a share of the source's own (pictures).
+        view
+            Which random view; None is the rows as they are.
+        late
+            Says whether time is over.
+
+        Returns
+        -------
+        Named tensors with a row each: float32 at the end of the backbone, bfloat16 within it where
+        the engine computed in bfloat16. Token axes are padded to the longest row.
+
+        Raises
+        ------
+        OutOfTime
+            If `late` said so before all rows were computed.
+        """
+        view = view or View()
+        preprocessing = self.backbone.preprocessing.resized(scale)
+        if cut == 0:  # nothing is frozen: the inputs themselves travel
+            return _joined([(range(len(dataset)), _tensors(_collate(dataset, preprocessing, view)))])
+        place = self._place(cut, preprocessing)
+        chosen = self.engine(dataset, cut, preprocessing)
+        engine = f"{chosen.engine.name}-{chosen.engine.precision}"
+        settings = [preprocessing.settings, preprocessing.files]
+        views = [view.index, view.policy, view.seed] if view.index else 0
+        key = key_of(
+            self.digest, self.backbone.cut_name(cut), settings, views, engine, dataset.digests
+        )
+        known = self.cache.load(key) if self.cache else None
+        if known is not None:
+            return known
+        started = time.monotonic()
+        pieces: list[tuple[Sequence[int], dict[str, Tensor]]] = []
+        for rows, values in self._stream(dataset, preprocessing, view, chosen):
+            half = chosen.engine.precision == "bf16" and cut < self.backbone.end
+            pieces.append((rows, _stored(values, half)))
+            done = sum(len(piece[0]) for piece in pieces)
+            self.rates[place] = done / max(time.monotonic() - started, 1e-6)
+            if done < len(dataset) and late():
+                raise OutOfTime(f"{done} of {len(dataset)} rows")
+        boundary = _joined(pieces)
+        if self.cache:
+            self.cache.save(key, boundary)
+        return boundary
+
+    def rate(self, dataset: Dataset, cut: int, scale: float = 1.0, rows: int = 64) -> float:
+        """Return rows a second at a cut, measured on the first `rows` rows where not known yet."""
+        preprocessing = self.backbone.preprocessing.resized(scale)
+        place = self._place(cut, preprocessing)
+        if place not in self.rates:
+            chosen = self.engine(dataset, cut, preprocessing)
+            some = dataset.take(range(min(rows, len(dataset))))
+            list(self._stream(some, preprocessing, View(), chosen))  # warm
+            started = time.monotonic()
+            list(self._stream(some, preprocessing, View(), chosen))
+            self.rates[place] = len(some) / max(time.monotonic() - started, 1e-6)
+        return self.rates[place]
+
+    def _place(self, cut: int, preprocessing: Preprocessing) -> str:
+        return f"{cut}@{preprocessing.settings.get('size', preprocessing.settings)}"
+
+    def _stream(
+        self, dataset: Dataset, preprocessing: Preprocessing, view: View, chosen: Chosen
+    ) -> Iterator[tuple[list[int], dict[str, Tensor]]]:
+        """Yield (rows, values) batch by batch; the next group is decoded while one is computed."""
+        order = modalities.get(dataset.modality).order(dataset.inputs)
+        starts = range(0, len(order), BATCH)
+        batches = [order[i : i + BATCH] for i in starts]
+        groups = [batches[i : i + GROUP] for i in range(0, len(batches), GROUP)]
+
+        def decode(group: list[list[int]]) -> list[Batch]:
+            return [_collate(dataset.take(rows), preprocessing, view) for rows in group]
+
+        with ThreadPoolExecutor(1) as pool:
+            coming = pool.submit(decode, groups[0])
+            for i, group in enumerate(groups):
+                decoded = coming.result()
+                if i + 1 < len(groups):
+                    coming = pool.submit(decode, groups[i + 1])
+                yield from zip(group, chosen.engine.run(decoded), strict=True)
+
+
+def _collate(dataset: Dataset, preprocessing: Preprocessing, view: View) -> Batch:
+    modality = modalities.get(dataset.modality)
+    return modality.collate(dataset.inputs, dataset.digests, preprocessing, view)
+
+
+def _tensors(batch: Batch) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(value) for name, value in batch.items()}
+
+
+def _stored(values: dict[str, Tensor], half: bool) -> dict[str, Tensor]:
+    if not half:
+        return values
+    return {n: v.to(torch.bfloat16) if v.is_floating_point() else v for n, v in values.items()}
+
+
+def _joined(pieces: list[tuple[Sequence[int], dict[str, Tensor]]]) -> Boundary:
+    """Put the rows of all pieces back into order, shorter token axes padded with zeros."""
+    total = sum(len(rows) for rows, _ in pieces)
+    joined: Boundary = {}
+    for name, first in pieces[0][1].items():
+        longest = [max(v[name].shape[axis] for _, v in pieces) for axis in range(1, first.ndim)]
+        whole = torch.zeros((total, *longest), dtype=first.dtype)
+        for rows, values in pieces:
+            value = values[name]
+            where = (torch.as_tensor(list(rows)), *(slice(0, size) for size in value.shape[1:]))
+            whole[where] = value
+        joined[name] = whole
+    return joined

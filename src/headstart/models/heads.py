@@ -1,0 +1,51 @@
+"""Heads: the small part that is always trained, from a backbone's features to a task's outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from headstart.registry import Registry
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """What a head is, as data: a registered kind, channels in, channels out."""
+
+    kind: str
+    width: int
+    outputs: int
+
+    def build(self) -> nn.Module:
+        """Return the head with fresh weights."""
+        return heads.get(self.kind)(self.width, self.outputs)
+
+
+heads: Registry[Callable[[int, int], nn.Module]] = Registry("head", "headstart.models")
+
+
+class LinearHead(nn.Module):
+    """One linear layer on pooled features, zero at first: before training, all outputs tie."""
+
+    def __init__(self, width: int, outputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, outputs)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, value: dict[str, Tensor]) -> Tensor:
+        """Map ``features`` (rows, width) to (rows, outputs)."""
+        logits: Tensor = self.linear(value["features"])
+        return logits
+
+    def set(self, weight: Tensor, bias: Tensor) -> None:
+        """Take over a solution that was found by other means than descent."""
+        with torch.no_grad():
+            self.linear.weight.copy_(weight)
+            self.linear.bias.copy_(bias)
+
+
+heads.register("linear", LinearHead)

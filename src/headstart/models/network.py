@@ -1,0 +1,109 @@
+"""A backbone with a head: what transfer learning, and the same architecture from scratch, make."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from headstart.data.dataset import Dataset
+from headstart.data.modalities import Preprocessing
+from headstart.digest import digest_bytes, digest_data
+from headstart.features.extract import Extractor
+from headstart.models import Saved, model_kinds
+from headstart.models.heads import HeadSpec
+from headstart.sources.families import families
+from headstart.sources.staged import Backbone
+
+
+class Network:
+    """A whole network; its backbone runs in the fastest engine that agrees with eager PyTorch.
+
+    Parameters
+    ----------
+    backbone
+        With the weights it shall answer with.
+    head, spec
+        The trained head and what it is.
+    output
+        What the head takes of the backbone: ``pooled``, ``map`` or ``sequence``.
+    extractor
+        Of the untouched source, where the backbone is one, so that its cached values serve.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        head: nn.Module,
+        spec: HeadSpec,
+        output: str = "pooled",
+        extractor: Extractor | None = None,
+    ) -> None:
+        self.backbone = backbone
+        self.head = head.eval()
+        self.spec = spec
+        self.output = output
+        self._extractor = extractor
+
+    def outputs(self, rows: Dataset) -> Tensor:
+        """Return the head's outputs (rows, …) float32."""
+        if self._extractor is None:
+            digest = digest_weights(self.backbone.model)
+            self._extractor = Extractor(self.backbone, digest, cache=None)
+        boundary = self._extractor.extract(rows, self.backbone.end)
+        with torch.no_grad():
+            outputs: Tensor = self.head({name: _float(v) for name, v in boundary.items()})
+        return outputs.float()
+
+    def saved(self) -> Saved:
+        """Return architecture, preprocessing and all weights."""
+        tensors = {f"backbone.{n}": v for n, v in self.backbone.model.state_dict().items()}
+        tensors |= {f"head.{n}": v for n, v in self.head.state_dict().items()}
+        return Saved(
+            kind="network",
+            config={
+                "family": self.backbone.family,
+                "architecture": self.backbone.config,
+                "preprocessing": dict(self.backbone.preprocessing.settings),
+                "output": self.output,
+                "head": {
+                    "kind": self.spec.kind,
+                    "width": self.spec.width,
+                    "outputs": self.spec.outputs,
+                },
+            },
+            tensors=tensors,
+            texts=self.backbone.preprocessing.files,
+        )
+
+
+def _float(value: Tensor) -> Tensor:
+    return value.float() if value.is_floating_point() else value
+
+
+def digest_weights(model: nn.Module) -> str:
+    """Return a digest of all weights and buffers."""
+    return digest_data(
+        {
+            name: digest_bytes(value.detach().contiguous().view(-1).view(torch.uint8).numpy())
+            for name, value in model.state_dict().items()
+        }
+    )
+
+
+def restore_network(saved: Saved) -> Network:
+    """Return a saved network."""
+    config = saved.config
+    preprocessing = Preprocessing(config["preprocessing"], saved.texts)
+    backbone = families.get(config["family"]).build(
+        config["architecture"], preprocessing, config["output"]
+    )
+    spec = HeadSpec(**config["head"])
+    head = spec.build()
+    for module, start in ((backbone.model, "backbone."), (head, "head.")):
+        module.load_state_dict(
+            {n.removeprefix(start): v for n, v in saved.tensors.items() if n.startswith(start)}
+        )
+    return Network(backbone, head, spec, config["output"])
+
+
+model_kinds.register("network", restore_network)

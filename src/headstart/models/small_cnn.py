@@ -1,0 +1,88 @@
+"""The right-sized small model for pictures: a convolutional network of a few layers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from headstart.data.dataset import Dataset
+from headstart.data.modalities import Preprocessing, View, modalities
+from headstart.models import Saved, model_kinds
+
+_BATCH = 256
+
+
+def small_cnn(width: int, outputs: int) -> nn.Sequential:
+    """Return four 3x3 convolutions (width, width, 2 width, 4 width) with pooling, then linear."""
+
+    def block(a: int, b: int, pool: bool) -> list[nn.Module]:
+        layers: list[nn.Module] = [
+            nn.Conv2d(a, b, 3, padding=1, bias=False),
+            nn.BatchNorm2d(b),
+            nn.ReLU(inplace=True),
+        ]
+        return [*layers, nn.MaxPool2d(2)] if pool else layers
+
+    return nn.Sequential(
+        *block(3, width, False),
+        *block(width, width, True),
+        *block(width, 2 * width, True),
+        *block(2 * width, 4 * width, False),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Dropout(0.2),
+        nn.Linear(4 * width, outputs),
+    )
+
+
+def right_size(shorter_sides: list[int]) -> int:
+    """Return the input size for pictures of these sizes: their median, within 24 to 64 pixels."""
+    median = sorted(shorter_sides)[len(shorter_sides) // 2]
+    return int(min(64, max(24, round(median / 4) * 4)))
+
+
+class SmallCnn:
+    """A small convolutional network on pictures of `size` pixels."""
+
+    def __init__(self, network: nn.Module, size: int, width: int, outputs: int) -> None:
+        self.network = network.eval()
+        self.size = size
+        self.width = width
+        self.out = outputs
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Return how pictures are made ready: resized, nothing else."""
+        return Preprocessing({"size": self.size}, {})
+
+    def outputs(self, rows: Dataset) -> Tensor:
+        """Return logits (rows, outputs)."""
+        modality = modalities.get("image")
+        found = []
+        for start in range(0, len(rows), _BATCH):
+            some = rows.take(range(start, min(start + _BATCH, len(rows))))
+            batch = modality.collate(some.inputs, some.digests, self.preprocessing, View())
+            with torch.no_grad():
+                found.append(self.network(normalised(torch.from_numpy(batch["pixels"]))))
+        return torch.cat(found)
+
+    def saved(self) -> Saved:
+        """Return the weights and the three numbers that make the architecture."""
+        config = {"size": self.size, "width": self.width, "outputs": self.out}
+        return Saved("small-cnn", config, self.network.state_dict())
+
+
+def normalised(pixels: Tensor) -> Tensor:
+    """Map uint8 pixels to about -2 … 2."""
+    return (pixels.float() - 127.5) / 64.0
+
+
+def restore_small_cnn(saved: Saved) -> SmallCnn:
+    """Return a saved small network."""
+    size, width, outputs = (int(saved.config[k]) for k in ("size", "width", "outputs"))
+    network = small_cnn(width, outputs)
+    network.load_state_dict(dict(saved.tensors))
+    return SmallCnn(network, size, width, outputs)
+
+
+model_kinds.register("small-cnn", restore_small_cnn)

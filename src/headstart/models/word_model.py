@@ -1,0 +1,79 @@
+"""The right-sized small model for texts: TF-IDF of words and word pairs, then a linear model."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.data.dataset import Dataset
+from headstart.data.modalities.text import load
+from headstart.models import Saved, model_kinds
+
+LONGEST = 20_000
+"""Characters of a text that are looked at."""
+
+
+def vectoriser(vocabulary: dict[str, int] | None = None, most: int | None = None) -> Any:
+    """Return scikit-learn's TF-IDF of words and word pairs, with logarithmic counts."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(
+        ngram_range=(1, 2),
+        sublinear_tf=True,
+        strip_accents="unicode",
+        token_pattern=r"(?u)\b\w+\b",
+        vocabulary=vocabulary,
+        max_features=most,
+    )
+
+
+def texts_of(rows: Dataset) -> list[str]:
+    """Return the beginning of each text."""
+    return [load(cell)[:LONGEST] for cell in rows.inputs]
+
+
+class WordModel:
+    """Logits that are linear in TF-IDF; vocabulary and numbers are data, nothing is pickled.
+
+    Parameters
+    ----------
+    terms
+        Words and word pairs, in the order of the columns.
+    idf
+        (terms,) inverse document frequencies.
+    weight, bias
+        (outputs, terms) and (outputs,).
+    """
+
+    def __init__(self, terms: list[str], idf: Tensor, weight: Tensor, bias: Tensor) -> None:
+        self.terms = terms
+        self.idf = idf
+        self.weight = weight
+        self.bias = bias
+        self._vectoriser = vectoriser({term: i for i, term in enumerate(terms)})
+        self._vectoriser.idf_ = idf.double().numpy()
+
+    def outputs(self, rows: Dataset) -> Tensor:
+        """Return logits (rows, outputs)."""
+        features = self._vectoriser.transform(texts_of(rows))
+        logits = features @ self.weight.double().numpy().T + self.bias.double().numpy()
+        return torch.from_numpy(np.asarray(logits)).float()
+
+    def saved(self) -> Saved:
+        """Return numbers as tensors, terms as a JSON list."""
+        tensors = {"idf": self.idf, "weight": self.weight, "bias": self.bias}
+        return Saved("words", {}, tensors, {"terms.json": json.dumps(self.terms)})
+
+
+def restore_words(saved: Saved) -> WordModel:
+    """Return a saved model."""
+    tensors = saved.tensors
+    terms = json.loads(saved.texts["terms.json"])
+    return WordModel(terms, tensors["idf"], tensors["weight"], tensors["bias"])
+
+
+model_kinds.register("words", restore_words)

@@ -1,0 +1,119 @@
+"""Floor 6: the ways to carry knowledge over, as plain data. One file a recipe.
+
+A recipe holds no code: it names a learner, an augmentation, and phases of training, by their
+registered names. The race tries the recipes of a modality in the order of `rank`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from headstart.registry import Registry
+
+Start = Literal["source", "random", "small"]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training.
+
+    Attributes
+    ----------
+    train
+        ``head``: the head alone; ``all``: the head and every stage after the cut.
+    epochs
+        Passes over the training rows.
+    rate
+        Highest learning rate of the head; it rises over the first tenth of the phase and falls to
+        zero along a cosine.
+    body
+        Learning rate of the stages as a share of the head's.
+    """
+
+    train: Literal["head", "all"]
+    epochs: int
+    rate: float
+    body: float = 1.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How knowledge is carried over.
+
+    Attributes
+    ----------
+    name
+        Registered name; several variants may share it.
+    modality
+        The inputs it is for, or ``any``.
+    start
+        ``source``: a pre-trained model; ``random``: the same architecture from random weights;
+        ``small``: the task's right-sized small model. The last two have no head start.
+    learner
+        Registered learner that carries it out.
+    rank
+        The race tries recipes of lower rank first.
+    stages
+        Last stages of the backbone that are trained: 0 is the fixed feature extractor, None all.
+    phases
+        Of training by descent; none where the head is solved for.
+    solved
+        The head starts from its optimum on the frozen features.
+    scale
+        Size of the inputs as a share of the source's own.
+    views
+        Random views a row that are computed through the frozen prefix, besides the row as it is.
+    augmentation
+        Registered policy of those views.
+    norm
+        ``frozen``: normalisation layers keep the source's statistics; ``adapting``: they learn.
+    patience
+        Epochs without a better validation score after which training stops.
+    """
+
+    name: str
+    modality: str
+    start: Start
+    learner: str
+    rank: int
+    stages: int | None = 0
+    phases: tuple[Phase, ...] = ()
+    solved: bool = False
+    scale: float = 1.0
+    views: int = 0
+    augmentation: str = "none"
+    batch: int = 32
+    decay: float = 0.02
+    smoothing: float = 0.0
+    norm: Literal["frozen", "adapting"] = "frozen"
+    patience: int = 5
+
+    @property
+    def has_head_start(self) -> bool:
+        """Say whether anything is taken from a pre-trained model."""
+        return self.start == "source"
+
+    @property
+    def epochs(self) -> int:
+        """Return the epochs of all phases together."""
+        return sum(phase.epochs for phase in self.phases)
+
+    def data(self) -> dict[str, Any]:
+        """Return the recipe as JSON data."""
+        return asdict(self)
+
+
+recipes: Registry[tuple[Recipe, ...]] = Registry("recipe", __name__)
+
+
+def register(name: str, variants: Iterable[Recipe]) -> None:
+    """Register the variants of a recipe under its name."""
+    recipes.register(name, tuple(variants))
+
+
+def recipes_for(modality: str) -> list[Recipe]:
+    """Return every variant for a modality, in the order in which the race tries them."""
+    found = [r for variants in recipes for r in variants if r.modality in (modality, "any")]
+    return sorted(found, key=lambda recipe: recipe.rank)

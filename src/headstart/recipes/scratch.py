@@ -1,0 +1,45 @@
+"""No head start: the right-sized small model, and the same architecture from random weights."""
+
+from headstart.recipes import Phase, Recipe, register
+
+register(
+    "small-cnn",
+    [
+        Recipe(
+            "small-cnn",
+            "image",
+            "small",
+            "small-cnn",
+            rank=rank,
+            phases=(Phase("all", epochs=40, rate=rate_of_head),),
+            augmentation="shift",
+            batch=32,
+            decay=0.05,
+            smoothing=0.05,
+            norm="adapting",
+            patience=10,
+        )
+        for rank, rate_of_head in ((20, 3e-3), (35, 1e-3))
+    ],
+)
+register("tfidf-logistic", [Recipe("tfidf-logistic", "text", "small", "words", rank=20)])
+register(
+    "scratch-same-architecture",
+    [
+        Recipe(
+            "scratch-same-architecture",
+            modality,
+            "random",
+            "tune",
+            rank=60,
+            stages=None,
+            phases=(Phase("all", epochs=60, rate=rate),),
+            scale=scale,
+            batch=32,
+            decay=0.05,
+            norm="adapting",
+            patience=10,
+        )
+        for modality, rate, scale in (("image", 2e-3, 0.5), ("text", 5e-4, 1.0))
+    ],
+)

@@ -1,0 +1,1 @@
+"""Floor 11: what people look at: progress while a run goes on, the summary at its end."""

@@ -1,0 +1,31 @@
+"""Progress of a run on standard error."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from headstart.search.ledger import TrialRecord
+from headstart.search.race import Listener
+
+
+class Live(Listener):
+    """Says what is being tried, the best so far, and the time left."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+
+    def say(self, message: str) -> None:
+        """Print a line."""
+        self._console.print(message, markup=False)
+
+    def trial(self, name: str, best: str, left: float) -> None:
+        """Announce a trial."""
+        self._console.print(f"trying {name}; best so far {best}; {left:.0f} s left", markup=False)
+
+    def done(self, record: TrialRecord, name: str) -> None:
+        """Tell how a trial ended."""
+        if record.score is None:
+            self.say(f"  {name} failed: {record.details.get('reason')}")
+            return
+        short = ", cut short by the budget" if record.details.get("cut_short") else ""
+        self.say(f"  {name}: {record.score:.3f} on the validation rows{short}")

@@ -1,0 +1,105 @@
+"""The summary at the end of a run, in words that need no knowledge of the field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+_ANSWER = {
+    "helps": "Yes: starting from a pre-trained model helped.",
+    "hurts": "No: starting from a pre-trained model made it worse.",
+    "no evidence": "It cannot be said whether starting from a pre-trained model helped.",
+}
+
+
+def summary(result: dict[str, Any], folder: Path) -> str:
+    """Return some lines about a finished run.
+
+    Parameters
+    ----------
+    result
+        Content of ``result.json``.
+    folder
+        The run folder.
+    """
+    winner, data, verdict = result["winner"], result["data"], result["verdict"]
+    metric = result["metric"].replace("_", " ")
+    lines = [""]
+    if result["status"] != "complete":
+        lines.append(f"Stopped early ({result['status']}): this is the best model so far.")
+    kept = f"{data['rows']:,} rows of {len(data['classes'])} classes"
+    lines.append(f"Learnt from {kept} in {result['seconds']['total']:.0f} seconds.")
+    if data["quarantined"]:
+        lines.append(f"{data['quarantined']} rows could not be used; the ledger lists them.")
+    if data["left_out"]:
+        lines.append(f"{data['left_out']:,} rows were left out: the budget did not reach for them.")
+    lines += ["", _scores(result, metric), "", f"Did the head start help? {_ANSWER[verdict['transfer']]}"]
+    lines.append(_gain(result, metric))
+    lines += ["", f"You get: {_handed_back(winner)}."]
+    disagreement = _disagreement(result)
+    if disagreement:
+        lines.append(disagreement)
+    if winner["refitted"]:
+        lines.append(
+            f"It was fitted again on all {data['rows']:,} rows; the scores above are those of the "
+            "model that had not seen the test rows."
+        )
+    if result["left_out"]:
+        lines.append(f"Not tried for lack of time: {'; '.join(result['left_out'][:4])}.")
+    lines += ["", f"Saved in {folder}/model. Use it: headstart predict {folder} INPUT..."]
+    return "\n".join(lines)
+
+
+def _scores(result: dict[str, Any], metric: str) -> str:
+    test = result["winner"]["test"]
+    if test is None:
+        value = result["winner"]["validation"]["value"]
+        return f"{metric.capitalize()} on validation rows: {value:.3f} (test rows were not read)."
+    lines = [
+        f"{metric.capitalize()} on {result['data']['test']:,} test rows it had never seen "
+        "(with the range in which the true value lies, 19 times out of 20):"
+    ]
+    finalists, baselines = result["finalists"], result["baselines"]
+    named = [
+        ("with a head start", finalists["transfer"]),
+        ("from scratch", finalists["scratch"]),
+        ("always the most frequent answer", baselines.get("majority")),
+    ]
+    for name, entry in named:
+        if entry and entry["test"]:
+            score = entry["test"]
+            recipe = f" ({entry['recipe']})" if "recipe" in entry else ""
+            lines.append(
+                f"  {score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]  {name}{recipe}"
+            )
+    return "\n".join(lines)
+
+
+def _gain(result: dict[str, Any], metric: str) -> str:
+    verdict = result["verdict"]
+    gain = verdict["gain"]
+    if gain is None:
+        return f"  {verdict.get('reason', '')}"
+    better = "better" if gain["value"] >= 0 else "worse"
+    return (
+        f"  On the same test rows it is {abs(gain['value']):.3f} {better} in {metric}; the "
+        f"difference lies between {gain['low']:+.3f} and {gain['high']:+.3f}."
+    )
+
+
+def _handed_back(winner: dict[str, Any]) -> str:
+    if winner["source"] is None:
+        return f"the model from scratch ({winner['recipe']}), which did best on the validation rows"
+    tuned = "" if winner["cut"] == "end" else f", tuned from {winner['cut']} on"
+    return f"{winner['source']} ({winner['recipe']}{tuned})"
+
+
+def _disagreement(result: dict[str, Any]) -> str:
+    """Say so where the test rows disagree with the validation rows, which decide."""
+    handed_transfer = result["winner"]["source"] is not None
+    verdict = result["verdict"]["transfer"]
+    if verdict == "hurts" and handed_transfer:
+        return "The test rows prefer the model from scratch; validation decides, so take note."
+    if verdict == "helps" and not handed_transfer:
+        return "The test rows prefer the head start; validation decides, so take note."
+    return ""

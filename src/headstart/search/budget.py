@@ -1,0 +1,124 @@
+"""A budget is a promise: the clock of a run, and what stops it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import FrameType
+
+from headstart.errors import UsageError
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def parse_budget(text: str | float) -> float:
+    """Return a budget such as ``90``, ``60s``, ``5m`` or ``1.5h`` in seconds.
+
+    Raises
+    ------
+    UsageError
+        If it is no number of seconds, minutes or hours, or not above zero.
+    """
+    found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([a-z]*)\s*", str(text).lower())
+    if not found or found[2] not in _UNITS:
+        raise UsageError(f"the budget {text!r} is no time; write it as 90, 60s, 5m or 1.5h")
+    seconds = float(found[1]) * _UNITS[found[2]]
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"the budget {text!r} leaves no time; give it some seconds at least")
+    return seconds
+
+
+@dataclass
+class Clock:
+    """Counts what a run has used of its budget.
+
+    Parameters
+    ----------
+    budget
+        Seconds.
+    started
+        Value of ``time.monotonic()`` when the process or the call began.
+    before
+        Seconds that earlier sessions of the same run have used.
+    excluded
+        Seconds that do not count (fetching weights).
+    """
+
+    budget: float
+    started: float = field(default_factory=time.monotonic)
+    before: float = 0.0
+    excluded: float = 0.0
+
+    @property
+    def used(self) -> float:
+        """Return the seconds used, earlier sessions included."""
+        return self.before + time.monotonic() - self.started - self.excluded
+
+    @property
+    def left(self) -> float:
+        """Return the seconds left; negative once the budget is used up."""
+        return self.budget - self.used
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the time inside out of the account."""
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            self.excluded += time.monotonic() - begin
+
+
+class Stopped(BaseException):
+    """The run shall end now, with the best model so far; `status` says why.
+
+    Not an `Exception`, so that no handler on the way takes it for a failure.
+    """
+
+    def __init__(self, status: str) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+def grace(budget: float) -> float:
+    """Return the seconds by which a run may end late."""
+    return max(2.0, 0.05 * budget)
+
+
+@contextlib.contextmanager
+def stoppable(clock: Clock) -> Iterator[None]:
+    """Raise `Stopped` in the main thread on Ctrl-C, SIGTERM, and shortly after the deadline.
+
+    The alarm is the last resort, for work that does not look at the clock. After the first stop
+    further ones are ignored, except a second Ctrl-C, which ends the process at once. Outside the
+    main thread signals are left alone.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if hasattr(signal, "SIGALRM"):
+            signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        raise Stopped("budget" if number == getattr(signal, "SIGALRM", None) else "interrupted")
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGALRM"):
+        numbers.append(signal.SIGALRM)
+    before = {number: signal.signal(number, stop) for number in numbers}
+    if hasattr(signal, "SIGALRM"):
+        signal.setitimer(signal.ITIMER_REAL, max(0.01, clock.left + 0.3 * grace(clock.budget)))
+    try:
+        yield
+    finally:
+        if hasattr(signal, "SIGALRM"):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)

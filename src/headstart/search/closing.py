@@ -1,0 +1,287 @@
+"""After the race: the test rows are read once, the verdict is given, the winner refitted, saved."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from headstart.artifact.card import card
+from headstart.artifact.loading import load
+from headstart.artifact.saving import Artifact, save
+from headstart.errors import HeadstartError
+from headstart.evidence.comparisons import gain
+from headstart.evidence.intervals import Interval, score_interval
+from headstart.evidence.verdict import Verdict, judge
+from headstart.features.extract import OutOfTime
+from headstart.models import Model
+from headstart.search.budget import Clock
+from headstart.search.preparation import Prepared
+from headstart.search.race import Contender, Listener, Standing
+from headstart.search.trial import assign, refit
+from headstart.sources.catalogue import sources
+from headstart.training.learners import Rows
+from headstart.training.loop import Diverged
+
+SCHEMA = 1
+SAVING = 1.5
+"""Seconds kept back for writing the artifact and the result."""
+CONVERTING = 5.0
+"""Seconds kept back for converting a tuned network to an engine, and for the bootstrap."""
+NOT_MEASURED = "not measured"
+
+
+@dataclass
+class Evaluation:
+    """What the test rows said; empty where the run was stopped before they were read."""
+
+    test: dict[str, Interval] = field(default_factory=dict)
+    validation: Interval | None = None
+    verdict: Verdict | None = None
+    refitted: bool = False
+    seconds: float = 0.0
+
+
+def closing_seconds(prepared: Prepared) -> float:
+    """Return the seconds to keep back for evaluating and saving."""
+    rates = [
+        extractor.rates[place]
+        for extractor in prepared.bench.extractors.values()
+        for place in extractor.rates
+        if place.startswith(f"{extractor.backbone.end}@")
+    ]
+    scoring = 3 * len(prepared.test.data) / min(rates) if rates else 0.0
+    return CONVERTING + scoring + SAVING
+
+
+def model_of(contender: Contender, run: Path) -> Model:
+    """Return a contender's model, from its checkpoint where it is not in memory."""
+    if contender.model is None:
+        contender.model = load(run / "trials" / str(contender.record.id)).model
+    return contender.model
+
+
+def evaluate(prepared: Prepared, standing: Standing, run: Path, listener: Listener) -> Evaluation:
+    """Score the finalists, the probe and the majority class on the test rows, each once."""
+    started = time.monotonic()
+    bench, test = prepared.bench, prepared.test
+    winner = standing.winner
+    assert winner is not None
+    held = bench.validation
+    found = Evaluation()
+    chosen = model_of(winner, run).outputs(held.data)
+    found.validation = score_interval(bench.metric, chosen, held.targets, held.units, bench.seed)
+    if not len(test.data):
+        return found
+    listener.say(f"reading {len(test.data):,} test rows, once")
+    outputs: dict[str, Tensor] = {}
+    scored: dict[int, Tensor] = {}
+    for name in ("transfer", "scratch", "probe"):
+        contender: Contender | None = getattr(standing, name)
+        if contender is None:
+            continue
+        if contender.record.id not in scored:
+            scored[contender.record.id] = model_of(contender, run).outputs(test.data)
+        outputs[name] = scored[contender.record.id]
+    outputs["majority"] = bench.task.constant(bench.train.targets, bench.spec).outputs(test.data)
+    for name, values in outputs.items():
+        found.test[name] = score_interval(
+            bench.metric, values, test.targets, test.units, bench.seed
+        )
+    found.verdict = _verdict(prepared, standing, outputs)
+    found.seconds = time.monotonic() - started
+    return found
+
+
+def _verdict(prepared: Prepared, standing: Standing, outputs: dict[str, Tensor]) -> Verdict:
+    bench, test = prepared.bench, prepared.test
+    method = prepared.split.method
+    if "transfer" not in outputs or "scratch" not in outputs:
+        missing = "transfer" if "transfer" not in outputs else "scratch"
+        return no_verdict(prepared, f"the budget left no time for a {missing} model to compare")
+    found = gain(
+        bench.metric, outputs["transfer"], outputs["scratch"], test.targets, test.units, bench.seed
+    )
+    assert standing.scratch is not None
+    over = standing.scratch.entry.recipe.name
+    return Verdict(judge(found), found, bench.metric.name, over, method)
+
+
+def no_verdict(prepared: Prepared, reason: str) -> Verdict:
+    """Return the verdict where there is nothing to compare."""
+    return Verdict(
+        "no evidence", None, prepared.bench.metric.name, None, prepared.split.method, reason
+    )
+
+
+def refitted(
+    prepared: Prepared, standing: Standing, clock: Clock, run: Path, listener: Listener
+) -> Model | None:
+    """Fit the winner's recipe again on all rows, if the time that is left reaches for it."""
+    winner = standing.winner
+    assert winner is not None
+    if winner.cut_short:
+        return None
+    bench = prepared.bench
+    ratio = len(prepared.dataset) / len(bench.train.data)
+    forecast = 1.15 * winner.record.seconds * ratio
+    if forecast > clock.left - SAVING:
+        listener.say(
+            f"no time to refit on all rows (forecast {forecast:.0f} s, {clock.left:.0f} s left)"
+        )
+        return None
+    entry = winner.entry
+    listener.say(f"refitting {entry.name} on all {len(prepared.dataset):,} rows")
+    assignment = assign(bench, entry.recipe, entry.source, lambda: clock.left < SAVING)
+    try:
+        fitted = refit(assignment, winner.record.details["settled"], _pieces(prepared))
+    except (OutOfTime, Diverged):
+        return None
+    return None if fitted.cut_short else fitted.model
+
+
+def _pieces(prepared: Prepared) -> tuple[Rows, ...]:
+    return (prepared.test,) if len(prepared.test.data) else ()
+
+
+def save_model(
+    prepared: Prepared, contender: Contender, model: Model, found: Evaluation, folder: Path
+) -> None:
+    """Write the artifact with its card."""
+    bench = prepared.bench
+    source = sources.get(contender.entry.source) if contender.entry.source else None
+    side = "transfer" if contender.entry.recipe.has_head_start else "scratch"
+    facts = {
+        "title": f"{bench.spec['name']}: {bench.task.name}",
+        "verdict": f"Transfer {found.verdict}." if found.verdict else "The test rows were not read.",
+        "task": bench.task.name,
+        "spec": dict(bench.spec),
+        "source": contender.entry.source,
+        "licence": source.licence if source else None,
+        "recipe": contender.entry.recipe.name,
+        "cut": contender.record.details["cut"],
+        "rows": len(prepared.dataset),
+        "quarantined": len(prepared.dataset.set_aside),
+        "metric": bench.metric.name,
+        "validation": str(found.validation or f"{contender.record.score:.3f}"),
+        "test": str(found.test[side]) if side in found.test else None,
+        "fingerprint": bench.data,
+        "version": version("headstart"),
+        "seed": bench.seed,
+        "refitted": found.refitted,
+    }
+    artifact = Artifact(model, bench.task.name, bench.spec, bench.metric.name, card(facts), facts)
+    save(artifact, folder)
+
+
+def result(
+    options_path: str,
+    prepared: Prepared,
+    standing: Standing,
+    found: Evaluation,
+    status: str,
+    clock: Clock,
+    race_seconds: float,
+    trials: int,
+) -> dict[str, Any]:
+    """Return the content of ``result.json``."""
+    bench, winner = prepared.bench, standing.winner
+    assert winner is not None
+    data = prepared.dataset
+    verdict = found.verdict or no_verdict(prepared, "stopped before the test rows were read")
+    return {
+        "schema": SCHEMA,
+        "headstart": version("headstart"),
+        "status": status,
+        "task": bench.task.name,
+        "metric": bench.metric.name,
+        "greater_is_better": bench.metric.greater_is_better,
+        "seed": bench.seed,
+        "data": {
+            "path": options_path,
+            "fingerprint": bench.data,
+            "rows": len(data),
+            "train": len(bench.train.data),
+            "validation": len(bench.validation.data),
+            "test": len(prepared.test.data),
+            "quarantined": len(data.set_aside),
+            "left_out": prepared.left_out,
+            "classes": bench.spec.get("classes", []),
+        },
+        "winner": _winner(winner, found),
+        "finalists": {
+            "transfer": _finalist(standing.transfer, found.test.get("transfer")),
+            "scratch": _finalist(standing.scratch, found.test.get("scratch")),
+        },
+        "baselines": _baselines(standing, found),
+        "verdict": verdict.data(),
+        "trials": trials,
+        "left_out": standing.skipped,
+        "seconds": {
+            "total": round(clock.used, 2),
+            "embed": round(prepared.embed_seconds, 2),
+            "race": round(race_seconds, 2),
+            "evaluate": round(found.seconds, 2),
+        },
+    }
+
+
+def _winner(winner: Contender, found: Evaluation) -> dict[str, Any]:
+    side = "transfer" if winner.entry.recipe.has_head_start else "scratch"
+    test = found.test.get(side)
+    return {
+        "source": winner.entry.source if winner.entry.recipe.has_head_start else None,
+        "recipe": winner.entry.recipe.name,
+        "cut": winner.record.details["cut"],
+        "trial": winner.record.id,
+        "refitted": found.refitted,
+        "validation": found.validation.data()
+        if found.validation
+        else {"value": winner.record.score, "low": None, "high": None},
+        "test": test.data() if test else None,
+    }
+
+
+def _finalist(contender: Contender | None, test: Interval | None) -> dict[str, Any] | None:
+    if contender is None:
+        return None
+    return {
+        "trial": contender.record.id,
+        "recipe": contender.entry.recipe.name,
+        "source": contender.entry.source,
+        "test": test.data() if test else None,
+    }
+
+
+def _baselines(standing: Standing, found: Evaluation) -> dict[str, Any]:
+    baselines: dict[str, Any] = {"scratch-same-architecture": NOT_MEASURED}
+    if standing.probe is not None and "probe" in found.test:
+        baselines["probe"] = {
+            "source": standing.probe.entry.source,
+            "test": found.test["probe"].data(),
+        }
+    if "majority" in found.test:
+        baselines["majority"] = {"test": found.test["majority"].data()}
+    same = standing.same_architecture
+    if same is not None:
+        baselines["scratch-same-architecture"] = {
+            "trial": same.record.id,
+            "validation": same.record.score,
+        }
+    return baselines
+
+
+def write_result(content: dict[str, Any], run: Path) -> None:
+    """Write ``result.json`` in one step."""
+    partial = run / ".result.json"
+    try:
+        partial.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+        os.replace(partial, run / "result.json")
+    except OSError as error:
+        raise HeadstartError(f"{run}/result.json cannot be written ({error.strerror}).") from None

@@ -1,0 +1,215 @@
+"""The race: cheap trials first, then what the remaining time can pay for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from headstart.models import Model
+from headstart.recipes import Recipe, recipes_for
+from headstart.search.budget import Clock
+from headstart.search.ledger import Ledger, TrialRecord
+from headstart.search.trial import Bench, TrialResult, TrialSpec, assign, run_trial, specify
+from headstart.training.learners import learners
+
+QUARTER = 0.25
+"""Share of the budget within which the same architecture from scratch must be able to stop."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A recipe with a source: what a trial is made of."""
+
+    recipe: Recipe
+    source: str | None
+
+    @property
+    def name(self) -> str:
+        """Return how the entry is called while it runs."""
+        stages = self.recipe.stages
+        depth = f", last {stages} stages" if stages else ""
+        return f"{self.recipe.name}{depth}" + (f" of {self.source}" if self.source else "")
+
+
+@dataclass
+class Contender:
+    """A trial that has a model; `model` is None where it has to be read from its checkpoint."""
+
+    entry: Entry
+    record: TrialRecord
+    model: Model | None
+
+    @property
+    def cut_short(self) -> bool:
+        """Say whether the deadline ended its training."""
+        return bool(self.record.details.get("cut_short"))
+
+
+@dataclass
+class Standing:
+    """Who leads: the best contender with a head start, without, and the best probe."""
+
+    signed: Callable[[float], float]
+    transfer: Contender | None = None
+    scratch: Contender | None = None
+    probe: Contender | None = None
+    same_architecture: Contender | None = None
+    skipped: list[str] = field(default_factory=list)
+
+    def enter(self, contender: Contender) -> bool:
+        """Take a contender into the standing; return whether it now leads somewhere."""
+        recipe = contender.entry.recipe
+        leads = False
+        if recipe.name == "probe" and self._beats(contender, self.probe):
+            self.probe, leads = contender, True
+        if recipe.start == "random":
+            self.same_architecture = contender
+        if recipe.has_head_start and self._beats(contender, self.transfer):
+            self.transfer, leads = contender, True
+        if not recipe.has_head_start and self._beats(contender, self.scratch):
+            self.scratch, leads = contender, True
+        return leads
+
+    @property
+    def winner(self) -> Contender | None:
+        """Return what validation prefers; of equals, the one with a head start."""
+        found = [c for c in (self.transfer, self.scratch) if c is not None]
+        return max(found, key=lambda c: self._value(c)) if found else None
+
+    def leaders(self) -> list[Contender]:
+        """Return every contender that still matters."""
+        found = {c.record.id: c for c in (self.transfer, self.scratch, self.probe) if c}
+        return list(found.values())
+
+    def _value(self, contender: Contender) -> float:
+        assert contender.record.score is not None
+        return self.signed(contender.record.score)
+
+    def _beats(self, contender: Contender, champion: Contender | None) -> bool:
+        return champion is None or self._value(contender) > self._value(champion)
+
+
+class Listener:
+    """What a race tells while it runs; the default says nothing."""
+
+    def say(self, message: str) -> None:
+        """Receive a line for the user."""
+
+    def trial(self, name: str, best: str, left: float) -> None:
+        """Receive what is being tried, the best so far, and the seconds left."""
+
+    def done(self, record: TrialRecord, name: str) -> None:
+        """Receive a trial that has ended."""
+
+
+def entries(modality: str, sources: list[str]) -> Iterator[Entry]:
+    """Yield every recipe for a modality with every source, in the order of the race."""
+    for recipe in recipes_for(modality):
+        if recipe.start == "small":
+            yield Entry(recipe, None)
+        else:
+            for source in sources:
+                yield Entry(recipe, source)
+
+
+@dataclass
+class Race:
+    """Runs trials until nothing more fits.
+
+    Parameters
+    ----------
+    closing
+        Seconds to keep back for evaluating and saving.
+    refitting
+        How many times the cost of a trial its refit on all rows is forecast to take; 0 without.
+    keep
+        Called with each contender that leads somewhere, to make it durable.
+    """
+
+    bench: Bench
+    clock: Clock
+    ledger: Ledger
+    standing: Standing
+    listener: Listener
+    closing: Callable[[], float]
+    refitting: float
+    keep: Callable[[Contender], None]
+    most: int | None = None
+
+    def run(self, planned: list[Entry]) -> None:
+        """Run the entries that are forecast to fit; those that the ledger has are not run again."""
+        known = {record.key: record for record in self.ledger.trials()}
+        begun = len(known)
+        for entry in planned:
+            spec = specify(self.bench, entry.recipe, entry.source)
+            if spec.key in known:
+                continue
+            if self.most is not None and begun >= self.most:
+                return
+            if not self._fits(entry):
+                continue
+            best = self.standing.winner
+            score = f"{best.record.score:.3f}" if best else "none yet"
+            self.listener.trial(entry.name, score, self.clock.left)
+            assignment = assign(self.bench, entry.recipe, entry.source, self._late)
+            begun += 1
+            result = run_trial(assignment)
+            record = self._recorded(begun, spec, result)
+            self.listener.done(record, entry.name)
+            if result.fitted is not None:
+                contender = Contender(entry, record, result.fitted.model)
+                if self.standing.enter(contender):
+                    self.keep(contender)
+                else:
+                    contender.model = None
+
+    def _late(self) -> bool:
+        return self.clock.left < self.closing()
+
+    def _fits(self, entry: Entry) -> bool:
+        """Say whether a trial fits, with its refit if it wins; else note why it was left out."""
+        assignment = assign(self.bench, entry.recipe, entry.source, self._late)
+        available = self.clock.left - self.closing()
+        if available <= 0:
+            return self._left_out(entry, None, available)
+        seconds = learners.get(entry.recipe.learner).forecast(assignment)
+        needed = seconds * (1 + self.refitting)
+        champion = self.standing.winner
+        if champion is not None:
+            needed = max(needed, seconds + self.refitting * champion.record.seconds)
+        if entry.recipe.start == "random" and seconds > QUARTER * self.clock.budget:
+            return self._left_out(entry, seconds, QUARTER * self.clock.budget)
+        if needed > self.clock.left - self.closing():
+            return self._left_out(entry, seconds, self.clock.left - self.closing())
+        return True
+
+    def _left_out(self, entry: Entry, seconds: float | None, available: float) -> bool:
+        forecast = "" if seconds is None else f" (forecast {seconds:.0f} s)"
+        self.standing.skipped.append(f"{entry.name}{forecast}")
+        self.ledger.event(
+            self.clock.used, "left out", entry=entry.name, forecast=seconds, available=available
+        )
+        return False
+
+    def _recorded(self, number: int, spec: TrialSpec, result: TrialResult) -> TrialRecord:
+        details: dict[str, Any] = {"reason": result.reason}
+        if result.fitted is not None:
+            fitted = result.fitted
+            details = {
+                "settled": fitted.settled,
+                "cut": fitted.cut,
+                "cut_short": fitted.cut_short,
+                "history": list(fitted.history),
+            }
+        record = TrialRecord(
+            id=number,
+            key=spec.key,
+            spec=vars(spec),
+            status="done" if result.fitted else "failed",
+            score=result.score,
+            seconds=result.seconds,
+            details=details,
+        )
+        self.ledger.record(record)
+        return record

@@ -1,0 +1,263 @@
+"""A run: one folder, one race, one verdict; it can be stopped at any moment and resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headstart.data.dataset import SetAside
+from headstart.errors import ArtifactError, BudgetError, DataError, UsageError
+from headstart.search.budget import Clock, Stopped, stoppable
+from headstart.search.closing import (
+    Evaluation,
+    closing_seconds,
+    evaluate,
+    model_of,
+    refitted,
+    result,
+    save_model,
+    write_result,
+)
+from headstart.search.ledger import Ledger, TrialRecord
+from headstart.search.preparation import Options, Prepared, check_budget, prepare
+from headstart.search.race import Contender, Entry, Listener, Race, Standing
+from headstart.search.trial import specify
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left: its folder, its result, and the rows that were set aside."""
+
+    folder: Path
+    result: dict[str, Any]
+    set_aside: tuple[SetAside, ...] = ()
+
+
+def run(options: Options, clock: Clock, listener: Listener) -> Outcome:
+    """Run, or resume, a study.
+
+    Raises
+    ------
+    HeadstartError
+        If the user must act; its text says how.
+    Stopped
+        If the run was interrupted before any model was usable.
+    """
+    check_budget(options)
+    folder = _folder(options)
+    finished = folder / "result.json"
+    if options.resume and finished.is_file():
+        known = json.loads(finished.read_text())
+        if known["status"] == "complete":
+            listener.say(f"{folder}: this run is complete")
+            return Outcome(folder, known)
+    ledger: Ledger | None = None
+    session: _Session | None = None
+    try:
+        with stoppable(clock):
+            ledger = _open(folder, options, clock)
+            prepared = prepare(options, clock, listener)
+            session = _Session(options, folder, clock, listener, ledger, prepared)
+            session.race()
+            session.close()
+    except Stopped as stop:
+        if session is None or session.standing.winner is None:
+            if stop.status == "budget":
+                raise BudgetError(
+                    f"the budget of {options.budget:g} s ended before any model was usable; "
+                    "give it some more (20s is enough for small data)"
+                ) from None
+            raise
+        session.stop(stop.status)
+    finally:
+        if ledger is not None:
+            ledger.note("seconds", clock.used)
+            ledger.close()
+    assert session is not None
+    return Outcome(folder, session.result, session.prepared.dataset.set_aside)
+
+
+class _Session:
+    """One session of a run, from the prepared bench to the result."""
+
+    def __init__(
+        self,
+        options: Options,
+        folder: Path,
+        clock: Clock,
+        listener: Listener,
+        ledger: Ledger,
+        prepared: Prepared,
+    ) -> None:
+        self.options = options
+        self.folder = folder
+        self.clock = clock
+        self.listener = listener
+        self.ledger = ledger
+        self.prepared = prepared
+        self.standing = Standing(prepared.bench.metric.signed)
+        self.found = Evaluation()
+        self.race_seconds = 0.0
+        self.result: dict[str, Any] = {}
+        self._record_data()
+        self._restore()
+
+    def race(self) -> None:
+        """Run the race; raise `BudgetError` if it found nothing usable."""
+        started = time.monotonic()
+        prepared = self.prepared
+        bench = prepared.bench
+        ratio = len(prepared.dataset) / len(bench.train.data)
+        try:
+            Race(
+                bench=bench,
+                clock=self.clock,
+                ledger=self.ledger,
+                standing=self.standing,
+                listener=self.listener,
+                closing=lambda: closing_seconds(prepared),
+                refitting=ratio if self.options.refit else 0.0,
+                keep=self._keep,
+                most=self.options.max_trials,
+            ).run(prepared.entries)
+        finally:
+            self.race_seconds = time.monotonic() - started
+        if self.standing.winner is None:
+            raise BudgetError(
+                f"the budget of {self.options.budget:g} s ended before any model was usable; "
+                "give it some more"
+            )
+
+    def close(self) -> None:
+        """Evaluate, refit, save."""
+        winner = self.standing.winner
+        assert winner is not None
+        self.ledger.event(self.clock.used, "test rows read")
+        self.found = evaluate(self.prepared, self.standing, self.folder, self.listener)
+        model = model_of(winner, self.folder)
+        save_model(self.prepared, winner, model, self.found, self.folder / "model")
+        if self.options.refit:
+            self._refit(winner)
+        self._finish("complete")
+        shutil.rmtree(self.folder / "trials", ignore_errors=True)
+
+    def stop(self, status: str) -> None:
+        """End at once: the best model so far is in ``model/`` already."""
+        self._finish("complete" if self.found.verdict else status)
+
+    def _refit(self, winner: Contender) -> None:
+        try:
+            model = refitted(self.prepared, self.standing, self.clock, self.folder, self.listener)
+            if model is not None:
+                self.found.refitted = True
+                save_model(self.prepared, winner, model, self.found, self.folder / "model")
+        except Stopped:  # the evaluated model is saved, the result only has to say so
+            self.found.refitted = False
+
+    def _finish(self, status: str) -> None:
+        self.result = result(
+            str(self.options.data),
+            self.prepared,
+            self.standing,
+            self.found,
+            status,
+            self.clock,
+            self.race_seconds,
+            len(self.ledger.trials()),
+        )
+        write_result(self.result, self.folder)
+
+    def _keep(self, contender: Contender) -> None:
+        """Make a leading contender durable, and sweep the checkpoints of those who no longer lead."""
+        assert contender.model is not None
+        trials = self.folder / "trials"
+        nothing = Evaluation()
+        name = str(contender.record.id)
+        save_model(self.prepared, contender, contender.model, nothing, trials / name)
+        if self.standing.winner is contender:
+            save_model(self.prepared, contender, contender.model, nothing, self.folder / "model")
+        leading = {str(c.record.id) for c in self.standing.leaders()}
+        for checkpoint in trials.iterdir():
+            if checkpoint.name not in leading:
+                shutil.rmtree(checkpoint, ignore_errors=True)
+
+    def _record_data(self) -> None:
+        bench = self.prepared.bench
+        for name, value in (("data", bench.data), ("split", bench.split)):
+            known = self.ledger.fact(name)
+            if known is not None and known != value:
+                raise DataError(
+                    f"{self.options.data}: the {name} differ from those this run began with. "
+                    "Start a new run with another --out."
+                )
+            self.ledger.note(name, value)
+        self.ledger.note(
+            "set aside", [[s.where, s.reason] for s in self.prepared.dataset.set_aside]
+        )
+        self.ledger.note("notes", list(self.prepared.dataset.notes))
+
+    def _restore(self) -> None:
+        """Take over the trials of earlier sessions."""
+        known: dict[str, TrialRecord] = {r.key: r for r in self.ledger.trials()}
+        for entry in self.prepared.entries:
+            record = known.get(specify(self.prepared.bench, entry.recipe, entry.source).key)
+            if record is not None and record.status == "done":
+                self._take_over(entry, record)
+        if known:
+            self.listener.say(f"  {len(known)} trials of earlier sessions are kept")
+
+    def _take_over(self, entry: Entry, record: TrialRecord) -> None:
+        contender = Contender(entry, record, None)
+        if (self.folder / "trials" / str(record.id)).is_dir():
+            self.standing.enter(contender)
+
+
+def _folder(options: Options) -> Path:
+    """Return the run folder, checked: empty or new, or that of the run to resume."""
+    if options.out is not None:
+        folder = Path(options.out)
+    else:
+        folder = Path("runs") / (Path(options.data).resolve().stem or "run")
+        number = 2
+        while not options.resume and folder.exists():
+            folder = folder.with_name(f"{folder.name.removesuffix(f'-{number - 1}')}-{number}")
+            number += 1
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--out {folder} is a file; name a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not options.resume:
+        if (folder / "ledger.db").exists():
+            raise ArtifactError(
+                f"{folder} holds another run. Choose another --out, or go on with it: --resume."
+            )
+        raise ArtifactError(f"{folder} is not empty. Choose another --out.")
+    return folder
+
+
+def _open(folder: Path, options: Options, clock: Clock) -> Ledger:
+    if not Path(options.data).exists():  # said before a folder is made for it
+        raise DataError(f"{options.data}: there is no such file or folder.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.write_bytes(b"\0" * 65536)
+        os.remove(probe)
+    except OSError as error:
+        raise ArtifactError(
+            f"{folder} cannot be written ({error.strerror}). Choose another --out, or make room."
+        ) from None
+    ledger = Ledger(folder / "ledger.db")
+    known = ledger.fact("options")
+    if known is not None and known != options.identity():
+        changed = [name for name, value in options.identity().items() if known.get(name) != value]
+        raise UsageError(
+            f"{folder} was begun with another {', '.join(changed)}; resume it with the same "
+            "options, or choose another --out"
+        )
+    ledger.note("options", options.identity())
+    clock.before = float(ledger.fact("seconds") or 0.0)
+    return ledger

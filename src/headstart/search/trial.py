@@ -1,0 +1,121 @@
+"""A trial: one (source, recipe, split, seed), run to a score. A pure function of its specification."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+
+from headstart.digest import digest_data
+from headstart.features.extract import Extractor, OutOfTime
+from headstart.recipes import Recipe
+from headstart.tasks import Metric, TargetSpec, Task
+from headstart.training.learners import Assignment, Fitted, Rows, learners
+from headstart.training.loop import Diverged
+from headstart.training.precision import precision
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """What a trial's score depends on, all of it, as JSON data.
+
+    `machine` holds what was measured or found on this machine (precision, threads).
+    """
+
+    recipe: dict[str, Any]
+    source: str | None
+    source_digest: str | None
+    task: str
+    metric: str
+    data: str
+    split: str
+    seed: int
+    machine: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Return the digest that names the trial."""
+        return digest_data(asdict(self))
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all trials of a run share: the task and the rows that may be read before the end."""
+
+    task: Task
+    spec: TargetSpec
+    metric: Metric
+    train: Rows
+    validation: Rows
+    extractors: dict[str, Extractor]
+    data: str
+    split: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """How a trial ended; `fitted` is None where it failed, and `reason` says why."""
+
+    fitted: Fitted | None
+    score: float | None
+    seconds: float
+    reason: str = ""
+
+
+def specify(bench: Bench, recipe: Recipe, source: str | None) -> TrialSpec:
+    """Return the specification of a trial on this machine."""
+    digest = bench.extractors[source].digest if source else None
+    return TrialSpec(
+        recipe=recipe.data(),
+        source=source,
+        source_digest=digest,
+        task=bench.task.name,
+        metric=bench.metric.name,
+        data=bench.data,
+        split=bench.split,
+        seed=bench.seed,
+        machine={"precision": precision(), "threads": torch.get_num_threads()},
+    )
+
+
+def assign(
+    bench: Bench, recipe: Recipe, source: str | None, late: Callable[[], bool]
+) -> Assignment:
+    """Return what the recipe's learner is given."""
+    return Assignment(
+        recipe=recipe,
+        task=bench.task,
+        spec=bench.spec,
+        metric=bench.metric,
+        train=(bench.train,),
+        validation=bench.validation,
+        extractor=bench.extractors[source] if source else None,
+        seed=bench.seed,
+        late=late,
+    )
+
+
+def run_trial(assignment: Assignment) -> TrialResult:
+    """Fit a recipe and score it on the validation rows."""
+    started = time.monotonic()
+    held = assignment.validation
+    assert held is not None
+    try:
+        fitted = learners.get(assignment.recipe.learner).fit(assignment)
+        score = assignment.metric.score(fitted.model.outputs(held.data), held.targets)
+    except (OutOfTime, Diverged, torch.OutOfMemoryError, MemoryError) as reason:
+        seconds = time.monotonic() - started
+        return TrialResult(None, None, seconds, f"{type(reason).__name__}: {reason}")
+    return TrialResult(fitted, score, time.monotonic() - started)
+
+
+def refit(assignment: Assignment, settled: dict[str, Any], more: tuple[Rows, ...]) -> Fitted:
+    """Fit the same recipe on more rows, with what the trial settled, and no validation rows."""
+    held = assignment.validation
+    pieces = assignment.train + ((held,) if held is not None else ()) + more
+    whole = replace(assignment, train=pieces, validation=None, settled=settled)
+    return learners.get(assignment.recipe.learner).fit(whole)

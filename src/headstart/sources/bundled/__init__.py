@@ -1,0 +1,1 @@
+"""Sources whose files ordinary packages carry. One file each."""

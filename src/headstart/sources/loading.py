@@ -1,0 +1,92 @@
+"""Loading a source: its files are checked, its weights read as tensors and nothing else."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from headstart.data.modalities import Preprocessing
+from headstart.digest import digest_data, digest_file
+from headstart.errors import SourceError
+from headstart.sources.catalogue import Source, Tensors
+from headstart.sources.families import Output, families
+from headstart.sources.fetching import Say, fetch
+from headstart.sources.staged import Backbone
+
+
+@dataclass(frozen=True)
+class LoadedSource:
+    """A backbone with the identity of the weights in it; `digest` names both and goes into keys."""
+
+    source: Source
+    backbone: Backbone
+    digest: str
+
+
+def load_source(
+    source: Source, output: Output = "pooled", say: Say = lambda _message: None
+) -> LoadedSource:
+    """Fetch if need be, check and load a source.
+
+    Raises
+    ------
+    SourceError
+        If a file is missing, its sha256 differs, or it holds anything but tensors.
+    """
+    folder = fetch(source, say)
+    for file in source.files:
+        check_digest(folder / file.name, file.sha256, source.id)
+    config = source.config
+    if isinstance(config, str):
+        config = json.loads((folder / config).read_text())
+    texts = {name: (folder / name).read_text() for name in source.texts}
+    preprocessing = Preprocessing(source.settings, texts)
+    backbone = families.get(source.family).build(config, preprocessing, output)
+    fresh = backbone.model.state_dict()
+    state = source.convert(read_tensors(folder / source.weights), fresh)
+    wrong = [name for name in fresh if name not in state or state[name].shape != fresh[name].shape]
+    if wrong:
+        raise SourceError(f"{source.id}: the weights do not fit the network (first: {wrong[0]}).")
+    backbone.model.load_state_dict(state)
+    identity = [source.id, output, *sorted(file.sha256 for file in source.files)]
+    return LoadedSource(source, backbone, digest_data(identity))
+
+
+def check_digest(path: Path, sha256: str, owner: str) -> None:
+    """Raise `SourceError` unless the file has this sha256."""
+    actual = digest_file(path)
+    if actual != sha256:
+        raise SourceError(
+            f"{path} of {owner} is damaged or was exchanged: its sha256 begins {actual[:12]}, "
+            f"not {sha256[:12]}. Delete the file; `headstart sources fetch {owner}` brings it anew."
+        )
+
+
+def read_tensors(path: Path) -> Tensors:
+    """Read a safetensors or PyTorch file as named tensors; no code in it is ever run.
+
+    Raises
+    ------
+    SourceError
+        If the file is damaged, or holds anything besides tensors (a pickle with code in it).
+    """
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise SourceError(
+            f"{path} holds more than tensors and was refused: loading it could run code. "
+            "Ask for the weights as safetensors."
+        ) from None
+    except Exception as error:  # a damaged file can fail anywhere in a parser
+        raise SourceError(f"{path} is damaged: {error}") from None
+    if not isinstance(content, dict) or not all(torch.is_tensor(v) for v in content.values()):
+        raise SourceError(f"{path} is no plain mapping of names to tensors.")
+    return dict(content)

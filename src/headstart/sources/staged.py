@@ -1,0 +1,310 @@
+"""Staged backbones: any network seen as an ordered list of stages that can be cut between any two.
+
+``backbone.prefix(k)`` runs the first `k` stages and returns what travels over the cut;
+``backbone.suffix(k)`` goes on from there, so that ``suffix(k)(prefix(k)(inputs))`` equals the whole
+network. Cut 0 lies before the first stage; the last cut lies after everything, pooling included.
+
+No family has to be taken apart for this. A prefix runs the whole network and leaves it, by a hook
+on its last stage, as soon as that stage has answered. In a suffix the stages before the cut are
+still in their places, but emptied, and hand back the cached value instead of computing it; so the
+network's own forward, its parameters' names and the cheap operations between stages stay as they
+are.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
+
+from headstart.data.modalities import Preprocessing
+
+Boundary = dict[str, Tensor]
+"""What travels over a cut: named tensors whose first axis is the row."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A named run of modules; the output of the last one is what crosses a cut after the stage."""
+
+    name: str
+    modules: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """Structure of one module's output: how its leaves are nested, and what each leaf is."""
+
+    tree: TreeSpec
+    leaves: tuple[Any, ...]
+    """(shape, dtype) of a tensor, or the constant itself."""
+
+
+class Backbone:
+    """A loaded source without its head.
+
+    Parameters
+    ----------
+    family, config
+        What is needed to build the same architecture again (JSON data).
+    model
+        Maps named inputs to ``{"features": …}`` and whatever else its output needs.
+    stages
+        In order of execution.
+    example
+        Inputs of two rows, whose lengths differ from the widths of the network's channels.
+    kept
+        Inputs that also travel over every cut (masks, token numbers).
+    width
+        Channels of ``features``.
+    preprocessing
+        How inputs are made from rows, as data.
+    """
+
+    def __init__(
+        self,
+        family: str,
+        config: Mapping[str, Any],
+        model: nn.Module,
+        stages: Sequence[Stage],
+        example: Mapping[str, Tensor],
+        width: int,
+        preprocessing: Preprocessing,
+        kept: Sequence[str] = (),
+    ) -> None:
+        self.family = family
+        self.config = dict(config)
+        self.model = model.eval()
+        self.stages = tuple(stages)
+        self.example = dict(example)
+        self.width = width
+        self.preprocessing = preprocessing
+        self.kept = tuple(kept)
+
+    @property
+    def end(self) -> int:
+        """Number of the last cut: the whole backbone is frozen (the probe)."""
+        return len(self.stages)
+
+    def cut_name(self, cut: int) -> str:
+        """Return the name of the first stage after `cut`, or ``end``."""
+        return self.stages[cut].name if cut < self.end else "end"
+
+    def cut_before_last(self, stages: int) -> int:
+        """Return the cut that leaves the last `stages` stages in the suffix."""
+        return max(0, self.end - stages)
+
+    def prefix(self, cut: int) -> Prefix:
+        """Return the frozen part before `cut`, sharing this backbone's weights."""
+        return Prefix(self, self._checked(cut))
+
+    def suffix(self, cut: int) -> Suffix:
+        """Return a copy of the part after `cut`; training it leaves this backbone untouched."""
+        return Suffix(self, self._checked(cut))
+
+    def with_suffix(self, suffix: Suffix) -> Backbone:
+        """Return a copy of this backbone in which the part after the cut is `suffix`'s."""
+        whole = copy.copy(self)
+        whole.model = copy.deepcopy(self.model)
+        state = {**whole.model.state_dict(), **suffix.model.state_dict()}
+        whole.model.load_state_dict(state)
+        whole.model.eval()
+        return whole
+
+    def _checked(self, cut: int) -> int:
+        if not 0 <= cut <= self.end:
+            raise ValueError(f"cut {cut} is not between 0 and {self.end}")
+        return cut
+
+    def outcomes(self) -> dict[str, _Outcome]:
+        """Return the structure of every stage module's output, from a run on the example."""
+        found: dict[str, _Outcome] = {}
+
+        def record(name: str, output: Any) -> None:
+            leaves, tree = tree_flatten(output)
+            found[name] = _Outcome(
+                tree,
+                tuple((tuple(x.shape), x.dtype) if torch.is_tensor(x) else x for x in leaves),
+            )
+
+        names = [name for stage in self.stages for name in stage.modules]
+        handles = [
+            self.model.get_submodule(name).register_forward_hook(
+                lambda _m, _a, out, name=name: record(name, out)
+            )
+            for name in names
+        ]
+        try:
+            with torch.no_grad():
+                self.model.eval()(**self.example)
+        finally:
+            for handle in handles:
+                handle.remove()
+        if list(found) != names:
+            raise ValueError(f"stages of {self.family} are not in order of execution")
+        return found
+
+
+class _Leave(Exception):
+    """Raised inside the network's forward to leave it after the last stage of a prefix."""
+
+
+class Prefix(nn.Module):
+    """The stages before a cut, frozen, in evaluation mode; maps inputs to a boundary value."""
+
+    def __init__(self, backbone: Backbone, cut: int) -> None:
+        super().__init__()
+        self.model = backbone.model
+        self.cut = cut
+        self.end = backbone.end
+        self.kept = backbone.kept
+        self.last = backbone.stages[cut - 1].modules[-1] if cut else ""
+        self.eval().requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Prefix:
+        """Stay in evaluation mode: a frozen layer keeps its statistics."""
+        return super().train(False)
+
+    def forward(self, **inputs: Tensor) -> Boundary:
+        """Return the boundary value of a batch of inputs."""
+        if self.cut == 0:
+            return dict(inputs)
+        if self.cut == self.end:
+            return dict(self.model(**inputs))
+        grabbed: Boundary = {}
+
+        def leave(_module: nn.Module, _args: Any, output: Any) -> None:
+            tensors = [x for x in tree_flatten(output)[0] if torch.is_tensor(x)]
+            # cloned, because a later in-place activation would overwrite what was grabbed
+            grabbed.update({f"stage.{i}": x.clone() for i, x in enumerate(tensors)})
+            raise _Leave
+
+        handle = self.model.get_submodule(self.last).register_forward_hook(leave)
+        try:
+            self.model(**inputs)
+        except _Leave:
+            return {**grabbed, **{name: inputs[name] for name in self.kept}}
+        finally:
+            handle.remove()
+        raise RuntimeError(f"the stage {self.last} was never reached")
+
+
+class _Crossing:
+    """What the emptied stages of one suffix share: the boundary value of the current batch."""
+
+    def __init__(self, last: str, outcomes: dict[str, _Outcome]) -> None:
+        self.last = last
+        self.outcomes = outcomes
+        self.boundary: Boundary | None = None
+        self.reached = False
+
+
+class _Stub:
+    """Mixed into the class of an emptied stage; answers without computing."""
+
+    _crossing: _Crossing
+    _name: str
+
+    def _load_from_state_dict(self, *_args: Any, **_kwargs: Any) -> None:
+        """Take nothing: an emptied stage has no state."""
+
+    def forward(self, *_args: Any, **_kwargs: Any) -> Any:
+        crossing = self._crossing
+        boundary = crossing.boundary
+        assert boundary is not None, "a suffix was entered without a boundary value"
+        outcome = crossing.outcomes[self._name]
+        if self._name == crossing.last:
+            crossing.reached = True
+            tensors = iter([v for name, v in boundary.items() if name.startswith("stage.")])
+            leaves = [
+                next(tensors).clone() if isinstance(leaf, tuple) else leaf
+                for leaf in outcome.leaves
+            ]
+        else:
+            leaves = [self._stand_in(leaf) for leaf in outcome.leaves]
+        return tree_unflatten(leaves, outcome.tree)
+
+    def _stand_in(self, leaf: Any) -> Any:
+        """Return a tensor of the right shape that takes no memory; only its shape may matter."""
+        if not isinstance(leaf, tuple):
+            return leaf
+        crossing = self._crossing
+        assert crossing.boundary is not None
+        entry = crossing.boundary["stage.0"]
+        shape, dtype = leaf
+        seen = next(x for x in crossing.outcomes[crossing.last].leaves if isinstance(x, tuple))[0]
+        actual = dict(zip(seen, entry.shape, strict=True))
+        fill = float("nan") if dtype.is_floating_point else 0
+        return torch.full((), fill, dtype=dtype, device=entry.device).expand(
+            [actual.get(size, size) for size in shape]
+        )
+
+
+class Suffix(nn.Module):
+    """The stages after a cut; maps a boundary value to the backbone's output."""
+
+    def __init__(self, backbone: Backbone, cut: int) -> None:
+        super().__init__()
+        self.cut = cut
+        self.end = backbone.end
+        self.kept = backbone.kept
+        self._inputs = {
+            name: (tuple(value.shape), value.dtype)
+            for name, value in backbone.example.items()
+            if name not in backbone.kept
+        }
+        self._stages = backbone.stages[cut:]
+        self.model = copy.deepcopy(backbone.model) if cut < self.end else nn.Identity()
+        self.model.requires_grad_(True)
+        self._crossing: _Crossing | None = None
+        if 0 < cut < self.end:
+            emptied = [name for stage in backbone.stages[:cut] for name in stage.modules]
+            self._crossing = _Crossing(emptied[-1], backbone.outcomes())
+            for name in emptied:
+                self._empty(name)
+
+    def _empty(self, name: str) -> None:
+        stage: Any = self.model.get_submodule(name)
+        stage._crossing, stage._name = self._crossing, name
+        stage.__class__ = type(type(stage).__name__, (_Stub, type(stage)), {})
+        for held in (stage._modules, stage._parameters, stage._buffers):
+            held.clear()
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """Return the trainable parameters by stage, first stage first.
+
+        Parameters outside every stage (a class token, say) belong to no group and stay as they are.
+        """
+        found: dict[str, list[nn.Parameter]] = {}
+        for stage in self._stages:
+            found[stage.name] = [
+                parameter
+                for name in stage.modules
+                for parameter in self.model.get_submodule(name).parameters()
+            ]
+        return found
+
+    def forward(self, boundary: Boundary) -> Boundary:
+        """Return the backbone's output for a batch of boundary values."""
+        if self.cut == self.end:
+            return boundary
+        if self._crossing is None:
+            return dict(self.model(**boundary))
+        entry = boundary["stage.0"]
+        inputs = {name: boundary[name] for name in self.kept}
+        for name, (shape, dtype) in self._inputs.items():
+            nothing = torch.zeros((), dtype=dtype, device=entry.device)
+            inputs[name] = nothing.expand(len(entry), *shape[1:])
+        self._crossing.boundary, self._crossing.reached = boundary, False
+        try:
+            output = dict(self.model(**inputs))
+        finally:
+            self._crossing.boundary = None
+        if not self._crossing.reached:
+            raise RuntimeError(f"the stage {self._crossing.last} was skipped")
+        return output

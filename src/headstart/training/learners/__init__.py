@@ -1,0 +1,110 @@
+"""Learners: they carry out recipes. One file each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.data.dataset import Dataset
+from headstart.features.extract import Extractor
+from headstart.models import Model
+from headstart.recipes import Recipe
+from headstart.registry import Registry
+from headstart.tasks import Metric, TargetSpec, Task
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows with their encoded targets and their units."""
+
+    data: Dataset
+    targets: np.ndarray
+    units: np.ndarray
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Everything a learner is given.
+
+    Attributes
+    ----------
+    train
+        In pieces: values of each piece are computed and cached once, whatever it is joined with.
+    validation
+        None when the winner is refitted on all rows; `settled` then holds what was found before.
+    extractor
+        Of the source (or of its architecture with random weights); None for small models.
+    settled
+        What the trial on fewer rows settled: epochs, regularisation.
+    late
+        Says whether the deadline has come.
+    """
+
+    recipe: Recipe
+    task: Task
+    spec: TargetSpec
+    metric: Metric
+    train: tuple[Rows, ...]
+    validation: Rows | None
+    extractor: Extractor | None
+    seed: int
+    settled: dict[str, Any] = field(default_factory=dict)
+    late: Callable[[], bool] = lambda: False
+
+    @property
+    def targets(self) -> np.ndarray:
+        """Return the training targets of all pieces."""
+        return np.concatenate([rows.targets for rows in self.train])
+
+    @property
+    def units(self) -> np.ndarray:
+        """Return the units of all pieces."""
+        return np.concatenate([rows.units for rows in self.train])
+
+    def evaluator(
+        self, outputs: Callable[[Rows], Tensor]
+    ) -> Callable[[], tuple[float, float]] | None:
+        """Return what scores `outputs` on the validation rows, or None where there are none.
+
+        It answers (signed score, loss).
+        """
+        held = self.validation
+        if held is None:
+            return None
+
+        def evaluate() -> tuple[float, float]:
+            with torch.no_grad():
+                found = outputs(held)
+                loss = float(self.task.loss(found, torch.from_numpy(held.targets)))
+            return self.metric.signed(self.metric.score(found, held.targets)), loss
+
+        return evaluate
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a learner returns: the model, and what the same recipe needs to be fitted again."""
+
+    model: Model
+    settled: dict[str, Any]
+    cut: str
+    cut_short: bool = False
+    history: tuple[dict[str, Any], ...] = ()
+
+
+class Learner(Protocol):
+    """Carries out one kind of recipe."""
+
+    def forecast(self, assignment: Assignment) -> float:
+        """Return the seconds that `fit` will take, from throughput measured here and now."""
+
+    def fit(self, assignment: Assignment) -> Fitted:
+        """Return the fitted model. Raise `OutOfTime` or `Diverged` if there is none."""
+
+
+learners: Registry[Learner] = Registry("learner", __name__)

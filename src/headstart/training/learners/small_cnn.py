@@ -1,0 +1,113 @@
+"""Trains the small convolutional network for pictures, from random weights."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.data.modalities import Preprocessing, View, modalities
+from headstart.models.small_cnn import SmallCnn, normalised, right_size, small_cnn
+from headstart.training.learners import Assignment, Fitted, Rows, learners
+from headstart.training.loop import train
+from headstart.training.plan import HEAD, FreezePlan
+from headstart.training.precision import autocast, laid_out, lay_out
+
+WIDTH = 32
+_SEEN = 200
+
+
+class LearnSmallCnn:
+    """Pixels of all rows are kept, at the small size; pictures are shifted a little each time."""
+
+    def forecast(self, assignment: Assignment) -> float:
+        """Return the seconds of decoding and all epochs, from one measured step."""
+        recipe = assignment.recipe
+        rows = sum(len(piece.data) for piece in assignment.train)
+        size = self._size(assignment)
+        network = small_cnn(WIDTH, 10)
+        lay_out(network)
+        pixels = laid_out(torch.zeros(recipe.batch, 3, size, size))
+        for _ in range(2):
+            started = time.monotonic()
+            with autocast():
+                loss = network(pixels).float().sum()
+            loss.backward()
+            seconds = time.monotonic() - started
+        epochs = assignment.settled.get("epochs") or recipe.epochs
+        return 0.5 + rows * (0.001 + 1.3 * epochs * seconds / recipe.batch)
+
+    def fit(self, assignment: Assignment) -> Fitted:
+        """Return the network with the best weights by validation."""
+        recipe, task = assignment.recipe, assignment.task
+        size = assignment.settled.get("size") or self._size(assignment)
+        spec = task.head(4 * WIDTH, assignment.spec)
+        torch.manual_seed(assignment.seed)
+        random = np.random.default_rng(assignment.seed)
+        network = small_cnn(WIDTH, spec.outputs)
+        lay_out(network)
+        pixels = torch.cat([_pixels(piece, size) for piece in assignment.train])
+        targets = torch.from_numpy(assignment.targets)
+        rows = len(targets)
+
+        def step(taken: Tensor, _epoch: int) -> Tensor:
+            with autocast():
+                outputs = network(laid_out(_shifted(normalised(pixels[taken]), random))).float()
+            return task.loss(outputs, targets[taken], recipe.smoothing)
+
+        held = None if assignment.validation is None else _pixels(assignment.validation, size)
+
+        def outputs(_rows: Rows) -> Tensor:
+            assert held is not None
+            with autocast():
+                parts = [network(laid_out(normalised(some))) for some in held.split(256)]
+            return torch.cat(parts).float()
+
+        trained = train(
+            network,
+            {HEAD: list(network.parameters())},
+            FreezePlan(recipe.phases, math.ceil(rows / recipe.batch)),
+            rows,
+            recipe.batch,
+            step,
+            decay=recipe.decay,
+            seed=assignment.seed,
+            evaluate=assignment.evaluator(outputs),
+            patience=recipe.patience,
+            most_epochs=assignment.settled.get("epochs"),
+            late=assignment.late,
+        )
+        return Fitted(
+            SmallCnn(network, size, WIDTH, spec.outputs),
+            {"epochs": trained.epochs, "size": size},
+            "none",
+            trained.cut_short,
+            tuple(vars(epoch) for epoch in trained.history),
+        )
+
+    def _size(self, assignment: Assignment) -> int:
+        inputs = assignment.train[0].data.inputs
+        chosen = inputs[:: max(1, len(inputs) // _SEEN)]
+        return right_size(modalities.get("image").sizes(chosen))
+
+
+def _pixels(rows: Rows, size: int) -> Tensor:
+    preprocessing = Preprocessing({"size": size}, {})
+    data = rows.data
+    batch = modalities.get("image").collate(data.inputs, data.digests, preprocessing, View())
+    return torch.from_numpy(batch["pixels"])
+
+
+def _shifted(pixels: Tensor, random: np.random.Generator) -> Tensor:
+    """Shift a batch by up to an eighth of its size, the edge repeated."""
+    reach = pixels.shape[-1] // 8
+    padded = torch.nn.functional.pad(pixels, [reach] * 4, mode="replicate")
+    down, right = random.integers(0, 2 * reach + 1, 2).tolist()
+    size = pixels.shape[-1]
+    return padded[:, :, down : down + size, right : right + size]
+
+
+learners.register("small-cnn", LearnSmallCnn())

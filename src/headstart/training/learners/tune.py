@@ -1,0 +1,262 @@
+"""Tuning: the stages after the cut are trained over boundary values that are computed once.
+
+With a cut before the first stage nothing is frozen, and the same code trains the whole network.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from headstart.data.modalities import View
+from headstart.digest import digest_data
+from headstart.features.extract import Extractor
+from headstart.models.network import Network
+from headstart.sources.staged import Backbone, Boundary, Suffix
+from headstart.training.learners import Assignment, Fitted, Rows, learners
+from headstart.training.loop import train
+from headstart.training.plan import HEAD, FreezePlan
+from headstart.training.precision import autocast, laid_out, lay_out
+
+_EVALUATED = 64
+
+
+class Tuned(nn.Module):
+    """The suffix of a backbone with a head."""
+
+    def __init__(self, suffix: Suffix, head: nn.Module) -> None:
+        super().__init__()
+        self.suffix = suffix
+        self.head = head
+
+    def forward(self, boundary: Boundary) -> Tensor:
+        """Map boundary values to the task's outputs."""
+        with autocast():
+            value = self.suffix(boundary)
+        outputs: Tensor = self.head({name: _float(v) for name, v in value.items()})
+        return outputs
+
+
+@dataclass(frozen=True)
+class _Views:
+    """Boundary values of the training rows: one set a view, the first of the rows as they are."""
+
+    values: list[Boundary]
+
+    def batch(self, rows: Tensor, epoch: int) -> Boundary:
+        chosen = self.values[epoch % len(self.values)]
+        return _rows(chosen, rows)
+
+
+def _rows(boundary: Boundary, rows: Tensor) -> Boundary:
+    """Return some rows in float32, without token columns in which all of them are padding."""
+    found = {name: value[rows] for name, value in boundary.items()}
+    mask = found.get("attention_mask")
+    if mask is not None:
+        longest = int(mask.sum(1).max())
+        found = {n: v[:, :longest] if v.ndim > 1 else v for n, v in found.items()}
+    return {n: laid_out(_float(v)) for n, v in found.items()}
+
+
+def _float(value: Tensor) -> Tensor:
+    return value.float() if value.is_floating_point() else value
+
+
+class Tune:
+    """Trains the suffix and the head."""
+
+    def forecast(self, assignment: Assignment) -> float:
+        """Return seconds of computing the views and of all epochs, from one measured step."""
+        recipe, extractor = assignment.recipe, self._extractor(assignment)
+        cut = self._cut(assignment, extractor)
+        rows = sum(len(piece.data) for piece in assignment.train)
+        held = len(assignment.validation.data) if assignment.validation else 0
+        some = assignment.train[0].data
+        computing = 0.0
+        if cut > 0:
+            rate = extractor.rate(some, cut, recipe.scale)
+            computing = (rows * (1 + recipe.views) + held) / rate
+        a_step = self._step_seconds(assignment, extractor, cut)
+        epochs = assignment.settled.get("epochs") or recipe.epochs
+        a_row = a_step / min(recipe.batch, len(some))
+        return computing + epochs * (rows * a_row + held * a_row / 3) + 1.0
+
+    def fit(self, assignment: Assignment) -> Fitted:
+        """Return the whole network, its last stages tuned."""
+        recipe, task = assignment.recipe, assignment.task
+        extractor = self._extractor(assignment)
+        cut = self._cut(assignment, extractor)
+        torch.manual_seed(assignment.seed)
+        tuned, spec = self._module(assignment, extractor, cut)
+        held = None
+        if assignment.validation is not None:
+            held = self._values(assignment, extractor, cut, assignment.validation, View())
+        views = [
+            View(i, recipe.augmentation, assignment.seed)
+            for i in range(1 + (recipe.views if cut else 0))
+        ]
+        plain = self._joined(assignment, extractor, cut, views[0])
+        settled = self._solve(assignment, tuned, plain) if recipe.solved else {}
+        values = _Views([plain] + [self._joined(assignment, extractor, cut, v) for v in views[1:]])
+        targets = torch.from_numpy(assignment.targets)
+        rows = len(targets)
+
+        def step(taken: Tensor, epoch: int) -> Tensor:
+            outputs = tuned(values.batch(taken, epoch))
+            return task.loss(outputs, targets[taken], recipe.smoothing)
+
+        def outputs(_rows: Rows) -> Tensor:
+            assert held is not None
+            return _outputs(tuned, held)
+
+        trained = train(
+            tuned,
+            {**tuned.suffix.groups(), HEAD: list(tuned.head.parameters())},
+            FreezePlan(recipe.phases, math.ceil(rows / recipe.batch)),
+            rows,
+            recipe.batch,
+            step,
+            decay=recipe.decay,
+            seed=assignment.seed,
+            evaluate=assignment.evaluator(outputs),
+            patience=recipe.patience,
+            most_epochs=assignment.settled.get("epochs"),
+            late=assignment.late,
+            prepare=_freeze_norms if recipe.norm == "frozen" else _adapt_norms,
+        )
+        backbone = extractor.backbone.with_suffix(tuned.suffix)
+        backbone.preprocessing = backbone.preprocessing.resized(recipe.scale)
+        return Fitted(
+            Network(backbone, tuned.head, spec, task.output),
+            {**settled, "epochs": trained.epochs},
+            extractor.backbone.cut_name(cut),
+            trained.cut_short,
+            tuple(vars(epoch) for epoch in trained.history),
+        )
+
+    def _extractor(self, assignment: Assignment) -> Extractor:
+        extractor = assignment.extractor
+        assert extractor is not None
+        if assignment.recipe.start == "source":
+            return extractor
+        fresh = _random_weights(extractor.backbone, assignment.task.output, assignment.seed)
+        digest = digest_data(["random weights", extractor.digest, assignment.seed])
+        return Extractor(fresh, digest, cache=None)
+
+    def _cut(self, assignment: Assignment, extractor: Extractor) -> int:
+        stages = assignment.recipe.stages
+        return 0 if stages is None else extractor.backbone.cut_before_last(stages)
+
+    def _module(
+        self, assignment: Assignment, extractor: Extractor, cut: int
+    ) -> tuple[Tuned, object]:
+        spec = assignment.task.head(extractor.backbone.width, assignment.spec)
+        tuned = Tuned(extractor.backbone.suffix(cut), spec.build())
+        lay_out(tuned)
+        return tuned, spec
+
+    def _values(
+        self, assignment: Assignment, extractor: Extractor, cut: int, rows: Rows, view: View
+    ) -> Boundary:
+        return extractor.extract(
+            rows.data, cut, scale=assignment.recipe.scale, view=view, late=assignment.late
+        )
+
+    def _joined(
+        self, assignment: Assignment, extractor: Extractor, cut: int, view: View
+    ) -> Boundary:
+        pieces = [self._values(assignment, extractor, cut, p, view) for p in assignment.train]
+        return _concatenated(pieces)
+
+    def _solve(
+        self, assignment: Assignment, tuned: Tuned, plain: Boundary
+    ) -> dict[str, object]:
+        """Put the head at its optimum on the features as they are before tuning."""
+        features = []
+        tuned.eval()
+        with torch.no_grad():
+            for rows in torch.arange(len(assignment.targets)).split(_EVALUATED):
+                with autocast():
+                    value = tuned.suffix(_rows(plain, rows))["features"]
+                features.append(value.float())
+        solved = assignment.task.solve_head(
+            torch.cat(features),
+            assignment.targets,
+            assignment.units,
+            assignment.spec,
+            assignment.seed,
+            assignment.settled.get("strength"),
+        )
+        if solved is None:
+            return {}
+        tuned.head.load_state_dict(solved[0])
+        return {"strength": solved[1]}
+
+    def _step_seconds(self, assignment: Assignment, extractor: Extractor, cut: int) -> float:
+        """Measure a training step on the first rows (the second of two; the first warms up)."""
+        recipe = assignment.recipe
+        some = assignment.train[0]
+        few = some.data.take(range(min(recipe.batch, len(some.data))))
+        values = extractor.extract(few, cut, scale=recipe.scale)
+        tuned, _ = self._module(assignment, extractor, cut)
+        tuned.train()
+        targets = torch.from_numpy(some.targets[: len(few)])
+        seconds = 0.0
+        for _ in range(2):
+            started = time.monotonic()
+            outputs = tuned(_rows(values, torch.arange(len(few))))
+            assignment.task.loss(outputs, targets).backward()  # type: ignore[no-untyped-call]
+            seconds = time.monotonic() - started
+        return seconds
+
+
+def _outputs(tuned: Tuned, held: Boundary) -> Tensor:
+    count = len(next(iter(held.values())))
+    return torch.cat([tuned(_rows(held, rows)) for rows in torch.arange(count).split(_EVALUATED)])
+
+
+def _concatenated(pieces: list[Boundary]) -> Boundary:
+    """Join pieces of rows; token axes grow to the longest."""
+    joined: Boundary = {}
+    for name, first in pieces[0].items():
+        values = [piece[name] for piece in pieces]
+        if first.ndim > 1 and len({v.shape[1] for v in values}) > 1:
+            longest = max(v.shape[1] for v in values)
+            values = [_padded(v, longest) for v in values]
+        joined[name] = torch.cat(values)
+    return joined
+
+
+def _padded(value: Tensor, length: int) -> Tensor:
+    padded = value.new_zeros((len(value), length, *value.shape[2:]))
+    padded[:, : value.shape[1]] = value
+    return padded
+
+
+def _random_weights(backbone: Backbone, output: str, seed: int) -> Backbone:
+    from headstart.sources.families import families
+
+    torch.manual_seed(seed)
+    family = families.get(backbone.family)
+    return family.build(backbone.config, backbone.preprocessing, output)  # type: ignore[arg-type]
+
+
+def _adapt_norms(_module: nn.Module) -> None:
+    """Let normalisation layers learn their statistics."""
+
+
+def _freeze_norms(module: nn.Module) -> None:
+    """Keep the statistics of normalisation layers bit for bit; their scale and shift still train.
+
+    With a small batch and few rows, adapting statistics cost more accuracy than they brought.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            layer.eval()
+
+
+learners.register("tune", Tune())

@@ -1,0 +1,43 @@
+"""Early stopping: keep the best weights, and stop when they have not improved for a while."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass
+class EarlyStopping:
+    """Watches a validation score; greater is better, and among equal scores the lesser loss.
+
+    Parameters
+    ----------
+    patience
+        Evaluations without a better score after which training stops.
+    """
+
+    patience: int
+    best: tuple[float, float] = (float("-inf"), float("-inf"))
+    best_epoch: int = -1
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+    def better(self, module: nn.Module, epoch: int, score: float, loss: float) -> bool:
+        """Take note of an evaluation; return whether it is the best so far."""
+        found = (score, -loss)
+        if self.best_epoch >= 0 and not found > self.best:
+            return False
+        self.best, self.best_epoch = found, epoch
+        self.weights = {name: value.clone() for name, value in module.state_dict().items()}
+        return True
+
+    def exhausted(self, epoch: int) -> bool:
+        """Say whether patience has ended at `epoch`."""
+        return epoch - self.best_epoch >= self.patience
+
+    def restore(self, module: nn.Module) -> None:
+        """Put the best weights back."""
+        if self.weights:
+            with torch.no_grad():
+                module.load_state_dict(self.weights)
