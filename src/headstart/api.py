@@ -125,7 +125,8 @@ def fit(
         refit=refit,
         resume=resume,
     )
-    outcome = run(options, clock or Clock(seconds), Live(quiet))
+    clock = clock or Clock(seconds)
+    outcome = run(options, clock, Live(clock, quiet))
     return Study(outcome.folder, outcome.result, outcome.set_aside)
 
 

@@ -11,15 +11,24 @@ import numpy as np
 from headstart.data.dataset import Dataset
 
 FOLDS = 10
-TEST_FOLDS = (1, 6)
+TEST_FOLDS = (1, 6, 4)
 VALIDATION_FOLDS = (3, 8)
-"""Rows are dealt into ten folds, two of them the test rows, two (or one) the validation rows.
+"""Rows are dealt into ten folds: `shares` says how many of them test and validation rows take.
 
 The folds of training lie between those two kinds, so that a stratum of three rows, which is dealt
 to three folds in turn, has one to learn from.
 """
-LARGE = 5_000
-"""Rows from which one fold is enough for validation."""
+
+
+def shares(rows: int) -> tuple[int, int]:
+    """Return how many folds of ten are test rows, and how many validation rows.
+
+    Few rows give a wide interval, so small data give more of them to the test; the model that is
+    handed back is fitted again on all rows, so it loses nothing by that.
+    """
+    if rows < 2_000:
+        return 3, 2
+    return (2, 2) if rows < 5_000 else (2, 1)
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,7 @@ def deal(strata: np.ndarray, units: np.ndarray, order: np.ndarray, folds: int) -
 
 
 def split(dataset: Dataset, strata: np.ndarray, seed: int) -> Split:
-    """Split a data set into training, validation and test rows (60/20/20; 70/10/20 from `LARGE`).
+    """Split a data set into training, validation and test rows in the `shares` of their number.
 
     Given test or validation rows are respected, and only what is missing is drawn from the
     training rows. The result depends on the rows' content and the seed, not on their order, names
@@ -108,10 +117,10 @@ def split(dataset: Dataset, strata: np.ndarray, seed: int) -> Split:
     inner = np.array([position[row] for row in order.tolist() if row in position])
     fold[free] = deal(strata[free], unit_of[free], inner, FOLDS)
     fold[_rare(strata, unit_of, free)] = FOLDS
-    wide = 2 if len(free) < LARGE else 1
-    test = given == "test" if has_test else np.isin(fold, TEST_FOLDS)
+    tested, chosen_by = shares(len(free))
+    test = given == "test" if has_test else np.isin(fold, TEST_FOLDS[:tested])
     validation = (
-        given == "validation" if has_validation else np.isin(fold, VALIDATION_FOLDS[:wide])
+        given == "validation" if has_validation else np.isin(fold, VALIDATION_FOLDS[:chosen_by])
     )
     unlearnt = ~np.isin(strata, strata[~test & ~validation]) & (fold < FOLDS)
     test, validation = test & ~unlearnt, validation & ~unlearnt

@@ -41,11 +41,21 @@ class LinearHead(nn.Module):
         logits: Tensor = self.linear(value["features"])
         return logits
 
-    def set(self, weight: Tensor, bias: Tensor) -> None:
-        """Take over a solution that was found by other means than descent."""
-        with torch.no_grad():
-            self.linear.weight.copy_(weight)
-            self.linear.bias.copy_(bias)
+
+class LayersHead(LinearHead):
+    """One linear layer on the summaries of the middle stages beside the pooled features."""
+
+    def forward(self, value: dict[str, Tensor]) -> Tensor:
+        """Map ``layers`` and ``features`` to (rows, outputs)."""
+        return super().forward({"features": readout(value, "layers")})
+
+
+def readout(value: dict[str, Tensor], kind: str) -> Tensor:
+    """Return what a head of `kind` reads of a backbone's boundary value at its end."""
+    if kind == "layers":
+        return torch.cat([value["layers"], value["features"]], 1)
+    return value["features"]
 
 
 heads.register("linear", LinearHead)
+heads.register("layers", LayersHead)

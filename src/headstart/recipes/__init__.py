@@ -61,6 +61,8 @@ class Recipe:
         Of training by descent; none where the head is solved for.
     solved
         The head starts from its optimum on the frozen features.
+    head
+        Registered head to use in place of the task's own (of the same outputs).
     scale
         Size of the inputs as a share of the source's own.
     views
@@ -81,6 +83,7 @@ class Recipe:
     stages: int | None = 0
     phases: tuple[Phase, ...] = ()
     solved: bool = False
+    head: str = ""
     scale: float = 1.0
     views: int = 0
     augmentation: str = "none"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from headstart.search.budget import Clock
 from headstart.search.ledger import TrialRecord
 from headstart.search.race import Listener
 
@@ -11,16 +12,17 @@ from headstart.search.race import Listener
 class Live(Listener):
     """Says what is being tried, the best so far, and the time left."""
 
-    def __init__(self, quiet: bool = False) -> None:
+    def __init__(self, clock: Clock, quiet: bool = False) -> None:
+        self._clock = clock
         self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
 
     def say(self, message: str) -> None:
         """Print a line."""
-        self._console.print(message, markup=False)
+        self._console.print(f"{self._clock.used:6.1f} s  {message}", markup=False)
 
     def trial(self, name: str, best: str, left: float) -> None:
         """Announce a trial."""
-        self._console.print(f"trying {name}; best so far {best}; {left:.0f} s left", markup=False)
+        self.say(f"trying {name}; best so far {best}; {left:.0f} s left")
 
     def done(self, record: TrialRecord, name: str) -> None:
         """Tell how a trial ended."""

@@ -14,6 +14,7 @@ are.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -150,6 +151,16 @@ class Backbone:
         return found
 
 
+    def middle(self) -> tuple[Stage, ...]:
+        """Return the stages whose summaries are read beside the features at the end.
+
+        They lie between two fifths of the depth and the last stage but one: earlier ones see
+        edges and word pieces, the last ones answer the question of the pre-training.
+        """
+        begin = math.ceil(0.4 * self.end)
+        return self.stages[begin : max(begin, self.end - 2)]
+
+
 class _Leave(Exception):
     """Raised inside the network's forward to leave it after the last stage of a prefix."""
 
@@ -164,6 +175,7 @@ class Prefix(nn.Module):
         self.end = backbone.end
         self.kept = backbone.kept
         self.last = backbone.stages[cut - 1].modules[-1] if cut else ""
+        self.middle = [stage.modules[-1] for stage in backbone.middle()]
         self.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> Prefix:
@@ -175,7 +187,7 @@ class Prefix(nn.Module):
         if self.cut == 0:
             return dict(inputs)
         if self.cut == self.end:
-            return dict(self.model(**inputs))
+            return self._whole(inputs)
         grabbed: Boundary = {}
 
         def leave(_module: nn.Module, _args: Any, output: Any) -> None:
@@ -192,6 +204,45 @@ class Prefix(nn.Module):
         finally:
             handle.remove()
         raise RuntimeError(f"the stage {self.last} was never reached")
+
+    def _whole(self, inputs: dict[str, Tensor]) -> Boundary:
+        """Return the backbone's output, and summaries of its middle stages as ``layers``."""
+        summaries: list[Tensor] = []
+        mask = inputs.get("attention_mask")
+
+        def read(_module: nn.Module, _args: Any, output: Any) -> None:
+            summaries.extend(
+                summary(x, mask) for x in tree_flatten(output)[0] if torch.is_tensor(x)
+            )
+
+        handles = [self.model.get_submodule(n).register_forward_hook(read) for n in self.middle]
+        try:
+            output = dict(self.model(**inputs))
+        finally:
+            for handle in handles:
+                handle.remove()
+        return {**output, "layers": torch.cat(summaries, 1)} if summaries else output
+
+
+def summary(value: Tensor, mask: Tensor | None) -> Tensor:
+    """Summarise a stage's output as one vector a row.
+
+    A map (rows, channels, height, width) gives the means over its four quarters and the largest
+    value of each channel; a sequence (rows, tokens, width) the mean over tokens that are not
+    padding; anything else its values.
+    """
+    if value.ndim == 4:
+        half = [math.ceil(size / 2) for size in value.shape[2:]]
+        quarters = [
+            value[:, :, top : top + half[0], left : left + half[1]].mean((2, 3))
+            for top in (0, value.shape[2] - half[0])
+            for left in (0, value.shape[3] - half[1])
+        ]
+        return torch.cat([*quarters, value.amax((2, 3))], 1)
+    if value.ndim == 3 and mask is not None:
+        weight = mask.unsqueeze(-1).to(value.dtype)
+        return (value * weight).sum(1) / weight.sum(1).clamp(min=1)
+    return value.mean(1) if value.ndim == 3 else value.flatten(1)
 
 
 class _Crossing:

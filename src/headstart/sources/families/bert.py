@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import BertConfig, BertModel
 
 from headstart.data.modalities import Preprocessing
 from headstart.sources.families import Output, families
@@ -42,6 +41,10 @@ class Bert:
         self, config: Mapping[str, Any], preprocessing: Preprocessing, output: Output = "pooled"
     ) -> Backbone:
         """Return the encoder without pooler; ``sequence`` leaves out the mean over tokens."""
+        from transformers import BertConfig, BertModel
+        from transformers.utils import logging
+
+        logging.set_verbosity_error()
         settings = BertConfig.from_dict(dict(config))
         # plain attention converts to every engine; fused kernels differ between them
         settings._attn_implementation = "eager"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import timm
 import torch
 from torch import Tensor, nn
 
@@ -40,6 +39,8 @@ class TimmEfficientNet:
         self, config: Mapping[str, Any], preprocessing: Preprocessing, output: Output = "pooled"
     ) -> Backbone:
         """Return the network without classifier; ``map`` leaves out the pooling."""
+        import timm
+
         network = timm.create_model(
             config["name"],
             pretrained=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from headstart.models.heads import HeadSpec, readout
 from headstart.models.network import Network
 from headstart.recipes import Phase
 from headstart.sources.staged import Boundary
@@ -32,9 +33,13 @@ class Probe:
         backbone = extractor.backbone
         values = [_features(assignment, piece) for piece in assignment.train]
         spec = assignment.task.head(backbone.width, assignment.spec)
+        kind = assignment.recipe.head or spec.kind
+        features = torch.cat([readout(value, kind) for value in values])
+        if assignment.recipe.head:
+            spec = HeadSpec(kind, features.shape[1], spec.outputs)
         head = spec.build()
         solved = assignment.task.solve_head(
-            torch.cat([v["features"] for v in values]),
+            features,
             assignment.targets,
             assignment.units,
             assignment.spec,

@@ -12,7 +12,7 @@ from headstart.models.word_model import WordModel, texts_of, vectoriser
 from headstart.tasks.linear import logits_of
 from headstart.training.learners import Assignment, Fitted, learners
 
-STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+STRENGTHS = (1.0, 5.0, 25.0, 100.0)
 TERMS = 50_000
 FOLDS = 3
 
@@ -52,7 +52,7 @@ class Words:
 def _logistic(strength: float) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=strength, max_iter=200, tol=1e-3)
+    return LogisticRegression(C=strength, max_iter=100, tol=1e-3)
 
 
 def _strength(features: Any, targets: np.ndarray, units: np.ndarray, seed: int) -> float:
