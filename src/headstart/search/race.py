@@ -136,6 +136,8 @@ class Race:
     refitting: float
     keep: Callable[[Contender], None]
     most: int | None = None
+    too_dear: dict[tuple[str, str | None], float] = field(default_factory=dict)
+    """Stages from which on a recipe of a source does not fit, by what was refused."""
 
     def run(self, planned: list[Entry]) -> None:
         """Run the entries that are forecast to fit; those that the ledger has are not run again."""
@@ -173,15 +175,21 @@ class Race:
         available = self.clock.left - self.closing()
         if available <= 0:
             return self._left_out(entry, None, available)
+        stages = float("inf") if entry.recipe.stages is None else entry.recipe.stages
+        place = (entry.recipe.learner, entry.source)
+        if stages > self.too_dear.get(place, float("inf")):  # it trains more than one that was
+            return self._left_out(entry, None, available)
         seconds = learners.get(entry.recipe.learner).forecast(assignment)
         needed = seconds * (1 + self.refitting)
         champion = self.standing.winner
         if champion is not None:
             needed = max(needed, seconds + self.refitting * champion.record.seconds)
-        if entry.recipe.start == "random" and seconds > QUARTER * self.clock.budget:
-            return self._left_out(entry, seconds, QUARTER * self.clock.budget)
-        if needed > self.clock.left - self.closing():
-            return self._left_out(entry, seconds, self.clock.left - self.closing())
+        available = self.clock.left - self.closing()
+        if entry.recipe.start == "random":
+            available = min(available, QUARTER * self.clock.budget)
+        if needed > available:
+            self.too_dear[place] = stages
+            return self._left_out(entry, seconds, available)
         return True
 
     def _left_out(self, entry: Entry, seconds: float | None, available: float) -> bool:

@@ -1,0 +1,59 @@
+"""Running the command line, and keeping what it gave."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def headstart(*arguments: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run the command line; fail loudly unless it ends with `status`."""
+    command = [sys.executable, "-m", "headstart.cli", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != status:
+        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
+    return done
+
+
+def fit(*arguments: str | Path) -> dict[str, Any]:
+    """Run `headstart fit … --json` and return the result."""
+    result: dict[str, Any] = json.loads(headstart("fit", *arguments, "--json").stdout)
+    return result
+
+
+def evaluate(model: Path, data: Path) -> dict[str, Any]:
+    """Run `headstart evaluate … --json` and return the scores."""
+    scores: dict[str, Any] = json.loads(headstart("evaluate", model, data, "--json").stdout)
+    return scores
+
+
+def machine() -> dict[str, Any]:
+    """Return what results depend on: processor, cores, versions."""
+    model = "unknown"
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        lines = [x for x in cpuinfo.read_text().splitlines() if x.startswith("model name")]
+        model = lines[0].split(":")[1].strip() if lines else model
+    packages = ("headstart", "torch", "openvino", "timm", "transformers")
+    return {
+        "processor": model,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+    }
+
+
+def keep(name: str, content: dict[str, Any]) -> None:
+    """Write `content` to ``results/NAME.json`` and print it."""
+    RESULTS.mkdir(exist_ok=True)
+    text = json.dumps({"machine": machine(), **content}, indent=1, ensure_ascii=False)
+    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    print(text)
