@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+
 from records import evaluate, fit, keep
 from targets import bbc_articles, bbc_folders
 

@@ -1,4 +1,4 @@
-"""Every cut of every bundled source: suffix over prefix against the whole, engines against eager."""
+"""Every cut of every bundled source: suffix over prefix against whole, engines against eager."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from records import keep
 
 from headstart.features.engines import choose
 from headstart.sources.catalogue import sources
 from headstart.sources.loading import load_source
 from headstart.sources.staged import Backbone
+from records import keep
 
 
 def inputs(backbone: Backbone) -> dict[str, torch.Tensor]:

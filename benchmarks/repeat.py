@@ -21,11 +21,9 @@ def main() -> None:
     found = {}
     with tempfile.TemporaryDirectory() as scratch:
         for data in (EXAMPLES / "fashion", EXAMPLES / "spam.csv"):
-            pair = [
-                fit(data, "--max-trials", "8", "--seed", "0", "--budget", "20m",
-                    "--out", Path(scratch) / f"{data.stem}-{i}")  # fmt: skip
-                for i in range(2)
-            ]
+            options = ["--max-trials", "8", "--seed", "0", "--budget", "20m"]
+            places = [Path(scratch) / f"{data.stem}-{i}" for i in range(2)]
+            pair = [fit(data, *options, "--out", place) for place in places]
             same = timeless(pair[0]) == timeless(pair[1])
             found[data.name] = {"same": same, "results": pair}
     keep("repeat", found)

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+
 from records import fit, keep
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "fashion"

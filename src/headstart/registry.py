@@ -31,9 +31,7 @@ class Registry(Generic[T]):
         Exception raised for a name that is not registered.
     """
 
-    def __init__(
-        self, noun: str, package: str, error: type[Exception] = UsageError
-    ) -> None:
+    def __init__(self, noun: str, package: str, error: type[Exception] = UsageError) -> None:
         self.noun = noun
         self._package = package
         self._error = error

@@ -60,7 +60,8 @@ def read(
     given = _checked(read_table(test), input, label, group, seed, deadline)
     if given.modality != dataset.modality:
         raise DataError(f"{test} holds {given.modality} inputs, {path} {dataset.modality} inputs.")
-    return _joined(dataset, replace(given, parts=("test",) * len(given)))
+    tested: tuple[Part | None, ...] = tuple("test" for _ in range(len(given)))
+    return _joined(dataset, replace(given, parts=tested))
 
 
 def read_inputs(paths: Sequence[str | Path], input: str | None = None) -> Dataset:

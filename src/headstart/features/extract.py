@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -105,7 +106,9 @@ class Extractor:
         view = view or View()
         preprocessing = self.backbone.preprocessing.resized(scale)
         if cut == 0:  # nothing is frozen: the inputs themselves travel
-            return _joined([(range(len(dataset)), _tensors(_collate(dataset, preprocessing, view)))])
+            return _joined(
+                [(range(len(dataset)), _tensors(_collate(dataset, preprocessing, view)))]
+            )
         place = self._place(cut, preprocessing)
         chosen = self.engine(dataset, cut, preprocessing)
         engine = f"{chosen.engine.name}-{chosen.engine.precision}"
@@ -192,7 +195,8 @@ def _joined(pieces: list[tuple[Sequence[int], dict[str, Tensor]]]) -> Boundary:
         whole = torch.zeros((total, *longest), dtype=first.dtype)
         for rows, values in pieces:
             value = values[name]
-            where = (torch.as_tensor(list(rows)), *(slice(0, size) for size in value.shape[1:]))
-            whole[where] = value
+            places: list[Any] = [torch.as_tensor(list(rows))]
+            places += [slice(0, size) for size in value.shape[1:]]
+            whole[tuple(places)] = value
         joined[name] = whole
     return joined

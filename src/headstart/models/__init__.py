@@ -1,4 +1,4 @@
-"""Floor 4: what maps rows to outputs, and is saved as data: tensors, settings, texts. One file each.
+"""Floor 4: what maps rows to outputs, saved as data: tensors, settings, texts. One file each.
 
 A network with a head start, a small network without, a linear model on words and a constant are all
 the same to the floors above: they answer with one row of outputs for each row of inputs.

@@ -7,4 +7,6 @@ Learning, ICML 2022). Costs one pass, the same that the probe needs.
 
 from headstart.recipes import Recipe, register
 
-register("layers", [Recipe("layers", "any", "source", "probe", rank=15, solved=True, head="layers")])
+register(
+    "layers", [Recipe("layers", "any", "source", "probe", rank=15, solved=True, head="layers")]
+)

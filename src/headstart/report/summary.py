@@ -33,7 +33,12 @@ def summary(result: dict[str, Any], folder: Path) -> str:
         lines.append(f"{data['quarantined']} rows could not be used; the ledger lists them.")
     if data["left_out"]:
         lines.append(f"{data['left_out']:,} rows were left out: the budget did not reach for them.")
-    lines += ["", _scores(result, metric), "", f"Did the head start help? {_ANSWER[verdict['transfer']]}"]
+    lines += [
+        "",
+        _scores(result, metric),
+        "",
+        f"Did the head start help? {_ANSWER[verdict['transfer']]}",
+    ]
     lines.append(_gain(result, metric))
     lines += ["", f"You get: {_handed_back(winner)}."]
     disagreement = _disagreement(result)

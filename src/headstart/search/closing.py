@@ -159,7 +159,9 @@ def save_model(
     side = "transfer" if contender.entry.recipe.has_head_start else "scratch"
     facts = {
         "title": f"{bench.spec['name']}: {bench.task.name}",
-        "verdict": f"Transfer {found.verdict}." if found.verdict else "The test rows were not read.",
+        "verdict": f"Transfer {found.verdict}."
+        if found.verdict
+        else "The test rows were not read.",
         "task": bench.task.name,
         "spec": dict(bench.spec),
         "source": contender.entry.source,

@@ -130,10 +130,23 @@ def prepare(options: Options, clock: Clock, listener: Listener) -> Prepared:
         extractors[source.id] = Extractor(loaded.backbone, loaded.digest)
     planned = list(entries(dataset.modality, list(extractors)))
     targets = task.encode(dataset, spec)
-    affordable = _affordable(dataset, targets, planned, clock, Bench(
-        task=task, spec=spec, metric=metric, extractors=extractors, data=fingerprint, split="",
-        seed=options.seed, train=_rows(dataset, targets), validation=_rows(dataset, targets),
-    ))
+    affordable = _affordable(
+        dataset,
+        targets,
+        planned,
+        clock,
+        Bench(
+            task=task,
+            spec=spec,
+            metric=metric,
+            extractors=extractors,
+            data=fingerprint,
+            split="",
+            seed=options.seed,
+            train=_rows(dataset, targets),
+            validation=_rows(dataset, targets),
+        ),
+    )
     left_out = max(0, len(dataset) - affordable)
     if left_out:
         dataset = _subset(dataset, task.strata(targets), affordable, options.seed)
@@ -203,7 +216,7 @@ def _embed(extractor: Extractor, rows: Rows, clock: Clock) -> None:
 def _affordable(
     dataset: Dataset, targets: np.ndarray, planned: list[Entry], clock: Clock, bench: Bench
 ) -> int:
-    """Return how many rows can be embedded, and learnt from scratch, in their shares of the time."""
+    """Return how many rows can be embedded, and learnt from scratch, in their shares of time."""
     if len(dataset) <= FEWEST_ROWS:
         return len(dataset)
     some = dataset.take(

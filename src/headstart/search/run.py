@@ -173,7 +173,7 @@ class _Session:
         write_result(self.result, self.folder)
 
     def _keep(self, contender: Contender) -> None:
-        """Make a leading contender durable, and sweep the checkpoints of those who no longer lead."""
+        """Make a leading contender durable; sweep the checkpoints of those who no longer lead."""
         assert contender.model is not None
         trials = self.folder / "trials"
         nothing = Evaluation()

@@ -1,4 +1,4 @@
-"""A trial: one (source, recipe, split, seed), run to a score. A pure function of its specification."""
+"""A trial: one (source, recipe, split, seed), run to a score: a pure function of these."""
 
 from __future__ import annotations
 

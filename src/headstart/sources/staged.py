@@ -150,7 +150,6 @@ class Backbone:
             raise ValueError(f"stages of {self.family} are not in order of execution")
         return found
 
-
     def middle(self) -> tuple[Stage, ...]:
         """Return the stages whose summaries are read beside the features at the end.
 

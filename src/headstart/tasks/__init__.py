@@ -28,7 +28,7 @@ class Metric:
     Attributes
     ----------
     statistics
-        (outputs, targets) -> (units, s) array: what each unit (row, utterance, picture) contributes.
+        (outputs, targets) -> (units, s) array: what each unit (row, utterance, …) contributes.
     aggregate
         (statistics, weights (b, units)) -> (b,) scores, one for each row of weights. Every interval
         and every paired comparison resamples these weights.
@@ -55,13 +55,25 @@ class Metric:
 class Task(Protocol):
     """What headstart must know of a kind of answer."""
 
-    name: str
-    modality: str
-    output: Output
-    metrics: Mapping[str, Metric]
-    default_metric: str
-    small_learner: str
-    """Registered learner of the right-sized small model."""
+    @property
+    def name(self) -> str:
+        """Registered name."""
+
+    @property
+    def modality(self) -> str:
+        """What an input is."""
+
+    @property
+    def output(self) -> Output:
+        """What the head takes of a backbone."""
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """Scores by name."""
+
+    @property
+    def default_metric(self) -> str:
+        """The score that is used if the user names none."""
 
     def suits(self, dataset: Dataset) -> bool:
         """Say whether the target looks like this task (inference; the user may say otherwise)."""
@@ -128,9 +140,7 @@ def metric_for(task: Task, name: str | None = None) -> Metric:
     """Return the metric called `name`, or the task's own."""
     chosen = name or task.default_metric
     if chosen not in task.metrics:
-        raise UsageError(
-            f"{task.name} has no metric {chosen!r}; it has: {', '.join(task.metrics)}"
-        )
+        raise UsageError(f"{task.name} has no metric {chosen!r}; it has: {', '.join(task.metrics)}")
     return task.metrics[chosen]
 
 

@@ -32,7 +32,6 @@ class Classification:
 
     name: str
     modality: str
-    small_learner: str
     output: Output = "pooled"
     default_metric: str = "accuracy"
     metrics: Mapping[str, Metric] = field(default_factory=lambda: CLASSIFICATION)
@@ -129,5 +128,5 @@ class Classification:
         ]
 
 
-tasks.register("image-classification", Classification("image-classification", "image", "small-cnn"))
-tasks.register("text-classification", Classification("text-classification", "text", "words"))
+tasks.register("image-classification", Classification("image-classification", "image"))
+tasks.register("text-classification", Classification("text-classification", "text"))

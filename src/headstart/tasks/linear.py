@@ -99,9 +99,7 @@ class _Problem:
         hot = torch.nn.functional.one_hot(torch.from_numpy(targets), classes).float()
         return cls(coordinates, coordinates.square().sum(0), basis, hot)
 
-    def optimum(
-        self, weights: Tensor, strengths: Tensor, tolerance: float, most: int
-    ) -> Tensor:
+    def optimum(self, weights: Tensor, strengths: Tensor, tolerance: float, most: int) -> Tensor:
         """Return the optima (p, r + 1, classes) of `p` problems that differ in rows and strength.
 
         Newton steps with a fixed bound on the curvature (Böhning, Multinomial logistic regression
@@ -133,7 +131,10 @@ class _Problem:
             faster = (1 + (1 + 4 * momentum.square()).sqrt()) / 2
             ahead = new + (momentum - 1) / faster * (new - w)
             w, momentum = new, faster
-            if float((step.abs().amax((1, 2)) / w.abs().amax((1, 2)).clamp(1e-9)).max()) < tolerance:
+            if (
+                float((step.abs().amax((1, 2)) / w.abs().amax((1, 2)).clamp(1e-9)).max())
+                < tolerance
+            ):
                 break
         return w
 

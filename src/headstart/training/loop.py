@@ -114,7 +114,7 @@ def train(
             loss = step(taken, epoch)
             if not torch.isfinite(loss):
                 raise Diverged(f"the loss was {loss.item()} in epoch {epoch + 1}")
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(
                 [p for group in optimizer.param_groups for p in group["params"]], CLIP
             )

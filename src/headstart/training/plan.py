@@ -35,10 +35,8 @@ class FreezePlan:
         for phase in self.phases:
             length = phase.epochs * self.steps_an_epoch
             if step < begin + length:
-                if group == HEAD:
-                    share = 1.0
-                else:
-                    share = phase.body if phase.train == "all" else 0.0
+                body = phase.body if phase.train == "all" else 0.0
+                share = 1.0 if group == HEAD else body
                 return phase.rate * share * _shape((step - begin + 0.5) / length)
             begin += length
         return 0.0

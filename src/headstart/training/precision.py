@@ -26,7 +26,7 @@ def autocast() -> AbstractContextManager[object]:
 def lay_out(module: nn.Module) -> None:
     """Lay a network's convolutions out channels-last, which the processor's kernels prefer."""
     if any(isinstance(layer, nn.Conv2d) for layer in module.modules()):
-        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        module.to(memory_format=torch.channels_last)
 
 
 def laid_out(value: Tensor) -> Tensor:

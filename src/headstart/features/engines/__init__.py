@@ -6,7 +6,7 @@ in float32; otherwise the next one in `ORDER` is used, and the reason is kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -36,12 +36,8 @@ class Engine(Protocol):
         """Return the boundary values of each batch, in order."""
 
 
-class Compile(Protocol):
-    """Turns a module and an example batch into an engine; raises if it cannot."""
-
-    def __call__(self, module: nn.Module, example: Batch, key: str, folder: Path) -> Engine: ...
-
-
+Compile = Callable[[nn.Module, Batch, str, Path], Engine]
+"""Turns a module, an example batch, a key and a folder into an engine; raises if it cannot."""
 engines: Registry[Compile] = Registry("engine", __name__)
 
 

@@ -64,7 +64,11 @@ class OpenVino:
         queue.wait_all()
         for values, batch in zip(found, batches, strict=True):
             values.update(
-                {n: torch.from_numpy(v) for n, v in batch.items() if n not in values and n != "pixels"}
+                {
+                    n: torch.from_numpy(v)
+                    for n, v in batch.items()
+                    if n not in values and n != "pixels"
+                }
             )
         return found
 

@@ -15,7 +15,7 @@ _REPOSITORY = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 def convert(tensors: Tensors, fresh: Tensors) -> Tensors:
-    """Put the names under the network's; leave out the pooler, which mean pooling has no use for."""
+    """Put the names under the network's; leave out the pooler, which mean pooling does not use."""
     named = {f"network.{name}": tensor for name, tensor in tensors.items()}
     return {name: named[name] for name in fresh}
 

@@ -23,9 +23,7 @@ class MeanPooled(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
         """Map (rows, tokens) to features: (rows, width), or (rows, tokens, width) with the mask."""
-        hidden = self.network(
-            input_ids=input_ids, attention_mask=attention_mask
-        ).last_hidden_state
+        hidden = self.network(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         if not self.pooled:
             return {"features": hidden, "attention_mask": attention_mask}
         weight = attention_mask.unsqueeze(-1).to(hidden.dtype)

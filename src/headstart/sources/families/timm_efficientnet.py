@@ -41,7 +41,7 @@ class TimmEfficientNet:
         """Return the network without classifier; ``map`` leaves out the pooling."""
         import timm
 
-        network = timm.create_model(
+        network: Any = timm.create_model(
             config["name"],
             pretrained=False,
             num_classes=0,

@@ -1,4 +1,4 @@
-"""The probe: a head on the fixed features at the end of the backbone, solved for where it can be."""
+"""The probe: a head on the fixed features of a backbone, solved for where it can be."""
 
 from __future__ import annotations
 
@@ -62,9 +62,7 @@ def _features(assignment: Assignment, rows: Rows) -> Boundary:
     return extractor.extract(rows.data, extractor.backbone.end, late=assignment.late)
 
 
-def _descend(
-    assignment: Assignment, head: torch.nn.Module, values: list[Boundary]
-) -> int:
+def _descend(assignment: Assignment, head: torch.nn.Module, values: list[Boundary]) -> int:
     task = assignment.task
     joined = {name: torch.cat([v[name] for v in values]) for name in values[0]}
     targets = torch.from_numpy(assignment.targets)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from headstart.data.modalities import View
 from headstart.digest import digest_data
 from headstart.features.extract import Extractor
+from headstart.models.heads import HeadSpec
 from headstart.models.network import Network
 from headstart.sources.staged import Backbone, Boundary, Suffix
 from headstart.training.learners import Assignment, Fitted, Rows, learners
@@ -153,7 +154,7 @@ class Tune:
 
     def _module(
         self, assignment: Assignment, extractor: Extractor, cut: int
-    ) -> tuple[Tuned, object]:
+    ) -> tuple[Tuned, HeadSpec]:
         spec = assignment.task.head(extractor.backbone.width, assignment.spec)
         tuned = Tuned(extractor.backbone.suffix(cut), spec.build())
         lay_out(tuned)
@@ -172,9 +173,7 @@ class Tune:
         pieces = [self._values(assignment, extractor, cut, p, view) for p in assignment.train]
         return _concatenated(pieces)
 
-    def _solve(
-        self, assignment: Assignment, tuned: Tuned, plain: Boundary
-    ) -> dict[str, object]:
+    def _solve(self, assignment: Assignment, tuned: Tuned, plain: Boundary) -> dict[str, object]:
         """Put the head at its optimum on the features as they are before tuning."""
         features = []
         tuned.eval()
@@ -209,7 +208,7 @@ class Tune:
         for _ in range(2):
             started = time.monotonic()
             outputs = tuned(_rows(values, torch.arange(len(few))))
-            assignment.task.loss(outputs, targets).backward()  # type: ignore[no-untyped-call]
+            assignment.task.loss(outputs, targets).backward()
             seconds = time.monotonic() - started
         return seconds
 

@@ -56,7 +56,7 @@ def _logistic(strength: float) -> Any:
 
 
 def _strength(features: Any, targets: np.ndarray, units: np.ndarray, seed: int) -> float:
-    """Return the strength with the most correct answers over held-out folds; the least of equals."""
+    """Return the strength with most correct answers over held-out folds; the least of equals."""
     order = np.random.default_rng(seed).permutation(len(targets))
     fold_of = deal(targets, units, order, FOLDS)
     right = np.zeros(len(STRENGTHS))
