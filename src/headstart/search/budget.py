@@ -90,6 +90,15 @@ def grace(budget: float) -> float:
     return max(2.0, 0.05 * budget)
 
 
+_HAS_ALARM = hasattr(signal, "SIGALRM")
+
+
+def arm(clock: Clock) -> None:
+    """Set the alarm to shortly after the deadline; once more whenever the clock was changed."""
+    if _HAS_ALARM and threading.current_thread() is threading.main_thread():
+        signal.setitimer(signal.ITIMER_REAL, max(0.01, clock.left + 0.3 * grace(clock.budget)))
+
+
 @contextlib.contextmanager
 def stoppable(clock: Clock) -> Iterator[None]:
     """Raise `Stopped` in the main thread on Ctrl-C, SIGTERM, and shortly after the deadline.
@@ -103,22 +112,22 @@ def stoppable(clock: Clock) -> Iterator[None]:
         return
 
     def stop(number: int, _frame: FrameType | None) -> None:
+        alarm = _HAS_ALARM and number == signal.SIGALRM
+        if alarm and clock.left > 0:  # time was given back since: weights were fetched
+            arm(clock)
+            return
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if hasattr(signal, "SIGALRM"):
-            signal.signal(signal.SIGALRM, signal.SIG_IGN)
-        raise Stopped("budget" if number == getattr(signal, "SIGALRM", None) else "interrupted")
+        for ignored in numbers[1:]:
+            signal.signal(ignored, signal.SIG_IGN)
+        raise Stopped("budget" if alarm else "interrupted")
 
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if hasattr(signal, "SIGALRM"):
-        numbers.append(signal.SIGALRM)
+    numbers = [signal.SIGINT, signal.SIGTERM] + ([signal.SIGALRM] if _HAS_ALARM else [])
     before = {number: signal.signal(number, stop) for number in numbers}
-    if hasattr(signal, "SIGALRM"):
-        signal.setitimer(signal.ITIMER_REAL, max(0.01, clock.left + 0.3 * grace(clock.budget)))
+    arm(clock)
     try:
         yield
     finally:
-        if hasattr(signal, "SIGALRM"):
+        if _HAS_ALARM:
             signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)

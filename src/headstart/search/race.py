@@ -193,8 +193,9 @@ class Race:
         return True
 
     def _left_out(self, entry: Entry, seconds: float | None, available: float) -> bool:
-        forecast = "" if seconds is None else f" (forecast {seconds:.0f} s)"
-        self.standing.skipped.append(f"{entry.name}{forecast}")
+        self.standing.skipped.append(entry.name)
+        forecast = "" if seconds is None else f", which would take {seconds:.0f} s"
+        self.listener.say(f"leaving out {entry.name}{forecast}")
         self.ledger.event(
             self.clock.used, "left out", entry=entry.name, forecast=seconds, available=available
         )
@@ -220,4 +221,5 @@ class Race:
             details=details,
         )
         self.ledger.record(record)
+        self.ledger.note("seconds", self.clock.used)
         return record

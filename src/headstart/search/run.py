@@ -12,7 +12,7 @@ from typing import Any
 
 from headstart.data.dataset import SetAside
 from headstart.errors import ArtifactError, BudgetError, DataError, UsageError
-from headstart.search.budget import Clock, Stopped, stoppable
+from headstart.search.budget import Clock, Stopped, arm, stoppable
 from headstart.search.closing import (
     Evaluation,
     closing_seconds,
@@ -260,4 +260,5 @@ def _open(folder: Path, options: Options, clock: Clock) -> Ledger:
         )
     ledger.note("options", options.identity())
     clock.before = float(ledger.fact("seconds") or 0.0)
+    arm(clock)
     return ledger

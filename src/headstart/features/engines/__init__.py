@@ -23,7 +23,7 @@ COSINE = {"bf16": 0.99, "f32": 0.9999}
 ERROR = {"bf16": 0.10, "f32": 0.01}
 """Bounds against eager float32: least cosine similarity of a row, and largest root mean square
 error relative to that of the values themselves."""
-ORDER = ("openvino", "eager")
+ORDER = ("openvino", "openvino-f32", "eager")
 
 
 class Engine(Protocol):

@@ -74,6 +74,19 @@ class OpenVino:
 
 
 def compile_openvino(module: nn.Module, example: Batch, key: str, folder: Path) -> OpenVino:
+    """Compile for bf16 where the processor has it, else for float32."""
+    import openvino as ov
+
+    bf16 = "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return _compile(module, example, key, folder, "bf16" if bf16 else "f32")
+
+
+def compile_float32(module: nn.Module, example: Batch, key: str, folder: Path) -> OpenVino:
+    """Compile for float32, for networks to which bf16 is too coarse."""
+    return _compile(module, example, key, folder, "f32")
+
+
+def _compile(module: nn.Module, example: Batch, key: str, folder: Path, precision: str) -> OpenVino:
     """Convert by tracing, compile, and keep the converted model for the next time.
 
     The first axis is free; further axes are free for token inputs and fixed for pictures, which
@@ -105,11 +118,7 @@ def compile_openvino(module: nn.Module, example: Batch, key: str, folder: Path) 
             )
         outputs = traced.outputs
         _store(model, outputs, folder, name)
-    bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    settings = {
-        "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
-        "PERFORMANCE_HINT": "THROUGHPUT",
-    }
+    settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
     return OpenVino(core.compile_model(model, "CPU", settings), inputs, outputs)
 
 
@@ -126,3 +135,4 @@ def _store(model: Any, outputs: tuple[str, ...], folder: Path, name: str) -> Non
 
 
 engines.register("openvino", compile_openvino)
+engines.register("openvino-f32", compile_float32)

@@ -1,0 +1,374 @@
+"""The command line, end to end, in a process of its own: results, messages, exit statuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+COLOURS = {"red": (220, 30, 30), "green apple": (40, 200, 40), "🫐": (40, 40, 210)}
+
+
+def run(*arguments: object, cwd: Path | None = None, env: dict[str, str] | None = None):
+    command = [sys.executable, "-m", "headstart.cli", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, env={**os.environ, **(env or {})}
+    )
+
+
+def paint(folder: Path, rows: int = 12, seed: int = 0) -> Path:
+    """Write noisy squares of three colours into class folders."""
+    random = np.random.default_rng(seed)
+    for name, colour in COLOURS.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for i in range(rows):
+            noise = random.integers(-30, 30, (24, 24, 3))
+            pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{seed}-{i}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    """A finished run on painted squares, two broken files among them. Do not change it."""
+    place = tmp_path_factory.mktemp("fitted")
+    data = paint(place / "data")
+    (data / "red" / "broken.png").write_bytes(b"not a picture")
+    (data / "red" / "empty.png").write_bytes(b"")
+    options = ("--budget", "90s", "--max-trials", "3", "--out", place / "run", "--json")
+    return place, run("fit", data, *options)
+
+
+def test_fit_reports_the_result_as_the_design_says(fitted):
+    place, done = fitted
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result == json.loads((place / "run" / "result.json").read_text())
+    assert result["schema"] == 1 and result["status"] == "complete"
+    assert result["task"] == "image-classification"
+    assert result["data"]["rows"] == 36
+    assert result["data"]["quarantined"] == 2
+    parts = [result["data"][part] for part in ("train", "validation", "test")]
+    assert sum(parts) == 36 and min(parts) > 0
+    assert set(result["data"]["classes"]) == set(COLOURS)
+    assert result["verdict"]["transfer"] in ("helps", "no evidence", "hurts")
+    assert result["winner"]["source"] == "bundled/efficientnet-lite0"
+    assert result["winner"]["test"]["value"] >= 0.8
+    assert result["finalists"]["scratch"]["recipe"] == "small-cnn"
+    assert result["baselines"]["majority"]["test"]["value"] < 0.7
+    assert result["trials"] == 3
+
+
+def test_fit_names_what_was_set_aside_and_inferred(fitted):
+    _, done = fitted
+    assert "red/broken.png: not a picture" in done.stderr
+    assert "red/empty.png: an empty file" in done.stderr
+    assert "classes are the sub-folders" in done.stderr
+
+
+def test_model_predicts_elsewhere_without_data_or_run(fitted, tmp_path):
+    place, _ = fitted
+    shutil.copytree(place / "run" / "model", tmp_path / "copied")
+    new = paint(tmp_path / "new", rows=2, seed=7)
+    done = run("predict", tmp_path / "copied", new / "🫐", new / "red" / "7-0.png", "--json")
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer["prediction"] for answer in answers] == ["🫐", "🫐", "red"]
+    assert all(abs(sum(a["probabilities"].values()) - 1) < 1e-3 for a in answers)
+
+
+def test_predict_names_bad_inputs_and_goes_on(fitted, tmp_path):
+    place, _ = fitted
+    (tmp_path / "bad.png").write_bytes(b"nothing")
+    good = paint(tmp_path / "new", rows=1)
+    done = run("predict", place / "run", tmp_path / "bad.png", tmp_path / "gone.png", good, "--csv")
+    assert done.returncode == 0
+    assert "bad.png: not a picture" in done.stderr
+    assert "gone.png: no such file" in done.stderr
+    table = list(csv.DictReader(done.stdout.splitlines()))
+    assert len(table) == 3 and {row["prediction"] for row in table} == set(COLOURS)
+
+
+def test_evaluate_scores_labelled_rows(fitted, tmp_path):
+    place, _ = fitted
+    done = run("evaluate", place / "run", paint(tmp_path / "new", seed=3), "--json")
+    scores = json.loads(done.stdout)
+    assert scores["schema"] == 1 and scores["rows"] == 36 and scores["metric"] == "accuracy"
+    assert set(scores["scores"]) >= {"accuracy", "macro_f1", "auroc", "log_loss"}
+    assert scores["scores"]["accuracy"]["value"] >= 0.9
+
+
+def test_card_says_what_the_model_is(fitted):
+    place, _ = fitted
+    card = (place / "run" / "model" / "README.md").read_text()
+    assert "bundled/efficientnet-lite0" in card and "Apache-2.0" in card and "95%" in card
+
+
+def test_report_prints_the_summary_again(fitted):
+    place, _ = fitted
+    done = run("report", place / "run")
+    assert done.returncode == 0
+    assert "Did the head start help?" in done.stdout
+
+
+def test_a_folder_of_another_run_is_refused(fitted):
+    place, _ = fitted
+    done = run("fit", place / "data", "--out", place / "run")
+    assert done.returncode == 1
+    assert "another run" in done.stderr and "--resume" in done.stderr
+
+
+def test_resuming_a_complete_run_prints_its_result(fitted):
+    place, done = fitted
+    again = run("fit", place / "data", "--out", place / "run", "--resume", "--json")
+    assert again.returncode == 0
+    assert json.loads(again.stdout) == json.loads(done.stdout)
+
+
+def bomb(path: Path) -> None:
+    """Write a PNG whose header claims 60,000 x 60,000 pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        whole = kind + content
+        return struct.pack(">I", len(content)) + whole + struct.pack(">I", zlib.crc32(whole))
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+
+
+def table(path: Path, rows: list[list[str]], encoding: str = "utf-8") -> Path:
+    with path.open("w", newline="", encoding=encoding) as out:
+        csv.writer(out).writerows(rows)
+    return path
+
+
+def no_such_path(place: Path) -> Path:
+    return place / "nowhere"
+
+
+def empty_folder(place: Path) -> Path:
+    (place / "empty").mkdir()
+    return place / "empty"
+
+
+def no_readable_picture(place: Path) -> Path:
+    for name in ("a", "b"):
+        (place / "bad" / name).mkdir(parents=True)
+        (place / "bad" / name / "1.png").write_bytes(b"x")
+        bomb(place / "bad" / name / "2.png")
+    return place / "bad"
+
+
+def one_class(place: Path) -> Path:
+    data = paint(place / "one")
+    for name in list(COLOURS)[1:]:
+        shutil.rmtree(data / name)
+    return data
+
+
+def one_row(place: Path) -> Path:
+    return table(place / "one.csv", [["text", "label"], ["hello", "yes"]])
+
+
+def no_label_column(place: Path) -> Path:
+    rows = [[f"some text number {i}", f"another {i}"] for i in range(30)]
+    return table(place / "no.csv", [["left", "right"], *rows])
+
+
+def ambiguous_label(place: Path) -> Path:
+    rows = [[f"some text number {i}", str(i % 2), str(i % 3)] for i in range(30)]
+    return table(place / "two.csv", [["text", "colour", "shape"], *rows])
+
+
+def rare_classes(place: Path) -> Path:
+    rows = [[f"some text number {i}", f"label {i // 2}"] for i in range(30)]
+    return table(place / "rare.csv", [["text", "label"], *rows])
+
+
+def empty_texts(place: Path) -> Path:
+    return table(place / "empty.csv", [["text", "label"], *[["", str(i % 2)] for i in range(30)]])
+
+
+def escaping_paths(place: Path) -> Path:
+    rows = [[f"../../secret/{i}.png", str(i % 2)] for i in range(30)]
+    return table(place / "escape.csv", [["image", "label"], *rows])
+
+
+def unknown_file_kind(place: Path) -> Path:
+    (place / "data.xyz").write_text("?")
+    return place / "data.xyz"
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (no_such_path, "no such file or folder"),
+        (empty_folder, "the folder is empty"),
+        (no_readable_picture, "no readable picture"),
+        (one_class, "only one class"),
+        (one_row, "usable rows"),
+        (no_label_column, "--label COL"),
+        (ambiguous_label, "'colour' or 'shape'"),
+        (rare_classes, "distinct rows"),
+        (empty_texts, "an empty text"),
+        (escaping_paths, "leads out of"),
+        (unknown_file_kind, "cannot read this kind of file"),
+    ],
+)
+def test_unusable_data_end_with_status_1_and_say_why(tmp_path, make, said):
+    done = run("fit", make(tmp_path), "--out", tmp_path / "run", "--budget", "60s")
+    assert done.returncode == 1, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("budget", "status", "said"),
+    [
+        ("0", 2, "leaves no time"),
+        ("-5", 2, "Usage|no time"),
+        ("soon", 2, "is no time"),
+        ("1", 3, "before any model was usable"),
+    ],
+)
+def test_budgets_without_meaning_or_without_hope(tmp_path, budget, status, said):
+    data = paint(tmp_path / "data", rows=4)
+    done = run("fit", data, "--budget", budget, "--out", tmp_path / "run")
+    assert done.returncode == status, done.stderr
+    assert any(word in done.stderr for word in said.split("|"))
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [
+        (("--source", "bundled/eficientnet"), 1, "bundled/efficientnet-lite0"),
+        (("--source", "bundled/minilm"), 1, "is for text inputs"),
+        (("--metric", "beauty"), 2, "accuracy"),
+        (("--task", "clairvoyance"), 2, "image-classification"),
+        (("--max-trials", "0"), 2, "--max-trials"),
+        (("--label", "colour"), 1, "is no column"),
+        (("--unheard-of",), 2, "No such option"),
+    ],
+)
+def test_options_without_meaning(tmp_path, options, status, said):
+    data = paint(tmp_path / "data", rows=4)
+    done = run("fit", data, "--out", tmp_path / "run", *options)
+    assert done.returncode == status, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_output_that_is_a_file_or_not_empty_is_refused(tmp_path):
+    data = paint(tmp_path / "data", rows=4)
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    assert run("fit", data, "--out", tmp_path / "file").returncode == 2
+    done = run("fit", data, "--out", tmp_path / "full")
+    assert done.returncode == 1 and "not empty" in done.stderr
+    assert (tmp_path / "full" / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder nobody can write")
+def test_a_read_only_output_is_said_before_work_begins(tmp_path):
+    data = paint(tmp_path / "data", rows=4)
+    done = run("fit", data, "--out", "/proc/headstart-run")
+    assert done.returncode == 1, done.stderr
+    assert "cannot be written" in done.stderr
+
+
+def test_a_source_that_cannot_be_fetched_says_how_to_bring_it(tmp_path):
+    data = paint(tmp_path / "data", rows=4)
+    nowhere = {
+        "HEADSTART_CACHE": str(tmp_path / "cache"),
+        "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
+        "PIP_EXTRA_INDEX_URL": "",
+        "PIP_FIND_LINKS": "",
+        "PIP_RETRIES": "0",
+        "PIP_CONFIG_FILE": os.devnull,
+        "HF_ENDPOINT": "http://127.0.0.1:9",
+    }
+    done = run("fit", data, "--out", tmp_path / "run", "--budget", "60s", env=nowhere)
+    assert done.returncode == 1, done.stderr
+    assert "headstart sources fetch bundled/efficientnet-lite0" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_texts_with_missing_labels_broken_rows_and_a_megabyte(tmp_path):
+    rows = [[f"the team won match {i} by a goal", "sport"] for i in range(20)]
+    rows += [[f"shares of firm {i} fell on the market", "money"] for i in range(20)]
+    rows += [["no label here", ""], ["word " * 200_000, "sport"]]
+    path = table(tmp_path / "news.csv", [["text", "label"], *rows], encoding="cp1252")
+    with path.open("a", encoding="cp1252") as out:
+        out.write("one field only\nüber, too, many\n")
+    options = ("--budget", "90s", "--max-trials", "3", "--out", tmp_path / "run", "--json")
+    done = run("fit", path, *options)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["task"] == "text-classification"
+    assert result["data"]["rows"] == 41 and result["data"]["quarantined"] == 3
+    assert "line 42: no label" in done.stderr
+    assert "Windows-1252" in done.stderr
+    new = table(tmp_path / "new.csv", [["text"], ["a late goal won the match"], [""]])
+    answered = run("predict", tmp_path / "run", new, "--json", "--input", "text")
+    assert json.loads(answered.stdout.splitlines()[0])["prediction"] == "sport"
+    assert "line 3: an empty text" in answered.stderr
+
+
+def test_interrupt_after_the_first_trial_leaves_a_usable_model(tmp_path):
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "headstart.cli", "fit", str(EXAMPLES / "fashion")]
+    process = subprocess.Popen(
+        [*command, "--budget", "120s", "--out", str(out)], stderr=subprocess.PIPE, text=True
+    )
+    for line in process.stderr:
+        if "on the validation rows" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    result = json.loads((out / "result.json").read_text())
+    assert result["status"] == "interrupted" and result["verdict"]["gain"] is None
+    picture = next((EXAMPLES / "fashion" / "bag").glob("*.png"))
+    assert run("predict", out, picture).returncode == 0
+    options = ("--budget", "120s", "--out", out, "--resume", "--max-trials", "3", "--json")
+    resumed = run("fit", EXAMPLES / "fashion", *options)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "trials of earlier sessions are kept" in resumed.stderr
+    assert json.loads(resumed.stdout)["status"] == "complete"
+    assert json.loads(resumed.stdout)["trials"] == 3
+
+
+def test_sources_are_listed_and_shown():
+    listed = run("sources", "list")
+    assert "bundled/efficientnet-lite0" in listed.stdout and "bundled/minilm" in listed.stdout
+    shown = run("sources", "show", "bundled/minilm", "--json")
+    assert json.loads(shown.stdout)["licence"] == "Apache-2.0"
+    unknown = run("sources", "show", "bundled/minilmm")
+    assert unknown.returncode == 1 and "Did you mean bundled/minilm" in unknown.stderr
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys, headstart.cli, typer.testing as t;"
+        "r = t.CliRunner().invoke(headstart.cli.app, ['--help']);"
+        "heavy = {'torch', 'numpy', 'timm', 'transformers', 'openvino', 'sklearn'};"
+        "print(r.exit_code, sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "0 []", done.stderr
