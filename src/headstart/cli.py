@@ -43,7 +43,8 @@ Group = Annotated[
 def main() -> None:
     """Run the command line; deliberate errors become one message and an exit status."""
     try:
-        app(standalone_mode=False)
+        status = app(standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
     except HeadstartError as error:
         _complain(str(error))
         sys.exit(error.exit_status)

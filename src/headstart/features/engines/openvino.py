@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -119,7 +121,25 @@ def _compile(module: nn.Module, example: Batch, key: str, folder: Path, precisio
         outputs = traced.outputs
         _store(model, outputs, folder, name)
     settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
-    return OpenVino(core.compile_model(model, "CPU", settings), inputs, outputs)
+    compiled = core.compile_model(model, "CPU", settings)
+    _leave_signals_alone()
+    return OpenVino(compiled, inputs, outputs)
+
+
+class _SignalStack(ctypes.Structure):
+    _fields_ = (("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+def _leave_signals_alone() -> None:
+    """Give up the signal stack that OpenVINO puts under this thread on processors with AMX.
+
+    It frees that stack with the core, but leaves it registered: the next signal, Ctrl-C say, would
+    end the process by a segmentation fault. Without it signals use the ordinary stack.
+    """
+    if sys.platform != "linux":
+        return
+    disabled = 2  # SS_DISABLE
+    ctypes.CDLL(None).sigaltstack(ctypes.byref(_SignalStack(None, disabled, 0)), None)
 
 
 def _store(model: Any, outputs: tuple[str, ...], folder: Path, name: str) -> None:
