@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,6 +16,7 @@ from headstart.errors import DataError, Unreadable
 
 LABELS = ("label", "labels", "class", "category", "target", "y", "sentiment", "intent", "topic")
 INPUTS = ("text", "image", "picture", "photo", "file", "filename", "path", "message", "sentence")
+Enough = Callable[[str, int], bool]
 _CHUNK = 64
 
 
@@ -28,7 +28,7 @@ def read(
     group: str | None = None,
     test: str | Path | None = None,
     seed: int = 0,
-    deadline: Callable[[], bool] = lambda: False,
+    enough: Enough = lambda _path, _looked: False,
 ) -> Dataset:
     """Read a labelled target.
 
@@ -43,8 +43,9 @@ def read(
         The user's own test rows, in any of the same forms.
     seed
         Seed of the order in which inputs are checked.
-    deadline
-        Says whether checking must end; rows not reached are left out and said.
+    enough
+        Given (path, rows looked at), says whether checking must end, for lack of time; rows not
+        reached are left out and said.
 
     Raises
     ------
@@ -52,12 +53,12 @@ def read(
         If nothing usable can be read; the text says what, where and what to do.
     """
     table = read_table(path)
-    dataset = _checked(table, input, label, group, seed, deadline)
+    dataset = _checked(table, input, label, group, seed, enough)
     if test is None:
         return dataset
     if any(part == "test" for part in dataset.parts):
         raise DataError(f"{path} has test rows of its own: leave out --test, or its test folder.")
-    given = _checked(read_table(test), input, label, group, seed, deadline)
+    given = _checked(read_table(test), input, label, group, seed, enough)
     if given.modality != dataset.modality:
         raise DataError(f"{test} holds {given.modality} inputs, {path} {dataset.modality} inputs.")
     tested: tuple[Part | None, ...] = tuple("test" for _ in range(len(given)))
@@ -107,7 +108,7 @@ def from_cells(
     """Return unlabelled `cells` as a data set; those that cannot be decoded are set aside."""
     modality = require(cells, "The inputs to predict")
     names = names or [str(cell)[:80] for cell in cells]
-    digests, bad, _ = _check(modality, cells, np.arange(len(cells)), lambda: False)
+    digests, bad, _ = _check(modality, cells, np.arange(len(cells)), lambda _looked: False)
     dataset = Dataset(
         path="",
         modality=modality.name,
@@ -128,7 +129,7 @@ def _checked(
     label: str | None,
     group: str | None,
     seed: int,
-    deadline: Callable[[], bool],
+    enough: Enough,
 ) -> Dataset:
     for name, option in ((input, "--input"), (label, "--label"), (group, "--group")):
         if name is not None and name not in table.columns:
@@ -154,7 +155,9 @@ def _checked(
     modality = require(inputs[:1000], table.path)
     notes.append(f"the inputs are {modality.noun}s")
     order = np.random.default_rng(seed).permutation(len(inputs))
-    digests, bad, unreached = _check(modality, inputs, order, deadline)
+    digests, bad, unreached = _check(
+        modality, inputs, order, lambda looked: enough(table.path, looked)
+    )
     dataset = Dataset(
         path=table.path,
         modality=modality.name,
@@ -184,9 +187,9 @@ def _reached(dataset: Dataset, unreached: int) -> Dataset:
 
 
 def _check(
-    modality: Modality, cells: Sequence[Cell], order: np.ndarray, deadline: Callable[[], bool]
+    modality: Modality, cells: Sequence[Cell], order: np.ndarray, enough: Callable[[int], bool]
 ) -> tuple[list[str], dict[int, str], int]:
-    """Return (digest a row, reason of each bad row, rows not reached before the deadline)."""
+    """Return (digest a row, reason of each bad row, rows not reached before it was enough)."""
     digests = [""] * len(cells)
     bad: dict[int, str] = {}
 
@@ -196,10 +199,9 @@ def _check(
         except Unreadable as reason:
             bad[i] = str(reason)
 
-    started = time.monotonic()
     with ThreadPoolExecutor(2) as pool:
         for begin in range(0, len(order), _CHUNK):
-            if begin and time.monotonic() > started and deadline():
+            if begin and enough(begin):
                 return digests, bad, len(order) - begin
             list(pool.map(look, order[begin : begin + _CHUNK]))
     return digests, bad, 0

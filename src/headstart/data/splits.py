@@ -103,8 +103,8 @@ def split(dataset: Dataset, strata: np.ndarray, seed: int) -> Split:
 
     Given test or validation rows are respected, and only what is missing is drawn from the
     training rows. The result depends on the rows' content and the seed, not on their order, names
-    or container. Rows of strata with fewer than three units stay in training, where they can be
-    learnt from though not measured.
+    or container. Strata with fewer than three units stay in training, where they can be learnt from
+    though not measured, and so do all rows of these units.
     """
     unit_of = units(dataset)
     canonical = sorted(range(len(dataset)), key=lambda i: (dataset.digests[i], str(strata[i])))
@@ -123,6 +123,7 @@ def split(dataset: Dataset, strata: np.ndarray, seed: int) -> Split:
         given == "validation" if has_validation else np.isin(fold, VALIDATION_FOLDS[:chosen_by])
     )
     unlearnt = ~np.isin(strata, strata[~test & ~validation]) & (fold < FOLDS)
+    unlearnt = np.isin(unit_of, unit_of[unlearnt]) & (fold < FOLDS)
     test, validation = test & ~unlearnt, validation & ~unlearnt
     rest = ~test & ~validation
     return Split(
@@ -134,11 +135,12 @@ def split(dataset: Dataset, strata: np.ndarray, seed: int) -> Split:
 
 
 def _rare(strata: np.ndarray, unit_of: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return those of `rows` whose unit has a row of a stratum with fewer than three units."""
     distinct: dict[object, set[int]] = {}
     for row in rows.tolist():
         distinct.setdefault(strata[row], set()).add(int(unit_of[row]))
-    few = {stratum for stratum, found in distinct.items() if len(found) < 3}
-    return np.array([row for row in rows.tolist() if strata[row] in few], dtype=np.int64)
+    few = [unit for found in distinct.values() if len(found) < 3 for unit in found]
+    return rows[np.isin(unit_of[rows], few)]
 
 
 def straddling(dataset: Dataset) -> dict[int, str]:

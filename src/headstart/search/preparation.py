@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from headstart.data.dataset import Dataset
-from headstart.data.reading import read
+from headstart.data.reading import Enough, read
 from headstart.data.splits import Split, split, straddling, units
 from headstart.digest import digest_data
 from headstart.errors import SourceError, UsageError
@@ -30,6 +30,8 @@ EMBEDDING = 0.30
 SMALL = 0.45
 """Share of the time left that the small model may take: scratch gets a fair trial."""
 FEWEST_ROWS = 60
+LEARNT = 0.7
+"""Share of the rows that are learnt from, at most."""
 _MEASURED = 48
 
 
@@ -82,16 +84,44 @@ class Prepared:
     embed_seconds: float
 
 
-def prepare(options: Options, clock: Clock, listener: Listener) -> Prepared:
-    """Make everything ready for the race.
+@dataclass
+class Reach:
+    """How far the budget reached when the run began; a resumed run reaches exactly as far.
+
+    Attributes
+    ----------
+    looked
+        Rows of each path that were looked at; all of them where it is not named.
+    rows
+        Rows of the subset that is used; None until it is known.
+    """
+
+    looked: dict[str, int] = field(default_factory=dict)
+    rows: int | None = None
+
+    def enough(self, until: float) -> Enough:
+        """Return what ends the reading: the earlier end if there was one, else the time `until`."""
+        known = dict(self.looked) if self.rows is not None else None
+
+        def decide(path: str, looked: int) -> bool:
+            if known is not None:
+                return looked >= known.get(path, looked + 1)
+            if time.monotonic() <= until:
+                return False
+            self.looked[path] = looked
+            return True
+
+        return decide
+
+
+def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) -> Prepared:
+    """Make everything ready for the race; what `reach` does not know yet is found and put there.
 
     Raises
     ------
     DataError, SourceError, UsageError
         If the data, a source or an option cannot be used.
     """
-    reading = clock.left * READING
-    until = time.monotonic() + reading
     dataset = read(
         options.data,
         input=options.input,
@@ -99,7 +129,7 @@ def prepare(options: Options, clock: Clock, listener: Listener) -> Prepared:
         group=options.group,
         test=options.test,
         seed=options.seed,
-        deadline=lambda: time.monotonic() > until,
+        enough=reach.enough(time.monotonic() + clock.left * READING),
     )
     dataset = dataset.without(straddling(dataset))
     task = task_for(dataset, options.task)
@@ -130,23 +160,20 @@ def prepare(options: Options, clock: Clock, listener: Listener) -> Prepared:
         extractors[source.id] = Extractor(loaded.backbone, loaded.digest)
     planned = list(entries(dataset.modality, list(extractors)))
     targets = task.encode(dataset, spec)
-    affordable = _affordable(
-        dataset,
-        targets,
-        planned,
-        clock,
-        Bench(
-            task=task,
-            spec=spec,
-            metric=metric,
-            extractors=extractors,
-            data=fingerprint,
-            split="",
-            seed=options.seed,
-            train=_rows(dataset, targets),
-            validation=_rows(dataset, targets),
-        ),
+    everything = _rows(dataset, targets)
+    bench = Bench(
+        task=task,
+        spec=spec,
+        metric=metric,
+        train=everything,
+        validation=everything,
+        extractors=extractors,
+        data=fingerprint,
+        split="",
+        seed=options.seed,
     )
+    affordable = reach.rows or _affordable(planned, clock, bench)
+    reach.rows = affordable
     left_out = max(0, len(dataset) - affordable)
     if left_out:
         dataset = _subset(dataset, task.strata(targets), affordable, options.seed)
@@ -157,16 +184,11 @@ def prepare(options: Options, clock: Clock, listener: Listener) -> Prepared:
         )
     parts = split(dataset, task.strata(targets), options.seed)
     everything = _rows(dataset, targets)
-    bench = Bench(
-        task=task,
-        spec=spec,
-        metric=metric,
+    bench = replace(
+        bench,
         train=_some(everything, parts.train),
         validation=_some(everything, parts.validation),
-        extractors=extractors,
-        data=fingerprint,
         split=_digest(dataset, parts),
-        seed=options.seed,
     )
     listener.say(
         f"  {len(parts.train):,} rows to learn from, {len(parts.validation):,} to choose by, "
@@ -213,15 +235,13 @@ def _embed(extractor: Extractor, rows: Rows, clock: Clock) -> None:
         return
 
 
-def _affordable(
-    dataset: Dataset, targets: np.ndarray, planned: list[Entry], clock: Clock, bench: Bench
-) -> int:
+def _affordable(planned: list[Entry], clock: Clock, bench: Bench) -> int:
     """Return how many rows can be embedded, and learnt from scratch, in their shares of time."""
+    dataset = bench.train.data
     if len(dataset) <= FEWEST_ROWS:
         return len(dataset)
-    some = dataset.take(
-        np.random.default_rng(bench.seed).permutation(len(dataset))[:_MEASURED].tolist()
-    )
+    order = np.random.default_rng(bench.seed).permutation(len(dataset))
+    some = dataset.take(order[:_MEASURED].tolist())
     embedding = sum(
         1 / extractor.rate(some, extractor.backbone.end) for extractor in bench.extractors.values()
     )
@@ -229,10 +249,8 @@ def _affordable(
     small = next((entry for entry in planned if entry.recipe.start == "small"), None)
     if small is not None:
         learner = learners.get(small.recipe.learner)
-        share = clock.left * SMALL
-        learnt = 0.7 * len(dataset)
         seconds = learner.forecast(assign(bench, small.recipe, None, lambda: False))
-        rows = min(rows, len(dataset) * share / (seconds * learnt / len(dataset)))
+        rows = min(rows, len(dataset) * clock.left * SMALL / (seconds * LEARNT))
     return max(FEWEST_ROWS, min(len(dataset), int(rows)))
 
 

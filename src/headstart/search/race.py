@@ -158,13 +158,13 @@ class Race:
             begun += 1
             result = run_trial(assignment)
             record = self._recorded(begun, spec, result)
-            self.listener.done(record, entry.name)
             if result.fitted is not None:
                 contender = Contender(entry, record, result.fitted.model)
                 if self.standing.enter(contender):
                     self.keep(contender)
                 else:
                     contender.model = None
+            self.listener.done(record, entry.name)
 
     def _late(self) -> bool:
         return self.clock.left < self.closing()

@@ -24,7 +24,7 @@ from headstart.search.closing import (
     write_result,
 )
 from headstart.search.ledger import Ledger, TrialRecord
-from headstart.search.preparation import Options, Prepared, check_budget, prepare
+from headstart.search.preparation import Options, Prepared, Reach, check_budget, prepare
 from headstart.search.race import Contender, Entry, Listener, Race, Standing
 from headstart.search.trial import specify
 
@@ -61,7 +61,9 @@ def run(options: Options, clock: Clock, listener: Listener) -> Outcome:
     try:
         with stoppable(clock):
             ledger = _open(folder, options, clock)
-            prepared = prepare(options, clock, listener)
+            reach = Reach(**(ledger.fact("reach") or {}))
+            prepared = prepare(options, clock, listener, reach)
+            ledger.note("reach", vars(reach))
             session = _Session(options, folder, clock, listener, ledger, prepared)
             session.race()
             session.close()
@@ -103,6 +105,7 @@ class _Session:
         self.standing = Standing(prepared.bench.metric.signed)
         self.found = Evaluation()
         self.race_seconds = 0.0
+        self.saved: int | None = None
         self.result: dict[str, Any] = {}
         self._record_data()
         self._restore()
@@ -147,7 +150,11 @@ class _Session:
         shutil.rmtree(self.folder / "trials", ignore_errors=True)
 
     def stop(self, status: str) -> None:
-        """End at once: the best model so far is in ``model/`` already."""
+        """End at once with the best model so far, which is in ``model/`` or on its way there."""
+        winner = self.standing.winner
+        assert winner is not None
+        if winner.record.id != self.saved and winner.model is not None:
+            self._keep(winner)
         self._finish("complete" if self.found.verdict else status)
 
     def _refit(self, winner: Contender) -> None:
@@ -181,6 +188,7 @@ class _Session:
         save_model(self.prepared, contender, contender.model, nothing, trials / name)
         if self.standing.winner is contender:
             save_model(self.prepared, contender, contender.model, nothing, self.folder / "model")
+            self.saved = contender.record.id
         leading = {str(c.record.id) for c in self.standing.leaders()}
         for checkpoint in trials.iterdir():
             if checkpoint.name not in leading:

@@ -24,6 +24,9 @@ SUFFIXES = frozenset(
 LARGEST = 100_000_000
 """Pixels beyond which a picture is refused before it is decoded (a decompression bomb)."""
 
+# once and for all: pictures are decoded in threads, where `catch_warnings` does not work
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
 _INTERPOLATION = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -50,17 +53,15 @@ def load(cell: Cell, at_least: int | None = None) -> Image.Image:
         If the file is missing, empty, no picture, cut short, or larger than `LARGEST` pixels.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(cell) as picture:
-                if picture.width * picture.height > LARGEST:
-                    raise Unreadable(
-                        f"a picture of {picture.width} x {picture.height} pixels is over the limit "
-                        f"of {LARGEST // 1_000_000} million; make it smaller"
-                    )
-                if at_least is not None:
-                    picture.draft("RGB", (at_least, at_least))
-                return _to_rgb(ImageOps.exif_transpose(picture))
+        with Image.open(cell) as picture:
+            if picture.width * picture.height > LARGEST:
+                raise Unreadable(
+                    f"a picture of {picture.width} x {picture.height} pixels is over the limit "
+                    f"of {LARGEST // 1_000_000} million; make it smaller"
+                )
+            if at_least is not None:
+                picture.draft("RGB", (at_least, at_least))
+            return _to_rgb(ImageOps.exif_transpose(picture))
     except Unreadable:
         raise
     except UnidentifiedImageError:

@@ -27,7 +27,7 @@ WINDOW = 40
 
 
 def load(cell: Cell) -> str:
-    """Return the text of a cell or a file, without surrounding white space.
+    """Return the text of a cell or a file in Unicode's NFC, without surrounding white space.
 
     A file that is not UTF-8 is read as Windows-1252, in which every common byte has a meaning.
 
@@ -50,8 +50,8 @@ def load(cell: Cell) -> str:
         except UnicodeDecodeError:
             text = content.decode("cp1252", errors="replace")
     else:
-        text = cell
-    text = text.strip()
+        text = cell.encode("utf-8", "replace").decode()  # half a surrogate pair becomes "?"
+    text = unicodedata.normalize("NFC", text.strip())
     if not text:
         raise Unreadable("an empty text")
     return text
@@ -80,8 +80,8 @@ class TextModality:
         return not modalities.get("image").recognises(cell)
 
     def check(self, cell: Cell) -> str:
-        """Return the digest of the text after Unicode normalisation (NFC)."""
-        return digest_bytes(unicodedata.normalize("NFC", load(cell)).encode("utf-8", "replace"))
+        """Return the digest of the text."""
+        return digest_bytes(load(cell).encode())
 
     def collate(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from headstart.data.readers import readers
 from headstart.errors import DataError
 
 csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+_HEAD = 100_000
+"""Characters in which the header must end."""
 
 
 def _decode(path: Path) -> tuple[str, list[str]]:
@@ -33,7 +36,10 @@ def _decode(path: Path) -> tuple[str, list[str]]:
         return content.decode("cp1252", errors="replace"), [note]
 
 
-def _separator(header: str) -> str:
+def _separator(text: str) -> str:
+    """Return the mark that stands most often in the header, outside quotation marks."""
+    bare = re.sub(r'"[^"]*"', "", text[:_HEAD].lstrip("\r\n"))
+    header = re.split(r"[\r\n]", bare, maxsplit=1)[0]
     counts = Counter({mark: header.count(mark) for mark in ",;\t|"})
     mark, count = counts.most_common(1)[0]
     return mark if count else ","
@@ -45,7 +51,8 @@ def _rows(text: str, separator: str) -> Iterator[tuple[int, list[str] | None]]:
     A quotation mark that is never closed would swallow the rest of the file: reading then starts
     anew on the line after it.
     """
-    lines = text.splitlines(keepends=True)
+    # not str.splitlines, which also splits at form feeds, U+2028 and others
+    lines = list(io.StringIO(text, newline=""))
     start = 0
     while start < len(lines):
         parser = csv.reader(lines[start:], delimiter=separator, strict=True)
@@ -73,13 +80,12 @@ class CsvReader:
     def read(self, path: Path) -> Table:
         """Return the columns that the header names, all cells as strings."""
         text, notes = _decode(path)
-        header_line = io.StringIO(text).readline()
-        if not header_line.strip():
+        if not text.strip():
             raise DataError(f"{path}: the file is empty. Expected a header and rows.")
-        rows = _rows(text, _separator(header_line))
-        _, header = next(rows)
+        rows = _rows(text, _separator(text))
+        at, header = next(rows)
         if header is None:
-            raise DataError(f"{path}, line 1: the header cannot be parsed; check its quotes.")
+            raise DataError(f"{path}, line {at}: the header cannot be parsed; check its quotes.")
         header = [name.strip() for name in header]
         twice = [name for name, count in Counter(header).items() if count > 1]
         if twice:

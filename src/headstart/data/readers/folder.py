@@ -31,12 +31,14 @@ def _visible(folder: Path) -> list[Path]:
     )
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Yield all files in `folder`; links that lead back to a folder above are not followed."""
+    above = (*above, folder.resolve())
     for path in _visible(folder):
-        if path.is_dir():
-            yield from _files(path)
-        else:
+        if not path.is_dir():
             yield path
+        elif not any(known.is_relative_to(path.resolve()) for known in above):
+            yield from _files(path, above)
 
 
 class FolderReader:

@@ -82,11 +82,12 @@ def choose(
     refused: list[str] = []
     eager = engines.get("eager")(module, sample, key, folder)
     reference = eager.run([sample])[0]
+    names = ",".join(sorted(reference))
     for name in order:
         if name == "eager":
             break
         try:
-            engine = engines.get(name)(module, sample, key, folder)
+            engine = engines.get(name)(module, sample, f"{key}/{names}", folder)
             agreement = compare(engine.run([sample])[0], reference, sample)
         except Exception as error:  # conversion can fail in many ways; the next engine serves
             refused.append(f"{name}: {type(error).__name__}: {str(error).splitlines()[0][:200]}")

@@ -1,0 +1,96 @@
+"""Fixtures that the tests of several floors share."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import settings
+
+from headstart.data.dataset import Column, Dataset
+from headstart.data.modalities import Preprocessing
+from headstart.digest import digest_bytes
+from headstart.sources.families import families
+
+settings.register_profile("headstart", deadline=None, max_examples=60, derandomize=True)
+settings.load_profile("headstart")
+
+
+@pytest.fixture(scope="session")
+def dataset_of():
+    """A function that makes a data set in memory, its inputs digested as texts unless told."""
+
+    def make(inputs, labels=None, *, digests=None, groups=None, parts=None, modality="text"):
+        n = len(inputs)
+        return Dataset(
+            path="memory",
+            modality=modality,
+            inputs=tuple(inputs),
+            names=tuple(f"row {i}" for i in range(n)),
+            digests=tuple(digests or (digest_bytes(str(cell).encode()) for cell in inputs)),
+            targets=(Column("label", tuple(labels or ["a"] * n)),),
+            groups=None if groups is None else tuple(groups),
+            parts=tuple(parts or [None] * n),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tokenizer():
+    """The definition of a tokenizer that knows 60 words, w0 to w59; anything else is unknown."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import WhitespaceSplit
+
+    vocabulary = {"[PAD]": 0, "[UNK]": 1, **{f"w{i}": i + 2 for i in range(60)}}
+    made = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
+    made.pre_tokenizer = WhitespaceSplit()
+    return made.to_str()
+
+
+@pytest.fixture
+def shaken():
+    """A function that gives a network random weights and statistics far from their beginnings."""
+
+    def shake(model: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
+        random = torch.Generator().manual_seed(seed)
+        for name, value in model.state_dict().items():
+            if name.endswith("running_var"):
+                value.copy_(torch.rand(value.shape, generator=random) + 0.5)
+            elif name.endswith("running_mean"):
+                value.copy_(torch.randn(value.shape, generator=random) * 0.1)
+            elif value.is_floating_point() and value.ndim == 1:
+                value.add_(torch.randn(value.shape, generator=random) * 0.05)
+        return model
+
+    return shake
+
+
+@pytest.fixture
+def toy_image(shaken):
+    """A backbone of a hundred thousand random weights for pictures of 32 pixels."""
+    torch.manual_seed(0)
+    looks = {"size": 32, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
+    backbone = families.get("timm-efficientnet").build(
+        {"name": "test_efficientnet"}, Preprocessing(looks, {})
+    )
+    shaken(backbone.model)
+    return backbone
+
+
+@pytest.fixture
+def toy_text(shaken, tokenizer):
+    """A three-layer encoder with random weights that reads the words of `tokenizer`."""
+    torch.manual_seed(0)
+    config = {
+        "vocab_size": 62,
+        "hidden_size": 32,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "intermediate_size": 48,
+        "max_position_embeddings": 40,
+    }
+    reads = Preprocessing({"max_length": 24, "pad": 0}, {"tokenizer.json": tokenizer})
+    backbone = families.get("bert").build(config, reads)
+    shaken(backbone.model)
+    return backbone

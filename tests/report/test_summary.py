@@ -1,0 +1,77 @@
+"""The summary says what a manager needs, whatever the outcome."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+
+from headstart.report.summary import summary
+
+SCORE = {"value": 0.87, "low": 0.82, "high": 0.91}
+RESULT = {
+    "status": "complete",
+    "metric": "macro_f1",
+    "data": {"rows": 1000, "test": 300, "quarantined": 3, "left_out": 0, "classes": ["a", "b"]},
+    "winner": {
+        "source": "bundled/minilm",
+        "recipe": "finetune",
+        "cut": "layer.4",
+        "refitted": True,
+        "validation": SCORE,
+        "test": SCORE,
+    },
+    "finalists": {
+        "transfer": {"recipe": "finetune", "test": SCORE},
+        "scratch": {"recipe": "tfidf-logistic", "test": {"value": 0.5, "low": 0.4, "high": 0.6}},
+    },
+    "baselines": {"majority": {"test": {"value": 0.1, "low": 0.0, "high": 0.2}}},
+    "verdict": {"transfer": "helps", "gain": {"value": 0.37, "low": 0.3, "high": 0.4}},
+    "left_out": [],
+    "seconds": {"total": 58.2},
+}
+
+
+def changed(**changes):
+    result = copy.deepcopy(RESULT)
+    for path, value in changes.items():
+        place = result
+        *folders, last = path.split("__")
+        for folder in folders:
+            place = place[folder]
+        place[last] = value
+    return summary(result, Path("runs/x"))
+
+
+def test_it_gives_scores_gain_and_what_is_handed_back():
+    text = changed()
+    assert "0.870 [0.820, 0.910]  with a head start (finetune)" in text
+    assert "0.500 [0.400, 0.600]  from scratch (tfidf-logistic)" in text
+    assert "Yes: starting from a pre-trained model helped." in text
+    assert "between +0.300 and +0.400" in text
+    assert "tuned from layer.4 on" in text
+    assert "3 rows could not be used" in text
+    assert "headstart predict runs/x" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"verdict__transfer": "hurts"}, "made it worse"),
+        ({"verdict__transfer": "no evidence"}, "cannot be said"),
+        ({"verdict__transfer": "hurts"}, "The test rows prefer the model from scratch"),
+        (
+            {"winner__source": None, "winner__recipe": "tfidf-logistic"},
+            "the model from scratch (tfidf-logistic)",
+        ),
+        ({"winner__source": None}, "The test rows prefer the head start"),
+        ({"data__left_out": 1234}, "1,234 rows were left out"),
+        ({"left_out": ["full of bundled/minilm"]}, "Not tried for lack of time: full"),
+        ({"status": "interrupted"}, "Stopped early (interrupted)"),
+        ({"winner__test": None}, "test rows were not read"),
+        ({"verdict__gain": None, "verdict__reason": "no time for scratch"}, "no time for scratch"),
+    ],
+)
+def test_it_says_so_in_plain_words(changes, said):
+    assert said in changed(**changes)

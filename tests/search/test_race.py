@@ -1,0 +1,186 @@
+"""The race, in made-up worlds where costs and scores are known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+
+from headstart.data.dataset import Column, Dataset
+from headstart.models.constant import Constant
+from headstart.recipes import Recipe
+from headstart.search import trial as trials
+from headstart.search.budget import Clock
+from headstart.search.ledger import Ledger
+from headstart.search.race import Entry, Listener, Race, Standing
+from headstart.search.trial import Bench
+from headstart.tasks import tasks
+from headstart.training.learners import Fitted, Rows, learners
+from headstart.training.loop import Diverged
+
+ROWS = 20
+
+
+@dataclass
+class World:
+    """A learner whose cost is its recipe's `batch` in seconds, and accuracy its `decay`."""
+
+    clock: Clock
+    begun: list[str] = field(default_factory=list)
+
+    def forecast(self, assignment):
+        return float(assignment.recipe.batch)
+
+    def fit(self, assignment):
+        recipe = assignment.recipe
+        self.begun.append(recipe.name)
+        self.clock.before += recipe.batch
+        if recipe.decay < 0:
+            raise Diverged("the loss was nan in epoch 1")
+        return Fitted(Known(recipe.decay), {"epochs": 1}, "end")
+
+
+class Known(Constant):
+    """Answers a known share of the rows correctly."""
+
+    def __init__(self, accuracy):
+        super().__init__(torch.zeros(2))
+        self.accuracy = accuracy
+
+    def outputs(self, rows):
+        right = torch.arange(len(rows)) < round(self.accuracy * len(rows))
+        truth = torch.tensor([int(v) for v in rows.targets[0].values])
+        predicted = torch.where(right, truth, 1 - truth)
+        return torch.nn.functional.one_hot(predicted, 2).float()
+
+
+def rows() -> Rows:
+    targets = np.arange(ROWS) % 2
+    data = Dataset(
+        path="world",
+        modality="text",
+        inputs=tuple(f"row {i}" for i in range(ROWS)),
+        names=tuple(f"row {i}" for i in range(ROWS)),
+        digests=tuple(f"{i:064x}" for i in range(ROWS)),
+        targets=(Column("label", tuple(map(str, targets.tolist()))),),
+        groups=None,
+        parts=(None,) * ROWS,
+    )
+    return Rows(data, targets, np.arange(ROWS))
+
+
+def recipe(name, seconds, accuracy, start="source", stages=0):
+    return Recipe(name, "text", start, "world", 1, stages, batch=seconds, decay=accuracy)
+
+
+class Extracting:
+    digest = "source"
+
+
+@pytest.fixture
+def race(tmp_path, monkeypatch):
+    """Return what runs a race over recipes and answers (world, standing, ledger)."""
+
+    def run(recipes, budget=100.0, refitting=0.0, most=None, ledger=None):
+        clock = Clock(budget)
+        world = World(clock)
+        monkeypatch.setitem(learners._entries, "world", world)
+        ledger = ledger or Ledger(tmp_path / "ledger.db")
+        task = tasks.get("text-classification")
+        spec = {"name": "label", "classes": ["0", "1"]}
+        metric = task.metrics["accuracy"]
+        both = (rows(), rows())
+        bench = Bench(task, spec, metric, *both, {"toy": Extracting()}, "data", "split", 0)
+        standing = Standing(metric.signed)
+        entries = [Entry(r, "toy" if r.start != "small" else None) for r in recipes]
+        kept = []
+        Race(
+            bench, clock, ledger, standing, Listener(), lambda: 5.0, refitting, kept.append, most
+        ).run(entries)
+        return world, standing, ledger
+
+    learners.names()  # discovered before the made-up one is added
+    return run
+
+
+def test_the_best_by_validation_wins_whichever_side_it_is_on(race):
+    better = [recipe("a", 1, 0.7), recipe("b", 1, 0.9), recipe("s", 1, 0.8, "small")]
+    _, standing, _ = race(better)
+    assert standing.winner.entry.recipe.name == "b"
+    assert standing.scratch.entry.recipe.name == "s"
+
+
+def test_scratch_wins_where_it_is_better(race):
+    _, standing, _ = race([recipe("a", 1, 0.7), recipe("s", 1, 0.8, "small")])
+    assert standing.winner.entry.recipe.name == "s"
+
+
+def test_of_equals_the_one_with_a_head_start_wins(race):
+    _, standing, _ = race([recipe("s", 1, 0.8, "small"), recipe("a", 1, 0.8)])
+    assert standing.winner.entry.recipe.name == "a"
+
+
+def test_what_does_not_fit_is_left_out_and_named_but_cheaper_goes_on(race):
+    world, standing, ledger = race(
+        [recipe("a", 10, 0.7), recipe("dear", 90, 0.99), recipe("cheap", 20, 0.8)]
+    )
+    assert world.begun == ["a", "cheap"]
+    assert standing.skipped == ["dear of toy"]
+    assert ledger.events("left out")[0]["forecast"] == 90
+
+
+def test_deeper_recipes_are_not_even_measured_once_a_shallower_one_is_too_dear(race):
+    recipes = [recipe("one", 99, 0.9, stages=1), recipe("two", 1, 0.9, stages=2)]
+    world, standing, _ = race(recipes)
+    assert world.begun == [] and len(standing.skipped) == 2
+
+
+def test_time_for_the_refit_is_kept_back(race):
+    assert race([recipe("a", 40, 0.9)], refitting=0.0)[0].begun == ["a"]
+
+
+def test_a_trial_whose_refit_would_not_fit_is_left_out(race):
+    assert race([recipe("a", 40, 0.9)], refitting=2.0)[0].begun == []
+
+
+def test_a_failed_trial_is_recorded_and_the_race_goes_on(race):
+    world, standing, ledger = race([recipe("nan", 1, -1.0), recipe("a", 1, 0.7)])
+    assert world.begun == ["nan", "a"]
+    assert [t.status for t in ledger.trials()] == ["failed", "done"]
+    assert "nan" in ledger.trials()[0].details["reason"]
+    assert standing.winner.entry.recipe.name == "a"
+
+
+def test_no_more_than_the_most_trials(race):
+    world, _, _ = race([recipe(name, 1, 0.7) for name in "abcd"], most=2)
+    assert world.begun == ["a", "b"]
+
+
+def test_trials_in_the_ledger_are_not_run_again(race):
+    recipes = [recipe(name, 1, 0.7) for name in "abcd"]
+    _, _, ledger = race(recipes, most=2)
+    world, _, _ = race(recipes, ledger=ledger)
+    assert world.begun == ["c", "d"]
+    assert [t.id for t in ledger.trials()] == [1, 2, 3, 4]
+
+
+def test_the_same_architecture_enters_only_within_a_quarter_of_the_budget(race):
+    late = [recipe("same", 30, 0.9, "random", stages=None)]
+    assert race(late)[0].begun == []
+
+
+def test_a_specification_names_all_that_a_score_depends_on():
+    task = tasks.get("text-classification")
+    spec = {"name": "label", "classes": ["0", "1"]}
+    make = lambda data, seed: Bench(  # noqa: E731
+        task, spec, task.metrics["accuracy"], rows(), rows(), {}, data, "split", seed
+    )
+    keys = {
+        trials.specify(make(data, seed), recipe("a", 1, accuracy, "small"), None).key
+        for data in ("x", "y")
+        for seed in (0, 1)
+        for accuracy in (0.1, 0.2)
+    }
+    assert len(keys) == 8

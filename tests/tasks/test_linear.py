@@ -1,0 +1,139 @@
+"""The linear probe against scikit-learn's logistic regression."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax, softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from headstart.data.splits import deal
+from headstart.tasks import linear
+from headstart.tasks.linear import STRENGTHS, UNSEEN, logits_of, solve
+
+
+def clouds(rows, width, classes, seed=0, apart=1.0):
+    """Return features of unequal scale and place, and targets."""
+    random = np.random.default_rng(seed)
+    targets = np.arange(rows) % classes
+    centres = apart * random.normal(size=(classes, width))
+    features = centres[targets] + random.normal(size=(rows, width))
+    features = features * random.uniform(0.1, 5, width) + random.normal(size=width)
+    return features.astype(np.float32), targets
+
+
+def probability(solution, features):
+    return softmax(features.astype(np.float64) @ solution.weight.T + solution.bias, axis=1)
+
+
+def reference(features, targets, strength):
+    """Return scikit-learn's model on standardised features.
+
+    For two classes it penalises one vector, the difference of the two that we have, so that half
+    the penalty on ours is the same problem.
+    """
+    scaler = StandardScaler().fit(features.astype(np.float64))
+    twice = 2 if len(np.unique(targets)) == 2 else 1
+    model = LogisticRegression(C=twice * strength, tol=1e-10, max_iter=20_000)
+    return model.fit(scaler.transform(features), targets), scaler
+
+
+@pytest.mark.parametrize("strength", (1e-4, 1e-2, 0.1, 1.0))
+@pytest.mark.parametrize(
+    ("rows", "width", "classes"),
+    ((40, 90, 3), (30, 60, 2), (50, 50, 4), (160, 12, 5), (120, 20, 2)),
+)
+def test_probabilities_equal_scikit_learn(rows, width, classes, strength):
+    features, targets = clouds(rows, width, classes)
+    found = solve(features, targets, classes, np.arange(rows), 0, strength)
+    model, scaler = reference(features, targets, strength)
+    new, _ = clouds(50, width, classes, seed=1)
+    # on rows it was not fitted to, the weakest penalty leaves the optimum less sharply defined
+    for some, furthest in ((features, 1e-3), (new, 1e-3 if strength < 1 else 4e-3)):
+        expected = model.predict_proba(scaler.transform(some.astype(np.float64)))
+        assert np.abs(probability(found, some) - expected).max() < furthest
+    assert found.strength == strength
+    assert found.weight.shape == (classes, width) and found.bias.shape == (classes,)
+    assert found.weight.dtype == found.bias.dtype == np.float32
+
+
+def test_a_class_without_rows_is_never_predicted():
+    features, targets = clouds(60, 10, 2)
+    targets = np.array([0, 2])[targets]
+    found = solve(features, targets, 4, np.arange(60), 0, 1.0)
+    far = np.concatenate([features, 100 * features, -100 * features])
+    assert set(probability(found, far).argmax(1)) <= {0, 2}
+    assert (found.bias[[1, 3]] == UNSEEN).all()
+
+
+def test_constant_features_change_nothing():
+    features, targets = clouds(60, 6, 3)
+    dead = np.concatenate([features, np.zeros((60, 2), np.float32)], 1)
+    with_dead = solve(dead, targets, 3, np.arange(60), 0, 0.1)
+    without = solve(features, targets, 3, np.arange(60), 0, 0.1)
+    assert np.isfinite(with_dead.weight).all()
+    np.testing.assert_allclose(
+        probability(with_dead, dead), probability(without, features), atol=1e-4
+    )
+
+
+def held_out_losses(features, targets, classes, seed):
+    """Return the cross-validated log loss of each strength, by scikit-learn, on the same folds."""
+    order = np.random.default_rng(seed).permutation(len(targets))
+    fold_of = deal(targets, np.arange(len(targets)), order, linear.FOLDS)
+    scaled = StandardScaler().fit_transform(features)
+    losses = []
+    for strength in STRENGTHS:
+        loss = 0.0
+        for fold in range(linear.FOLDS):
+            inside, outside = fold_of != fold, fold_of == fold
+            model = LogisticRegression(C=strength, tol=1e-6, max_iter=5_000)
+            model.fit(scaled[inside], targets[inside])
+            logits = model.decision_function(scaled[outside])
+            loss -= log_softmax(logits, axis=1)[np.arange(outside.sum()), targets[outside]].sum()
+        losses.append(loss)
+    return np.array(losses)
+
+
+@pytest.mark.parametrize("apart", (0.15, 0.6))
+def test_the_strength_is_the_one_of_least_held_out_loss(apart):
+    features, targets = clouds(90, 15, 3, apart=apart)
+    losses = held_out_losses(features, targets, 3, seed=0)
+    chosen = solve(features, targets, 3, np.arange(90), 0).strength
+    assert losses[STRENGTHS.index(chosen)] <= losses.min() * 1.01
+
+
+def test_copies_of_a_row_stay_in_one_fold():
+    random = np.random.default_rng(0)
+    features = np.repeat(random.normal(size=(40, 60)), 4, axis=0).astype(np.float32)
+    targets = np.repeat(random.integers(0, 2, 40), 4)  # noise: nothing can be learnt
+    units = np.repeat(np.arange(40), 4)
+    assert solve(features, targets, 2, units, 0).strength == STRENGTHS[0]
+    assert solve(features, targets, 2, np.arange(160), 0).strength > STRENGTHS[0]
+
+
+def test_many_rows_choose_the_strength_on_some_of_them(monkeypatch):
+    features, targets = clouds(300, 15, 3, apart=0.15)
+    on_all = solve(features, targets, 3, np.arange(300), 0).strength
+    monkeypatch.setattr(linear, "MOST", 150)
+    on_some = solve(features, targets, 3, np.arange(300), 0).strength
+    assert abs(STRENGTHS.index(on_some) - STRENGTHS.index(on_all)) <= 1
+
+
+def test_the_same_seed_gives_the_same_solution():
+    features, targets = clouds(60, 10, 3)
+    a, b = (solve(features, targets, 3, np.arange(60), 7) for _ in range(2))
+    assert a.strength == b.strength
+    np.testing.assert_array_equal(a.weight, b.weight)
+    np.testing.assert_array_equal(a.bias, b.bias)
+
+
+@pytest.mark.parametrize("known", ((0, 2), (0, 1, 3)))
+def test_logits_of_a_fitted_model_give_its_probabilities(known):
+    features, targets = clouds(60, 5, len(known))
+    model = LogisticRegression().fit(features, np.array(known)[targets])
+    weight, bias = logits_of(model, 4)
+    found = softmax(features @ weight.T + bias, axis=1)
+    np.testing.assert_allclose(found[:, list(known)], model.predict_proba(features), atol=1e-4)
+    assert set(found.argmax(1)) <= set(known)

@@ -1,0 +1,124 @@
+"""Metrics against scikit-learn: weights must mean the same as rows that are repeated so often."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as reference
+
+from headstart.tasks.metrics import CLASSIFICATION
+
+
+def probabilities(outputs):
+    return outputs.double().softmax(1).numpy()
+
+
+def auroc(targets, outputs):
+    """Mean over the classes that can be told from the rest; of class 1 alone where there are two."""
+    scores = probabilities(outputs)
+    classes = [1] if scores.shape[1] == 2 else range(scores.shape[1])
+    areas = [
+        reference.roc_auc_score(targets == c, scores[:, c])
+        for c in classes
+        if 0 < (targets == c).sum() < len(targets)
+    ]
+    return np.mean(areas) if areas else 0.5
+
+
+REFERENCE = {
+    "accuracy": lambda y, o: reference.accuracy_score(y, o.argmax(1)),
+    "balanced_accuracy": lambda y, o: reference.balanced_accuracy_score(y, o.argmax(1)),
+    "macro_f1": lambda y, o: reference.f1_score(y, o.argmax(1), average="macro"),
+    "auroc": auroc,
+    "log_loss": lambda y, o: reference.log_loss(
+        y, probabilities(o), labels=list(range(o.shape[1]))
+    ),
+}
+
+
+@st.composite
+def drawn_rows(draw):
+    """Outputs with many ties, targets, and how often each row was drawn (some never)."""
+    classes = draw(st.integers(2, 4))
+    rows = draw(st.integers(2, 10))
+
+    def table(low, high, width):
+        row = st.lists(st.integers(low, high), min_size=width, max_size=width)
+        return draw(st.lists(row, min_size=rows, max_size=rows))
+
+    outputs = torch.tensor(table(-2, 2, classes)).float()
+    targets = np.array(table(0, classes - 1, 1))[:, 0]
+    weights = np.array(table(0, 3, 1))[:, 0]
+    weights[draw(st.integers(0, rows - 1))] += 1
+    return outputs, targets, weights
+
+
+@pytest.mark.filterwarnings("ignore:y_pred contains classes:UserWarning")
+@pytest.mark.filterwarnings("ignore:A single label:UserWarning")
+@pytest.mark.parametrize("name", REFERENCE)
+@settings(max_examples=60, deadline=None)
+@given(case=drawn_rows())
+def test_weights_equal_repeated_rows(name, case):
+    outputs, targets, weights = case
+    metric = CLASSIFICATION[name]
+    found = metric.aggregate(metric.statistics(outputs, targets), weights[None].astype(float))
+    again = np.repeat(np.arange(len(targets)), weights)
+    assert found.shape == (1,)
+    assert found[0] == pytest.approx(REFERENCE[name](targets[again], outputs[again]), abs=1e-9)
+
+
+@pytest.mark.parametrize("classes", (2, 5))
+@pytest.mark.parametrize("name", REFERENCE)
+def test_score_equals_scikit_learn(name, classes):
+    random = np.random.default_rng(classes)
+    targets = random.integers(0, classes, 300)
+    outputs = torch.from_numpy(random.normal(size=(300, classes))).float()
+    outputs[np.arange(300), targets] += 0.7
+    metric = CLASSIFICATION[name]
+    expected = REFERENCE[name](targets, outputs)
+    assert metric.score(outputs, targets) == pytest.approx(expected, abs=1e-9)
+    if name == "auroc" and classes > 2:
+        whole = reference.roc_auc_score(
+            targets, probabilities(outputs), multi_class="ovr", average="macro"
+        )
+        assert metric.score(outputs, targets) == pytest.approx(whole, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_many_weights_at_once_equal_one_by_one(name):
+    random = np.random.default_rng(0)
+    targets = random.integers(0, 3, 40)
+    outputs = torch.from_numpy(random.normal(size=(40, 3))).float()
+    metric = CLASSIFICATION[name]
+    statistics = metric.statistics(outputs, targets)
+    assert statistics.shape[0] == 40
+    weights = random.multinomial(40, np.full(40, 1 / 40), size=7).astype(float)
+    together = metric.aggregate(statistics, weights)
+    alone = [float(metric.aggregate(statistics, row[None])[0]) for row in weights]
+    assert together == pytest.approx(alone, abs=1e-12)
+
+
+def test_auroc_counts_ties_one_half():
+    auroc = CLASSIFICATION["auroc"]
+    outputs = torch.tensor([[0.0, 1.0], [0.0, 1.0], [0.0, 0.0], [0.0, 2.0]])
+    # of the four pairs (rows of class 1, others): 0-1 ties, 0-2 won, 3-1 won, 3-2 won
+    assert auroc.score(outputs, np.array([1, 0, 0, 1])) == pytest.approx(3.5 / 4)
+
+
+@pytest.mark.parametrize("targets", ([0, 0, 0], [1, 1, 1], [2, 2, 2]))
+def test_auroc_of_one_class_alone_is_one_half(targets):
+    outputs = torch.eye(3)[:, : max(targets) + 1] if max(targets) else torch.eye(3)[:, :2]
+    assert CLASSIFICATION["auroc"].score(outputs, np.array(targets)) == 0.5
+
+
+def test_only_log_loss_is_better_when_smaller():
+    assert [m.name for m in CLASSIFICATION.values() if not m.greater_is_better] == ["log_loss"]
+    assert CLASSIFICATION["log_loss"].signed(0.4) == -0.4
+    assert CLASSIFICATION["accuracy"].signed(0.4) == 0.4
+
+
+def test_only_accuracy_is_a_proportion():
+    assert [m.name for m in CLASSIFICATION.values() if m.proportion] == ["accuracy"]

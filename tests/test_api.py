@@ -1,0 +1,90 @@
+"""The one-call layer, end to end on real weights."""
+
+from __future__ import annotations
+
+import csv
+import random
+from pathlib import Path
+
+import pytest
+
+import headstart as hs
+from headstart.errors import DataError, UsageError
+
+WORDS = {
+    "sport": "goal match team coach league striker referee season cup stadium",
+    "money": "shares profit market bank investor inflation bond tax merger dividend",
+    "weather": "rain storm cloud sunshine frost wind forecast snow thunder drizzle",
+}
+
+
+def news(path: Path, rows: int = 25, seed: int = 0) -> Path:
+    """Write headlines of three topics, in groups of five that stand for one author each."""
+    chance = random.Random(seed)
+    with path.open("w", newline="", encoding="utf-8") as out:
+        table = csv.writer(out)
+        table.writerow(["headline", "topic", "author"])
+        for topic, words in WORDS.items():
+            for i in range(rows):
+                said = chance.sample(words.split(), 4)
+                table.writerow([f"The {said[0]} and the {said[1]}, {said[2]}, {said[3]}", topic,
+                                f"{topic}-{i // 5}"])  # fmt: skip
+    return path
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory):
+    """Two runs of the same call. Do not change them."""
+    place = tmp_path_factory.mktemp("api")
+    data = news(place / "news.csv")
+    options = {"label": "topic", "group": "author", "budget": "5m", "max_trials": 3}
+    return [hs.fit(data, out=place / f"run-{i}", **options) for i in range(2)]
+
+
+def test_the_same_call_gives_the_same_result_apart_from_times(studies):
+    first, second = ({k: v for k, v in s.result.items() if k != "seconds"} for s in studies)
+    assert first == second
+
+
+def test_the_verdict_agrees_with_its_interval(studies):
+    found = studies[0].result["verdict"]
+    low, high = found["gain"]["low"], found["gain"]["high"]
+    expected = "helps" if low > 0 else "hurts" if high < 0 else "no evidence"
+    assert found["transfer"] == expected
+    assert studies[0].verdict.startswith(expected)
+
+
+def test_the_model_predicts_and_is_the_one_that_was_saved(studies):
+    texts = ["the referee stopped the match", "snow and frost tonight"]
+    assert studies[0].model.predict(texts) == ["sport", "weather"]
+    loaded = hs.load(studies[0].folder / "model")
+    assert loaded.predict_proba(texts) == studies[0].model.predict_proba(texts)
+
+
+def test_groups_stay_on_one_side(studies):
+    result = studies[0].result
+    assert all(result["data"][part] % 5 == 0 for part in ("train", "validation", "test"))
+
+
+def test_a_study_prints_its_summary(studies):
+    assert "Did the head start help?" in str(studies[0])
+
+
+def test_own_test_rows_are_used_and_leaks_set_aside(tmp_path):
+    data, test = news(tmp_path / "train.csv"), tmp_path / "test.csv"
+    rows = list(csv.reader(news(tmp_path / "more.csv", seed=1).open()))
+    leaked = list(csv.reader(data.open()))[1:4]
+    with test.open("w", newline="") as out:
+        csv.writer(out).writerows(rows[:40] + leaked)
+    options = {"label": "topic", "input": "headline", "budget": "60s", "max_trials": 2}
+    study = hs.fit(data, test=test, out=tmp_path / "run", **options)
+    assert study.result["verdict"]["method"] == "given"
+    assert study.result["data"]["test"] == 42
+    assert sum("same content" in aside.reason for aside in study.set_aside) == 3
+
+
+def test_errors_are_raised_as_they_are_said(tmp_path):
+    with pytest.raises(DataError, match="no such file"):
+        hs.fit(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="budget"):
+        hs.fit(tmp_path, budget="soon")
