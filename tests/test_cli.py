@@ -121,6 +121,9 @@ def test_report_prints_the_summary_again(fitted):
     done = run("report", place / "run")
     assert done.returncode == 0
     assert "Did the head start help?" in done.stdout
+    page = (place / "run" / "report.html").read_text()
+    assert "red/broken.png" in page and "small-cnn" in page and "<svg" in page
+    assert "http" not in page, "the page must be self-contained"
 
 
 def test_a_folder_of_another_run_is_refused(fitted):

@@ -10,6 +10,7 @@ from typing import Any
 from headstart.artifact.predictor import Predictor
 from headstart.data.dataset import SetAside
 from headstart.report.live import Live
+from headstart.report.page import write_page
 from headstart.report.summary import summary
 from headstart.search.budget import Clock, parse_budget
 from headstart.search.preparation import Options
@@ -127,6 +128,7 @@ def fit(
     )
     clock = clock or Clock(seconds)
     outcome = run(options, clock, Live(clock, quiet))
+    write_page(outcome.result, outcome.folder)
     return Study(outcome.folder, outcome.result, outcome.set_aside)
 
 

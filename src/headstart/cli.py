@@ -203,10 +203,11 @@ def report(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder.")],
     json_: Json = False,
 ) -> None:
-    """Print the summary of a finished run again."""
+    """Print the summary of a finished run again, and write its report.html."""
     from pathlib import Path
 
     from headstart.errors import ArtifactError
+    from headstart.report.page import write_page
     from headstart.report.summary import summary
 
     path = Path(run) / "result.json"
@@ -214,6 +215,7 @@ def report(
         raise ArtifactError(f"{run} holds no result.json: it is no run folder, or not finished.")
     content = json.loads(path.read_text())
     print(json.dumps(content, ensure_ascii=False) if json_ else summary(content, Path(run)))
+    print(write_page(content, Path(run)), file=sys.stderr)
 
 
 @sources_app.command("list")

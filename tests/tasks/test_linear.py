@@ -110,7 +110,7 @@ def test_copies_of_a_row_stay_in_one_fold():
     targets = np.repeat(random.integers(0, 2, 40), 4)  # noise: nothing can be learnt
     units = np.repeat(np.arange(40), 4)
     assert solve(features, targets, 2, units, 0).strength == STRENGTHS[0]
-    assert solve(features, targets, 2, np.arange(160), 0).strength > STRENGTHS[0]
+    assert solve(features, targets, 2, np.arange(160), 0).strength == STRENGTHS[-1]
 
 
 def test_many_rows_choose_the_strength_on_some_of_them(monkeypatch):

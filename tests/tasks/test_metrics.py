@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
@@ -59,7 +59,6 @@ def drawn_rows(draw):
 @pytest.mark.filterwarnings("ignore:y_pred contains classes:UserWarning")
 @pytest.mark.filterwarnings("ignore:A single label:UserWarning")
 @pytest.mark.parametrize("name", REFERENCE)
-@settings(max_examples=60, deadline=None)
 @given(case=drawn_rows())
 def test_weights_equal_repeated_rows(name, case):
     outputs, targets, weights = case

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from headstart.data.dataset import Cell, Column, Dataset, Part, SetAside, Table
 from headstart.data.modalities import Modality, modalities, require
 from headstart.data.readers import read_table
+from headstart.data.readers.folder import files_in
 from headstart.errors import DataError, Unreadable
 
 LABELS = ("label", "labels", "class", "category", "target", "y", "sentiment", "intent", "topic")
@@ -53,12 +55,17 @@ def read(
         If nothing usable can be read; the text says what, where and what to do.
     """
     table = read_table(path)
-    dataset = _checked(table, input, label, group, seed, enough)
+    columns = _columns(table, input, label, group)
+    dataset = _checked(table, columns, seed, enough)
     if test is None:
         return dataset
     if any(part == "test" for part in dataset.parts):
         raise DataError(f"{path} has test rows of its own: leave out --test, or its test folder.")
-    given = _checked(read_table(test), input, label, group, seed, enough)
+    own = read_table(test)
+    # a few test rows by themselves might suggest other columns
+    input = input or (columns.input if columns.input in own.columns else None)
+    label = label or (columns.label if columns.label in own.columns else None)
+    given = _checked(own, _columns(own, input, label, group), seed, enough)
     if given.modality != dataset.modality:
         raise DataError(f"{test} holds {given.modality} inputs, {path} {dataset.modality} inputs.")
     tested: tuple[Part | None, ...] = tuple("test" for _ in range(len(given)))
@@ -85,11 +92,11 @@ def read_inputs(paths: Sequence[str | Path], input: str | None = None) -> Datase
             names += [table.names[i] for i, cell in enumerate(found) if cell is not None]
             aside += table.set_aside + [SetAside(table.names[i], r) for i, r in lost.items()]
         elif path.is_dir():
-            for file in sorted(p for p in path.rglob("*") if p.is_file()):
+            for file in files_in(path):
                 if any(modality.recognises(file) for modality in modalities):
                     cells.append(file)
                     names.append(str(file))
-                elif not file.name.startswith("."):
+                else:
                     aside.append(SetAside(str(file), "neither a picture nor a text, by its name"))
         elif path.exists():
             cells.append(path)
@@ -123,37 +130,50 @@ def from_cells(
     return dataset.without(bad)
 
 
-def _checked(
-    table: Table,
-    input: str | None,
-    label: str | None,
-    group: str | None,
-    seed: int,
-    enough: Enough,
-) -> Dataset:
+@dataclass(frozen=True)
+class _Columns:
+    """Which column is what, and what was inferred of it."""
+
+    input: str
+    label: str
+    group: str | None
+    notes: tuple[str, ...]
+
+
+def _columns(table: Table, input: str | None, label: str | None, group: str | None) -> _Columns:
+    asked: dict[str, str] = {}
     for name, option in ((input, "--input"), (label, "--label"), (group, "--group")):
-        if name is not None and name not in table.columns:
+        if name is None:
+            continue
+        if name not in table.columns:
             known = ", ".join(table.columns)
             raise DataError(f"{table.path}: {option} {name!r} is no column. It has: {known}.")
-    notes = list(table.notes)
+        if name in asked:
+            raise DataError(f"{asked[name]} and {option} name the same column {name!r}.")
+        asked[name] = option
     label_column = label or _label_column(table, input, group)
-    taken = tuple(c for c in (label_column, group) if c)
-    input_column = _input_column(table, input, taken)
+    input_column = _input_column(table, input, tuple(c for c in (label_column, group) if c))
+    notes: list[str] = []
     if "file" not in table.columns or table.columns.keys() - {"file", "label"}:
         if label is None:
             notes.append(f"the label is column {label_column!r} (--label COL says otherwise)")
         if input is None:
             notes.append(f"the input is column {input_column!r} (--input COL says otherwise)")
-    cells, lost = _cells(table, input_column)
-    labels = [str(cell).strip() for cell in table.columns[label_column]]
-    lost |= {i: f"no label in column {label_column!r}" for i, v in enumerate(labels) if not v}
+    return _Columns(input_column, label_column, group, tuple(notes))
+
+
+def _checked(table: Table, columns: _Columns, seed: int, enough: Enough) -> Dataset:
+    label, group = columns.label, columns.group
+    cells, lost = _cells(table, columns.input)
+    labels = [str(cell).strip() for cell in table.columns[label]]
+    lost |= {i: f"no label in column {label!r}" for i, v in enumerate(labels) if not v}
     usable = [i for i in range(len(cells)) if i not in lost]
     aside = table.set_aside + [SetAside(table.names[i], reason) for i, reason in lost.items()]
     if not usable:
         raise DataError(f"{table.path}: no row is usable. {_listed(aside)}")
     inputs = [cell for i in usable if (cell := cells[i]) is not None]
     modality = require(inputs[:1000], table.path)
-    notes.append(f"the inputs are {modality.noun}s")
+    notes = (*table.notes, *columns.notes, f"the inputs are {modality.noun}s")
     order = np.random.default_rng(seed).permutation(len(inputs))
     digests, bad, unreached = _check(
         modality, inputs, order, lambda looked: enough(table.path, looked)
@@ -164,11 +184,11 @@ def _checked(
         inputs=tuple(inputs),
         names=tuple(table.names[i] for i in usable),
         digests=tuple(digests),
-        targets=(Column(label_column, tuple(labels[i] for i in usable)),),
+        targets=(Column(label, tuple(labels[i] for i in usable)),),
         groups=None if group is None else tuple(str(table.columns[group][i]) for i in usable),
         parts=tuple(table.parts[i] for i in usable),
         set_aside=tuple(aside),
-        notes=tuple(notes),
+        notes=notes,
     ).without(bad)
     if not len(dataset):
         raise DataError(
@@ -220,7 +240,8 @@ def _cells(table: Table, column: str) -> tuple[list[Cell | None], dict[int, str]
     root = table.root.resolve()
     for i, cell in enumerate(cells):
         text = str(cell).strip()
-        path = (root / text).resolve() if text else root
+        # not Path.resolve, which raises where links go round in a circle
+        path = Path(os.path.realpath(root / text))
         if not text:
             lost[i], cells[i] = "no path", None
         elif not path.is_relative_to(root):

@@ -71,14 +71,14 @@ def score_interval(
     return Interval(value, min(low, value), max(high, value))
 
 
-def resamples(units: np.ndarray, seed: int, count: int = RESAMPLES) -> Iterator[np.ndarray]:
-    """Yield (chunk, n) row weights of bootstrap samples in which whole units are drawn."""
+def resamples(units: np.ndarray, seed: int) -> Iterator[np.ndarray]:
+    """Yield (chunk, n) row weights of `RESAMPLES` samples in which whole units are drawn."""
     random = np.random.default_rng([seed, 95])
     _, unit_of = np.unique(units, return_inverse=True)
     total = int(unit_of.max()) + 1
     even = np.full(total, 1 / total)
-    for start in range(0, count, _CHUNK):
-        drawn = random.multinomial(total, even, size=min(_CHUNK, count - start))
+    for start in range(0, RESAMPLES, _CHUNK):
+        drawn = random.multinomial(total, even, size=min(_CHUNK, RESAMPLES - start))
         yield drawn[:, unit_of].astype(np.float64)
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from headstart.data.dataset import Dataset
@@ -84,6 +83,9 @@ class Task(Protocol):
         Raise `DataError` if the target cannot be learnt.
         """
 
+    def unknown(self, dataset: Dataset, spec: TargetSpec) -> dict[int, str]:
+        """Return the rows whose target `spec` has no way to say, each with the reason."""
+
     def encode(self, dataset: Dataset, spec: TargetSpec) -> np.ndarray:
         """Return the targets as an array whose first axis is the row."""
 
@@ -142,8 +144,3 @@ def metric_for(task: Task, name: str | None = None) -> Metric:
     if chosen not in task.metrics:
         raise UsageError(f"{task.name} has no metric {chosen!r}; it has: {', '.join(task.metrics)}")
     return task.metrics[chosen]
-
-
-def as_targets(targets: np.ndarray) -> Tensor:
-    """Return encoded targets as a tensor."""
-    return torch.from_numpy(np.ascontiguousarray(targets))

@@ -75,6 +75,15 @@ class Classification:
             dataset = replace(dataset, notes=(*dataset.notes, note))
         return dataset, {"name": column.name, "classes": classes}
 
+    def unknown(self, dataset: Dataset, spec: TargetSpec) -> dict[int, str]:
+        """Return the rows of classes that were not there when the target was learnt."""
+        known = set(spec["classes"])
+        return {
+            i: f"the model does not know the label {value!r}"
+            for i, value in enumerate(dataset.targets[0].values)
+            if value not in known
+        }
+
     def encode(self, dataset: Dataset, spec: TargetSpec) -> np.ndarray:
         """Return class numbers (rows,) int64; -1 for a label that is no known class."""
         number = {c: i for i, c in enumerate(spec["classes"])}

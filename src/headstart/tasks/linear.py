@@ -16,6 +16,8 @@ STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)
 FOLDS = 5
 MOST = 4_000
 """Rows that take part in cross-validation at most."""
+PAST = 1.03
+"""Held-out loss, as a multiple of the least, at which weaker penalties are no longer tried."""
 UNSEEN = -20.0
 """Logit of a class without training rows."""
 
@@ -52,16 +54,17 @@ def solve(
         cross-validated log loss.
     """
     mean, scale = features.mean(0), features.std(0) + 1e-6
-    problem = _Problem.of(torch.from_numpy((features - mean) / scale), targets, classes)
+    seen, codes = np.unique(targets, return_inverse=True)
+    problem = _Problem.of(torch.from_numpy((features - mean) / scale), codes, len(seen))
     if strength is None:
         strength = _cross_validated(problem, units, seed)
-    everyone = torch.ones(1, len(targets))
-    found = problem.optimum(everyone, torch.tensor([strength]), tolerance=1e-5, most=3000)[0]
-    weight, bias = problem.in_features(found)
-    weight = weight / scale
-    bias = bias - weight @ mean
-    bias[np.bincount(targets, minlength=classes) == 0] = UNSEEN
-    return LinearSolution(weight.astype(np.float32), bias.astype(np.float32), strength)
+    found = problem.optimum(torch.ones(1, len(targets)), strength, tolerance=1e-5, most=3000)[0]
+    weight = np.zeros((classes, features.shape[1]), np.float32)
+    bias = np.full(classes, UNSEEN, np.float32)
+    weight[seen], bias[seen] = problem.in_features(found)
+    weight[seen] /= scale
+    bias[seen] -= weight[seen] @ mean
+    return LinearSolution(weight, bias, strength)
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,15 @@ class _Problem:
         hot = torch.nn.functional.one_hot(torch.from_numpy(targets), classes).float()
         return cls(coordinates, coordinates.square().sum(0), basis, hot)
 
-    def optimum(self, weights: Tensor, strengths: Tensor, tolerance: float, most: int) -> Tensor:
-        """Return the optima (p, r + 1, classes) of `p` problems that differ in rows and strength.
+    def optimum(
+        self,
+        weights: Tensor,
+        strength: float,
+        tolerance: float,
+        most: int,
+        start: Tensor | None = None,
+    ) -> Tensor:
+        """Return the optima (p, r + 1, classes) of `p` problems that differ in their rows.
 
         Newton steps with a fixed bound on the curvature (Böhning, Multinomial logistic regression
         algorithm, 1992), which is diagonal here and holds for every subset of the rows, accelerated
@@ -110,18 +120,21 @@ class _Problem:
         ----------
         weights
             (p, n) 1 for the rows that take part in a problem, 0 for the others.
-        strengths
-            (p,) inverse regularisation strengths.
+        strength
+            Inverse regularisation strength.
         tolerance
             Largest step, as a share of the largest coefficient, at which the search ends.
         most
             Iterations at most.
+        start
+            (p, r + 1, classes) where the search begins; at zero if None.
         """
-        decay = torch.zeros(len(strengths), len(self.spread), 1)
-        decay[:, :-1] = 1 / strengths[:, None, None]
-        curvature = 0.5 * self.spread[None, :, None] + decay
-        w = torch.zeros(len(strengths), len(self.spread), self.hot.shape[1])
-        ahead, momentum = w.clone(), torch.ones(len(strengths), 1, 1)
+        decay = torch.full((len(self.spread), 1), 1 / strength)
+        decay[-1] = 0
+        curvature = 0.5 * self.spread[:, None] + decay
+        nowhere = torch.zeros(len(weights), len(self.spread), self.hot.shape[1])
+        w = nowhere if start is None else start
+        ahead, momentum = w.clone(), torch.ones(len(weights), 1, 1)
         for _ in range(most):
             wrong = (torch.matmul(self.rows, ahead).softmax(2) - self.hot) * weights[:, :, None]
             step = (torch.matmul(self.rows.T, wrong) + decay * ahead) / curvature
@@ -144,23 +157,28 @@ class _Problem:
 
 
 def _cross_validated(problem: _Problem, units: np.ndarray, seed: int) -> float:
-    """Return the strength with the least log loss over held-out folds, all solved at once."""
+    """Return the strength with the least log loss over held-out folds.
+
+    The folds are solved together, along the path from the strongest penalty to weaker ones, each
+    begun where the last one ended. The path is left where the loss is clearly past its least.
+    """
     targets = problem.hot.argmax(1).numpy()
     order = np.random.default_rng(seed).permutation(len(targets))
-    fold_of = torch.from_numpy(deal(targets, units, order, FOLDS))
-    some = torch.from_numpy(order[:MOST])
-    fold_of = fold_of[some]
+    some = order[:MOST]
+    fold_of = torch.from_numpy(deal(targets, units, order, FOLDS)[some])
     few = _Problem(problem.rows[some], problem.spread, problem.basis, problem.hot[some])
-    # fewer rows ask for a weaker penalty on their sum of losses: keep its weight a row
-    scaled = torch.tensor(STRENGTHS) * (len(targets) / len(some))
-    losses = torch.zeros(len(STRENGTHS))
-    for fold in range(FOLDS):
-        inside = (fold_of != fold).float().expand(len(STRENGTHS), -1)
-        w = few.optimum(inside, scaled, tolerance=1e-2, most=150)
-        outside = fold_of == fold
-        probability = torch.matmul(few.rows[outside], w).log_softmax(2)
-        losses -= (probability * few.hot[outside]).sum((1, 2))
-    return STRENGTHS[int(losses.argmin())]
+    inside = (fold_of != torch.arange(FOLDS)[:, None]).float()
+    w = None
+    losses: list[float] = []
+    for strength in STRENGTHS:
+        # fewer rows ask for a weaker penalty on their sum of losses: keep its weight a row
+        scaled = strength * len(targets) / len(some)
+        w = few.optimum(inside, scaled, tolerance=1e-3, most=150, start=w)
+        loss = -(torch.matmul(few.rows, w).log_softmax(2) * few.hot).sum(2)
+        losses.append(float((loss * (1 - inside)).sum()))
+        if losses[-1] > PAST * min(losses):
+            break
+    return STRENGTHS[int(np.argmin(losses))]
 
 
 def logits_of(model: Any, classes: int) -> tuple[np.ndarray, np.ndarray]:

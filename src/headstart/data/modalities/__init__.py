@@ -90,11 +90,11 @@ def require(cells: Sequence[Cell], where: str) -> Modality:
     """Return the modality of `cells`, or raise `DataError` naming what can be read."""
     modality = sniff(cells)
     if modality is None:
-        kinds = " or ".join(f"{m.noun}s" for m in modalities)
+        kinds = [f"{m.noun}s" for m in modalities]
         raise DataError(
-            f"{where}: the inputs are neither {kinds}. "
+            f"{where}: the inputs are neither {' nor '.join(kinds)}. "
             f"Looked at {len(cells)} of them, the first being {str(cells[0])[:80]!r}."
             if cells
-            else f"{where}: there are no inputs. Expected {kinds}."
+            else f"{where}: there are no inputs. Expected {' or '.join(kinds)}."
         )
     return modality

@@ -31,14 +31,14 @@ def _visible(folder: Path) -> list[Path]:
     )
 
 
-def _files(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
-    """Yield all files in `folder`; links that lead back to a folder above are not followed."""
+def files_in(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Yield all files in `folder` but clutter; links back to a folder `above` are not followed."""
     above = (*above, folder.resolve())
     for path in _visible(folder):
         if not path.is_dir():
             yield path
         elif not any(known.is_relative_to(path.resolve()) for known in above):
-            yield from _files(path, above)
+            yield from files_in(path, above)
 
 
 class FolderReader:
@@ -69,7 +69,7 @@ class FolderReader:
                     where = str(entry.relative_to(path))
                     aside.append(SetAside(where, "outside the class folders, so without a label"))
                     continue
-                for file in _files(entry):
+                for file in files_in(entry):
                     where = str(file.relative_to(path))
                     if any(modality.recognises(file) for modality in modalities):
                         files.append(file)

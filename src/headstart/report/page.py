@@ -1,0 +1,81 @@
+"""The report: one self-contained HTML page about a finished run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+
+from headstart.errors import ArtifactError
+from headstart.report.summary import summary
+from headstart.search.ledger import Ledger
+
+_LEFT, _RIGHT = 190, 610
+_COLOURS = {"transfer": "#1f6feb", "scratch": "#d9730d", "probe": "#6b9bd1", "majority": "#888"}
+
+
+def write_page(result: dict[str, Any], folder: Path) -> Path:
+    """Write ``report.html`` into a run folder and return its path.
+
+    Parameters
+    ----------
+    result
+        Content of ``result.json``.
+    folder
+        The run folder; trials, notes and rows set aside come from its ledger.
+
+    Raises
+    ------
+    ArtifactError
+        If the page cannot be written.
+    """
+    ledger = Ledger(folder / "ledger.db")
+    template = Environment(
+        loader=PackageLoader("headstart.report", "."), autoescape=True, trim_blocks=True
+    ).get_template("page.html.j2")
+    page = template.render(
+        result=result,
+        headline=f"Transfer: {result['verdict']['transfer']}",
+        metric=result["metric"].replace("_", " "),
+        summary=summary(result, folder).strip(),
+        bars=_bars(result),
+        trials=ledger.trials(),
+        notes=ledger.fact("notes") or [],
+        set_aside=ledger.fact("set aside") or [],
+    )
+    ledger.close()
+    path = folder / "report.html"
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be written ({error.strerror}).") from None
+    return path
+
+
+def _bars(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the scores as places on the page; the axis spans all intervals."""
+    entries = {**result["finalists"], **result["baselines"]}
+    scores = {
+        name: entries[name]["test"]
+        for name in _COLOURS
+        if isinstance(entries.get(name), dict) and entries[name].get("test")
+    }
+    if not scores:
+        return []
+    low = min(score["low"] for score in scores.values())
+    span = max(score["high"] for score in scores.values()) - low or 1.0
+    names = {"transfer": "with a head start", "scratch": "from scratch", "probe": "probe alone"}
+
+    def place(value: float) -> float:
+        return round(_LEFT + (value - low) / span * (_RIGHT - _LEFT), 1)
+
+    return [
+        {
+            "name": names.get(name, "most frequent"),
+            "colour": _COLOURS[name],
+            "text": f"{score['value']:.3f}",
+            **{end: place(score[end]) for end in ("low", "value", "high")},
+        }
+        for name, score in scores.items()
+    ]

@@ -1,0 +1,93 @@
+"""The paired comparison: its sign, its zero, and how often its interval holds the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from headstart.evidence import intervals
+from headstart.evidence.comparisons import gain
+from headstart.tasks.metrics import CLASSIFICATION
+
+ACCURACY = CLASSIFICATION["accuracy"]
+
+
+def logits(right, targets, classes=2):
+    """Return outputs that answer with the target where `right` says so, else with the next."""
+    said = np.where(right, targets, (targets + 1) % classes)
+    return torch.eye(classes)[said]
+
+
+@pytest.fixture
+def pair():
+    """Outputs of a better and of a worse model for 80 rows, and the targets."""
+    random = np.random.default_rng(0)
+    targets = random.integers(0, 2, 80)
+    better, worse = (logits(random.random(80) < share, targets) for share in (0.9, 0.6))
+    return better, worse, targets
+
+
+@pytest.mark.parametrize("name", CLASSIFICATION)
+def test_a_model_gains_nothing_over_itself(pair, name):
+    better, _, targets = pair
+    found = gain(CLASSIFICATION[name], better, better.clone(), targets, np.arange(80))
+    assert (found.value, found.low, found.high) == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("name", CLASSIFICATION)
+def test_positive_is_better_and_swapping_turns_the_sign(pair, name):
+    better, worse, targets = pair
+    metric, units = CLASSIFICATION[name], np.arange(80)
+    ours, theirs = (metric.signed(metric.score(o, targets)) for o in (better, worse))
+    found = gain(metric, better, worse, targets, units)
+    assert found.value == pytest.approx(ours - theirs) and found.low > 0
+    turned = gain(metric, worse, better, targets, units)
+    assert (turned.value, turned.low, turned.high) == pytest.approx(
+        (-found.value, -found.high, -found.low)
+    )
+
+
+def test_rows_that_are_hard_for_both_cancel_out(pair):
+    _, _, targets = pair
+    hard = np.arange(80) < 40
+    right = ~hard
+    slightly = right.copy()
+    slightly[np.flatnonzero(hard)[:4]] = True
+    found = gain(
+        ACCURACY, logits(slightly, targets), logits(right, targets), targets, np.arange(80)
+    )
+    assert found.value == pytest.approx(0.05)
+    assert found.low >= 0  # though each score by itself is uncertain by 0.1 on either side
+
+
+def test_copies_of_rows_do_not_sharpen_the_gain(pair):
+    better, worse, targets = (x.repeat(4, 1) if torch.is_tensor(x) else np.tile(x, 4) for x in pair)
+    alone = gain(ACCURACY, better, worse, targets, np.arange(320))
+    grouped = gain(ACCURACY, better, worse, targets, np.arange(320) % 80)
+    assert grouped.value == alone.value
+    assert grouped.high - grouped.low > 1.7 * (alone.high - alone.low)
+
+
+def simulated(random, metric, copies):
+    """Return the gain of one of two equally good models over the other, on 60 units of rows."""
+    targets = random.integers(0, 2, 60)
+    ours, theirs = (logits(random.random(60) < 0.75, targets) for _ in range(2))
+    noise = (torch.from_numpy(random.normal(size=(60, 2))).float() for _ in range(2))
+    ours, theirs = (o + 0.3 * n for o, n in zip((ours, theirs), noise, strict=True))
+    rows = np.tile(np.arange(60), copies)
+    return gain(metric, ours[rows], theirs[rows], targets[rows], rows)
+
+
+@pytest.mark.parametrize(("name", "copies"), (("accuracy", 1), ("accuracy", 3), ("log_loss", 1)))
+def test_the_interval_holds_a_true_zero_as_often_as_it_says(monkeypatch, name, copies):
+    monkeypatch.setattr(intervals, "RESAMPLES", 200)
+    random = np.random.default_rng(1)
+    found = [simulated(random, CLASSIFICATION[name], copies) for _ in range(200)]
+    assert np.mean([i.low <= 0 <= i.high for i in found]) >= 0.92
+
+
+def test_one_unit_alone_shows_nothing(pair):
+    better, worse, targets = pair
+    found = gain(ACCURACY, better, worse, targets, np.zeros(80, int))
+    assert found.low <= found.value <= found.high
