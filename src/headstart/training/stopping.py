@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -25,7 +26,7 @@ class EarlyStopping:
 
     def better(self, module: nn.Module, epoch: int, score: float, loss: float) -> bool:
         """Take note of an evaluation; return whether it is the best so far."""
-        found = (score, -loss)
+        found = (_worst_if_nan(score), _worst_if_nan(-loss))
         if self.best_epoch >= 0 and not found > self.best:
             return False
         self.best, self.best_epoch = found, epoch
@@ -41,3 +42,7 @@ class EarlyStopping:
         if self.weights:
             with torch.no_grad():
                 module.load_state_dict(self.weights)
+
+
+def _worst_if_nan(value: float) -> float:
+    return float("-inf") if math.isnan(value) else value

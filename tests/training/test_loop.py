@@ -1,0 +1,231 @@
+"""The training loop, on networks so small that what it must do can be said exactly."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from headstart.recipes import Phase
+from headstart.training.loop import Diverged, train
+from headstart.training.plan import HEAD, FreezePlan
+
+
+class Network(nn.Module):
+    """A body with normalisation under a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.ReLU())
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, x):
+        return self.head(self.body(x))
+
+    def groups(self):
+        return {"body": list(self.body.parameters()), HEAD: list(self.head.parameters())}
+
+
+class Task:
+    """Rows that can be told apart, and a network that learns to."""
+
+    def __init__(self, rows=24, batch=8, phases=(Phase("all", 6, 1e-2),), seed=0):
+        torch.manual_seed(seed)
+        self.rows, self.batch = rows, batch
+        self.x = torch.randn(rows, 4)
+        self.y = (self.x[:, 0] > 0).long()
+        self.network = Network()
+        self.plan = FreezePlan(phases, math.ceil(rows / batch))
+        self.taken = []
+
+    def step(self, rows, epoch):
+        self.taken.append((epoch, rows.tolist()))
+        return nn.functional.cross_entropy(self.network(self.x[rows]), self.y[rows])
+
+    def train(self, **options):
+        options = {"decay": 0.01, "seed": 0, **options}
+        groups = self.network.groups()
+        return train(
+            self.network, groups, self.plan, self.rows, self.batch, self.step, **options
+        )
+
+    def state(self):
+        return {name: value.clone() for name, value in self.network.state_dict().items()}
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def scores(*values):
+    """Return an evaluation that answers these scores in turn."""
+    left = iter(values)
+    return lambda: (next(left), 1.0)
+
+
+def test_it_learns():
+    task = Task(rows=64, phases=(Phase("all", 20, 1e-2),))
+    trained = task.train()
+    assert trained.history[-1].loss < 0.3 * trained.history[0].loss
+    assert (task.network(task.x).argmax(1) == task.y).float().mean() > 0.9
+    assert not task.network.training
+
+
+def test_each_epoch_takes_every_row_once_in_another_order():
+    task = Task(rows=24, batch=7)
+    task.train()
+    epochs = [[r for epoch, rows in task.taken if epoch == e for r in rows] for e in range(6)]
+    assert all(sorted(rows) == list(range(24)) for rows in epochs)
+    assert epochs[0] != epochs[1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch", "sizes"), ((25, 8, [8, 8, 8]), (26, 8, [8, 8, 8, 2]), (1, 8, [1]))
+)
+def test_a_last_batch_of_one_row_is_left_out(rows, batch, sizes):
+    task = Task(rows=rows, batch=batch, phases=(Phase("all", 2, 1e-3),))
+    task.train(prepare=lambda module: module.eval())  # one row has no statistics
+    assert [len(taken) for epoch, taken in task.taken if epoch == 0] == sizes
+
+
+def test_the_best_weights_come_back():
+    task = Task()
+    states = []
+
+    def evaluate():
+        assert not task.network.training
+        states.append(task.state())
+        return (0.1, 0.5, 0.9, 0.3, 0.4, 0.2)[len(states) - 1], 1.0
+
+    trained = task.train(evaluate=evaluate, patience=10)
+    assert trained.epochs == 3 and not trained.cut_short
+    assert [e.score for e in trained.history] == [0.1, 0.5, 0.9, 0.3, 0.4, 0.2]
+    assert same(task.state(), states[2])
+    assert not same(states[2], states[5])
+
+
+def test_patience_ends_training():
+    task = Task(phases=(Phase("all", 50, 1e-2),))
+    trained = task.train(evaluate=scores(0.1, 0.9, *[0.2] * 48), patience=4)
+    assert trained.epochs == 2 and len(trained.history) == 6
+
+
+def test_the_deadline_ends_training_with_the_best_weights():
+    task = Task(phases=(Phase("all", 50, 1e-2),))
+    states = []
+
+    def evaluate():
+        states.append(task.state())
+        return (0.2, 0.8, 0.1, 0.1)[len(states) - 1], 1.0
+
+    trained = task.train(
+        evaluate=evaluate, patience=50, late=lambda: len(task.taken) >= 10 or len(states) >= 4
+    )
+    assert trained.cut_short and trained.epochs == 2
+    assert len(task.taken) == 10  # three whole epochs of three steps, and one step
+    assert same(task.state(), states[1])
+    assert not task.network.training
+
+
+def test_a_deadline_at_once_leaves_the_network_as_it_was():
+    task = Task()
+    before = task.state()
+    trained = task.train(late=lambda: True)
+    assert trained.cut_short and trained.epochs == 0 and trained.history == []
+    assert same(task.state(), before)
+
+
+def test_without_validation_the_plan_is_carried_out():
+    task = Task()
+    trained = task.train()
+    assert trained.epochs == 6 and [e.score for e in trained.history] == [None] * 6
+
+
+def test_fewer_epochs_take_the_same_first_steps():
+    """So a refit for the epochs that a trial settled follows the trial's own learning rates."""
+    short, whole, states = Task(), Task(), []
+    trained = short.train(most_epochs=2)
+
+    def evaluate():
+        states.append(whole.state())
+        return 0.0, -float(len(states))  # better each time
+
+    whole.train(evaluate=evaluate)
+    assert trained.epochs == 2 and len(trained.history) == 2
+    assert same(short.state(), states[1])
+
+
+def test_a_loss_that_is_no_number_is_said():
+    task = Task()
+    task.x[3] = float("nan")
+    with pytest.raises(Diverged, match="the loss was nan in epoch 1"):
+        task.train()
+
+
+def test_the_same_seed_gives_the_same_weights():
+    states = []
+    for seed in (5, 5, 6):
+        task = Task()
+        task.train(seed=seed)
+        states.append(task.state())
+    assert same(states[0], states[1]) and not same(states[0], states[2])
+
+
+def still(module):
+    """Keep the statistics of normalisation layers."""
+    module.body[1].eval()
+
+
+def test_a_phase_of_the_head_keeps_the_body_bit_for_bit():
+    task = Task(phases=(Phase("head", 3, 1e-1),))
+    before = task.state()
+    task.train(decay=0.5, prepare=still)
+    after = task.state()
+    moved = [name for name in before if not torch.equal(before[name], after[name])]
+    assert moved == ["head.weight", "head.bias"]
+
+
+def test_the_body_moves_once_its_phase_has_begun():
+    task = Task(phases=(Phase("head", 2, 1e-2), Phase("all", 2, 1e-2)))
+    states = []
+
+    def evaluate():
+        states.append(task.state())
+        return float(len(states)), 1.0
+
+    task.train(evaluate=evaluate, prepare=still)
+    weights = [state["body.0.weight"] for state in states]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[1], weights[2]) and not torch.equal(weights[2], weights[3])
+
+
+@pytest.mark.parametrize(("prepare", "kept"), ((still, True), (lambda module: None, False)))
+def test_statistics_move_unless_they_are_held(prepare, kept):
+    task = Task()
+    before = task.state()
+    task.train(prepare=prepare)
+    after = task.state()
+    for name in ("running_mean", "running_var", "num_batches_tracked"):
+        assert torch.equal(before[f"body.1.{name}"], after[f"body.1.{name}"]) == kept
+    assert not torch.equal(before["body.1.weight"], after["body.1.weight"])
+
+
+def test_long_gradients_are_shortened():
+    task = Task(phases=(Phase("head", 1, 1e-3),))
+    lengths = []
+    plain = task.step
+    task.step = lambda rows, epoch: 1e4 * plain(rows, epoch)
+    hook = torch.nn.utils.clip_grad_norm_
+
+    def spy(parameters, most):
+        parameters = list(parameters)
+        hook(parameters, most)
+        grads = [p.grad.norm() for p in parameters if p.grad is not None]
+        lengths.append(float(torch.stack(grads).norm()))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.utils, "clip_grad_norm_", spy)
+        task.train()
+    assert lengths and all(length == pytest.approx(1.0, abs=1e-3) for length in lengths)
