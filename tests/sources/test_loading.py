@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -112,7 +113,8 @@ def test_a_pickle_with_code_in_it_is_refused_and_the_code_not_run(tmp_path, kind
     assert "holds more than tensors and was refused: loading it could run code" in str(caught.value)
     assert str(path) in str(caught.value)
     assert not trace.exists()
-    torch.load(path, weights_only=False, pickle_module=pickle)
+    with suppress(RuntimeError):  # torch finds out too late that a plain pickle is not its own
+        torch.load(path, weights_only=False)
     assert trace.exists(), "the trap of this test does not work"
 
 

@@ -69,6 +69,8 @@ class Dataset:
         Rows that cannot be used, each with its reason.
     notes
         What was inferred, each with how to override it.
+    unseen
+        Rows that the budget left no time to look at.
     """
 
     path: str
@@ -81,6 +83,7 @@ class Dataset:
     parts: tuple[Part | None, ...]
     set_aside: tuple[SetAside, ...] = ()
     notes: tuple[str, ...] = ()
+    unseen: int = 0
 
     def __len__(self) -> int:
         return len(self.inputs)

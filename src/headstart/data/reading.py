@@ -203,7 +203,7 @@ def _reached(dataset: Dataset, unreached: int) -> Dataset:
         return dataset
     kept = dataset.take([i for i, digest in enumerate(dataset.digests) if digest])
     note = f"the budget left no time to look at {unreached:,} of {unreached + len(kept):,} rows"
-    return replace(kept, notes=(*kept.notes, note))
+    return replace(kept, notes=(*kept.notes, note), unseen=unreached)
 
 
 def _check(
@@ -325,6 +325,7 @@ def _joined(dataset: Dataset, given: Dataset) -> Dataset:
         groups=groups,
         parts=parts,
         set_aside=dataset.set_aside + given.set_aside,
+        unseen=dataset.unseen + given.unseen,
         notes=(*dataset.notes, f"the test rows are those of {given.path}"),
     )
 

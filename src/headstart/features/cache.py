@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from headstart.digest import digest_data
@@ -61,7 +62,7 @@ class ActivationCache:
                 os.replace(partial, path)
             finally:
                 Path(partial).unlink(missing_ok=True)
-        except OSError:
+        except (OSError, SafetensorError):  # the latter is what a full disk is to safetensors
             return
 
     def size(self) -> int:

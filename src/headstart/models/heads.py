@@ -52,7 +52,7 @@ class LayersHead(LinearHead):
 
 def readout(value: dict[str, Tensor], kind: str) -> Tensor:
     """Return what a head of `kind` reads of a backbone's boundary value at its end."""
-    if kind == "layers":
+    if kind == "layers" and "layers" in value:  # a shallow backbone has no middle
         return torch.cat([value["layers"], value["features"]], 1)
     return value["features"]
 

@@ -24,8 +24,9 @@ from headstart.search.closing import (
     write_result,
 )
 from headstart.search.ledger import Ledger, TrialRecord
-from headstart.search.preparation import Options, Prepared, Reach, check_budget, prepare
+from headstart.search.preparation import Options, Prepared, check_budget, prepare
 from headstart.search.race import Contender, Entry, Listener, Race, Standing
+from headstart.search.reach import Reach
 from headstart.search.trial import specify
 
 

@@ -67,6 +67,40 @@ def solve(
     return LinearSolution(weight, bias, strength)
 
 
+def solve_products(
+    products: np.ndarray,
+    targets: np.ndarray,
+    classes: int,
+    units: np.ndarray,
+    seed: int,
+    strengths: tuple[float, ...],
+    strength: float | None = None,
+) -> LinearSolution:
+    """Fit the same model on features that are too wide to hold, from the products of their rows.
+
+    Parameters
+    ----------
+    products
+        (n, n) scalar products of the features' rows, the mean row taken off.
+    strengths
+        Those that are tried where `strength` is None.
+
+    Returns
+    -------
+    A solution whose `weight` (classes, n) combines the rows: the weights on the features are
+    ``weight @ features``, the logits ``(features - mean) @ weights.T + bias``.
+    """
+    seen, codes = np.unique(targets, return_inverse=True)
+    problem = _Problem.of_products(torch.from_numpy(products), codes, len(seen))
+    if strength is None:
+        strength = _cross_validated(problem, units, seed, strengths)
+    found = problem.optimum(torch.ones(1, len(targets)), strength, tolerance=1e-5, most=3000)[0]
+    weight = np.zeros((classes, len(targets)), np.float32)
+    bias = np.full(classes, UNSEEN, np.float32)
+    weight[seen], bias[seen] = problem.in_features(found)
+    return LinearSolution(weight, bias, strength)
+
+
 @dataclass(frozen=True)
 class _Problem:
     """Standardised features in the basis in which their Gram matrix is diagonal.
@@ -98,7 +132,20 @@ class _Problem:
         else:
             values, vectors = torch.linalg.eigh((standard.T @ standard).double())
             basis = vectors.T.float()
-        coordinates = torch.cat([standard @ basis.T, torch.ones(n, 1)], 1)
+        return cls._from(standard @ basis.T, basis, targets, classes)
+
+    @classmethod
+    def of_products(cls, products: Tensor, targets: np.ndarray, classes: int) -> _Problem:
+        """Return the problem whose directions are combinations of the rows."""
+        values, left = torch.linalg.eigh(products.double())
+        kept = values > 1e-9 * float(values[-1])
+        length = values[kept].sqrt()
+        basis = (left[:, kept] / length).T.float()
+        return cls._from((left[:, kept] * length).float(), basis, targets, classes)
+
+    @classmethod
+    def _from(cls, places: Tensor, basis: Tensor, targets: np.ndarray, classes: int) -> _Problem:
+        coordinates = torch.cat([places, torch.ones(len(places), 1)], 1)
         hot = torch.nn.functional.one_hot(torch.from_numpy(targets), classes).float()
         return cls(coordinates, coordinates.square().sum(0), basis, hot)
 
@@ -156,7 +203,9 @@ class _Problem:
         return (w[:-1].T @ self.basis).numpy(), w[-1].numpy().copy()
 
 
-def _cross_validated(problem: _Problem, units: np.ndarray, seed: int) -> float:
+def _cross_validated(
+    problem: _Problem, units: np.ndarray, seed: int, strengths: tuple[float, ...] = STRENGTHS
+) -> float:
     """Return the strength with the least log loss over held-out folds.
 
     The folds are solved together, along the path from the strongest penalty to weaker ones, each
@@ -170,7 +219,7 @@ def _cross_validated(problem: _Problem, units: np.ndarray, seed: int) -> float:
     inside = (fold_of != torch.arange(FOLDS)[:, None]).float()
     w = None
     losses: list[float] = []
-    for strength in STRENGTHS:
+    for strength in strengths:
         # fewer rows ask for a weaker penalty on their sum of losses: keep its weight a row
         scaled = strength * len(targets) / len(some)
         w = few.optimum(inside, scaled, tolerance=1e-3, most=150, start=w)
@@ -178,7 +227,7 @@ def _cross_validated(problem: _Problem, units: np.ndarray, seed: int) -> float:
         losses.append(float((loss * (1 - inside)).sum()))
         if losses[-1] > PAST * min(losses):
             break
-    return STRENGTHS[int(np.argmin(losses))]
+    return strengths[int(np.argmin(losses))]
 
 
 def logits_of(model: Any, classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,92 @@
+"""What the budget reaches for: how many rows are looked at, embedded and learnt from."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from headstart.data.dataset import Dataset
+from headstart.data.reading import Enough
+from headstart.search.budget import Clock
+from headstart.search.race import Entry
+from headstart.search.trial import Bench, assign
+from headstart.training.learners import learners
+
+READING = 0.15
+"""Share of the budget in which rows are looked at."""
+EMBEDDING = 0.30
+"""Share of the time left that embedding all rows once may take."""
+SMALL = 0.45
+"""Share of the time left that the small model may take: scratch gets a fair trial."""
+FEWEST_ROWS = 60
+LEARNT = 0.7
+"""Share of the rows that are learnt from, at most."""
+_MEASURED = 48
+
+
+@dataclass
+class Reach:
+    """How far the budget reached when the run began; a resumed run reaches exactly as far.
+
+    Attributes
+    ----------
+    looked
+        Rows of each path that were looked at; all of them where it is not named.
+    rows
+        Rows of the subset that is used; None until it is known.
+    """
+
+    looked: dict[str, int] = field(default_factory=dict)
+    rows: int | None = None
+
+    def enough(self, until: float) -> Enough:
+        """Return what ends the reading: the earlier end if there was one, else the time `until`."""
+        known = dict(self.looked) if self.rows is not None else None
+
+        def decide(path: str, looked: int) -> bool:
+            if known is not None:
+                return looked >= known.get(path, looked + 1)
+            if time.monotonic() <= until:
+                return False
+            self.looked[path] = looked
+            return True
+
+        return decide
+
+
+def affordable(planned: list[Entry], clock: Clock, bench: Bench) -> int:
+    """Return how many rows can be embedded, and learnt from scratch, in their shares of time."""
+    dataset = bench.train.data
+    if len(dataset) <= FEWEST_ROWS:
+        return len(dataset)
+    order = np.random.default_rng(bench.seed).permutation(len(dataset))
+    some = dataset.take(order[:_MEASURED].tolist())
+    embedding = sum(
+        1 / extractor.rate(some, extractor.backbone.end) for extractor in bench.extractors.values()
+    )
+    rows = clock.left * EMBEDDING / max(embedding, 1e-9)
+    small = next((entry for entry in planned if entry.recipe.start == "small"), None)
+    if small is not None:
+        learner = learners.get(small.recipe.learner)
+        seconds = learner.forecast(assign(bench, small.recipe, None, lambda: False))
+        rows = min(rows, len(dataset) * clock.left * SMALL / (seconds * LEARNT))
+    return max(FEWEST_ROWS, min(len(dataset), int(rows)))
+
+
+def subset(dataset: Dataset, strata: np.ndarray, size: int, seed: int) -> Dataset:
+    """Return `size` rows in which every stratum of every part keeps its share."""
+    order = np.random.default_rng(seed).permutation(len(dataset))
+    kind = [f"{dataset.parts[i]}/{strata[i]}" for i in range(len(dataset))]
+    total: dict[str, int] = {}
+    for name in kind:
+        total[name] = total.get(name, 0) + 1
+    seen: dict[str, int] = {}
+    place = np.zeros(len(dataset))
+    for i in order.tolist():
+        seen[kind[i]] = seen.get(kind[i], 0) + 1
+        place[i] = (seen[kind[i]] - 0.5) / total[kind[i]]
+    chosen = np.sort(np.argsort(place, kind="stable")[:size])
+    note = f"the budget reached for {size:,} of {len(dataset):,} rows"
+    return replace(dataset.take(chosen.tolist()), notes=(*dataset.notes, note))

@@ -1,0 +1,260 @@
+"""Engines: trusted only where they agree with eager float32 on the user's own rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from headstart.features.engines import COSINE, ERROR, ORDER, choose, compare, engines
+from headstart.sources.catalogue import sources
+from headstart.sources.loading import load_source
+
+SAMPLE = {"x": np.arange(1, 13, dtype=np.float32).reshape(4, 3)}
+
+
+class Double(nn.Module):
+    def forward(self, x):
+        return {"features": 2 * x}
+
+
+@dataclass
+class Fake:
+    """An engine that doubles as `Double` does, but for what `spoil` does to the answer."""
+
+    spoil: object = lambda answer: answer
+    name: str = "fake"
+    precision: str = "f32"
+    runs: list = field(default_factory=list)
+
+    def run(self, batches):
+        self.runs.append(len(batches))
+        return [self.spoil({"features": 2 * torch.from_numpy(b["x"])}) for b in batches]
+
+
+@pytest.fixture
+def fake():
+    """A function that registers an engine named `fake` for the length of the test."""
+    registered = []
+
+    def register(compile_engine, name="fake"):
+        engines.register(name, compile_engine)
+        registered.append(name)
+
+    yield register
+    for name in registered:
+        engines.unregister(name)
+
+
+def texts(rows=5, tokens=13, vocabulary=60):
+    random = np.random.default_rng(0)
+    mask = (np.arange(tokens) < np.linspace(2, tokens, rows).astype(int)[:, None]).astype(np.int64)
+    return {"input_ids": random.integers(1, vocabulary, (rows, tokens)) * mask, "attention_mask": mask}
+
+
+def pictures(rows=4, size=32):
+    return {"pixels": np.random.default_rng(0).integers(0, 256, (rows, 3, size, size), np.uint8)}
+
+
+def raising(error):
+    def fail(*_arguments):
+        raise error
+
+    return fail
+
+
+def test_openvino_comes_first_and_eager_always_last():
+    assert ORDER[0] == "openvino" and ORDER[-1] == "eager"
+    assert set(ORDER) == set(engines.names())
+
+
+def test_an_engine_that_agrees_is_used(fake, tmp_path):
+    engine = Fake()
+    fake(lambda *_arguments: engine)
+    chosen = choose(Double(), SAMPLE, "key", tmp_path, ("fake", "eager"))
+    assert chosen.engine is engine and chosen.refused == ()
+    assert chosen.cosine == pytest.approx(1) and chosen.error == 0
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda a: {"features": a["features"] * 1.02}, "cosine 1.0000, error 0.0200"),
+        (lambda a: {"features": a["features"].flip(0)}, "cosine 0.9"),
+        (lambda a: {"features": -a["features"]}, "cosine -1.0000"),
+        (lambda a: {"features": a["features"] / 0 * 0}, "cosine -1.0000, error inf"),
+        (lambda a: {"features": a["features"] / 0}, "cosine -1.0000, error inf"),
+        (lambda a: {"features": a["features"][:1]}, "RuntimeError"),
+        (lambda a: {"other": a["features"]}, "KeyError: 'features'"),
+        (lambda a: raising(MemoryError("no room"))(), "MemoryError: no room"),
+    ],
+    ids=["scaled", "rows swapped", "negative", "nan", "infinite", "short", "misnamed", "raises"],
+)
+def test_an_engine_that_disagrees_is_refused_with_its_figures_and_eager_used(
+    fake, tmp_path, spoil, reason
+):
+    fake(lambda *_arguments: Fake(spoil))
+    chosen = choose(Double(), SAMPLE, "key", tmp_path, ("fake", "eager"))
+    assert chosen.engine.name == "eager"
+    assert len(chosen.refused) == 1 and chosen.refused[0].startswith("fake: ")
+    assert reason in chosen.refused[0]
+    assert torch.equal(chosen.engine.run([SAMPLE])[0]["features"], torch.from_numpy(2 * SAMPLE["x"]))
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("cannot convert\nlong trace"), "fake: RuntimeError: cannot convert"),
+        (AssertionError(), "fake: AssertionError: "),
+        (ImportError("x" * 500), "fake: ImportError: " + "x" * 200),
+    ],
+)
+def test_an_engine_that_cannot_compile_is_refused_with_one_line_of_reason(
+    fake, tmp_path, error, reason
+):
+    fake(raising(error))
+    chosen = choose(Double(), SAMPLE, "key", tmp_path, ("fake", "eager"))
+    assert chosen.engine.name == "eager" and chosen.refused == (reason,)
+
+
+def test_the_next_engine_in_order_is_tried_and_none_after_eager(fake, tmp_path):
+    fake(raising(RuntimeError("first")), "broken")
+    fake(lambda *_arguments: Fake())
+    chosen = choose(Double(), SAMPLE, "key", tmp_path, ("broken", "fake", "eager"))
+    assert chosen.engine.name == "fake" and chosen.refused == ("broken: RuntimeError: first",)
+    chosen = choose(Double(), SAMPLE, "key", tmp_path, ("eager", "fake"))
+    assert chosen.engine.name == "eager" and chosen.refused == ()
+
+
+@pytest.mark.parametrize(("precision", "serves"), [("bf16", True), ("f32", False)])
+def test_the_bounds_are_those_of_the_precision(fake, tmp_path, precision, serves):
+    fake(lambda *_: Fake(lambda a: {"features": a["features"] * 1.05}, precision=precision))
+    chosen = choose(Double(), SAMPLE, "key", tmp_path, ("fake", "eager"))
+    assert (chosen.engine.name == "fake") is serves
+
+
+def test_where_eager_itself_is_not_finite_no_engine_can_agree(fake, tmp_path):
+    class Overflowing(nn.Module):
+        def forward(self, x):
+            return {"features": 2 * x / torch.zeros(3)}
+
+    fake(lambda *_arguments: Fake())
+    chosen = choose(Overflowing(), SAMPLE, "key", tmp_path, ("fake", "eager"))
+    assert chosen.engine.name == "eager"
+
+
+def test_compare_by_hand():
+    ones, counted = torch.ones(2, 4), torch.arange(2)
+    same = compare({"a": ones, "n": counted}, {"a": ones, "n": counted}, {})
+    assert (same.cosine, same.error) == (pytest.approx(1), 0)
+    # the second row turned by a right angle: root mean square of the difference is 1, of ones 1
+    turned = torch.stack([ones[0], torch.tensor([1.0, -1.0, 1.0, -1.0])])
+    found = compare({"a": turned}, {"a": ones}, {})
+    assert found.cosine == pytest.approx(0) and found.error == pytest.approx(1)
+
+
+def test_compare_takes_the_worst_of_all_names():
+    ones = torch.ones(2, 4)
+    found = compare({"a": ones, "b": 1.5 * ones}, {"a": ones, "b": ones}, {})
+    assert found.error == pytest.approx(0.5)
+
+
+def test_compare_leaves_padding_out_but_no_token():
+    mask = np.array([[1, 1, 0]])
+    reference = torch.tensor([[[1.0, 0], [0, 1], [0, 0]]])
+    wild = reference.clone()
+    wild[0, 2] = 99
+    assert compare({"a": wild}, {"a": reference}, {"attention_mask": mask}).error == 0
+    wild[0, 1] = 99
+    assert compare({"a": wild}, {"a": reference}, {"attention_mask": mask}).error > 1
+
+
+@pytest.mark.parametrize("engine", ["openvino", "openvino-f32"])
+@pytest.mark.parametrize(
+    ("toy", "cut", "sample"),
+    [
+        ("toy_image", 1, pictures()),
+        ("toy_image", 4, pictures()),
+        ("toy_image", 7, pictures()),
+        ("toy_text", 1, texts()),
+        ("toy_text", 3, texts()),
+        ("toy_text", 4, texts()),
+    ],
+)
+def test_openvino_agrees_with_eager_within_the_bounds(request, tmp_path, engine, toy, cut, sample):
+    backbone = request.getfixturevalue(toy)
+    chosen = choose(backbone.prefix(cut), sample, "key", tmp_path, (engine, "eager"))
+    assert chosen.refused == ()
+    precision = chosen.engine.precision
+    assert precision == "f32" or engine == "openvino"
+    assert chosen.cosine >= COSINE[precision] and chosen.error <= ERROR[precision]
+    # other batches than the one it was checked on: another number of rows, another length
+    others = [pictures(7), pictures(1)] if "pixels" in sample else [texts(7, 5), texts(1, 20)]
+    eager = engines.get("eager")(backbone.prefix(cut), sample, "key", tmp_path)
+    for other, found, expected in zip(
+        others, chosen.engine.run(others), eager.run(others), strict=True
+    ):
+        assert found.keys() == expected.keys()
+        assert all(found[name].shape == expected[name].shape for name in expected)
+        assert compare(found, expected, other).within(precision)
+
+
+@pytest.mark.parametrize(
+    ("name", "sample"),
+    [("bundled/efficientnet-lite0", pictures(8, 64)), ("bundled/minilm", texts(8, 20, 30_000))],
+)
+def test_openvino_serves_the_real_weights_of_the_bundled_sources(tmp_path, name, sample):
+    backbone = load_source(sources.get(name)).backbone
+    chosen = choose(backbone.prefix(backbone.end), sample, name, tmp_path)
+    assert chosen.engine.name == "openvino" and chosen.refused == ()
+
+
+def test_a_converted_model_is_kept_and_not_converted_again(toy_image, tmp_path, monkeypatch):
+    import openvino as ov
+
+    def chosen(key="key", sample=None):
+        return choose(toy_image.prefix(3), sample or pictures(), key, tmp_path, ("openvino",))
+
+    first = chosen()
+    monkeypatch.setattr(ov, "convert_model", raising(RuntimeError("converted again")))
+    again = chosen()
+    assert again.refused == () and again.engine.name == "openvino"
+    found, expected = (c.engine.run([pictures()])[0]["stage.0"] for c in (again, first))
+    assert torch.equal(found, expected)
+    assert "converted again" in chosen(key="another key").refused[0]
+    assert "converted again" in chosen(sample=pictures(size=48)).refused[0]
+
+
+@pytest.mark.parametrize("suffix", ["xml", "bin", "outputs"])
+def test_a_damaged_converted_model_is_converted_anew(toy_image, tmp_path, suffix):
+    choose(toy_image.prefix(3), pictures(), "key", tmp_path, ("openvino",))
+    [path] = tmp_path.glob(f"*.{suffix}")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    for _ in range(2):
+        chosen = choose(toy_image.prefix(3), pictures(), "key", tmp_path, ("openvino",))
+        assert chosen.engine.name == "openvino" and chosen.refused == ()
+
+
+def test_an_interrupt_after_compiling_ends_in_an_orderly_way(tmp_path):
+    """OpenVINO leaves a signal stack behind that would end the process by a segmentation fault."""
+    import subprocess
+    import sys
+
+    code = (
+        "import numpy, pathlib, signal, sys, torch\n"
+        "from headstart.features.engines import choose\n"
+        "class Double(torch.nn.Module):\n"
+        "    def forward(self, x): return {'features': 2 * x}\n"
+        "sample = {'x': numpy.ones((2, 3, 4, 4), 'float32')}\n"
+        "chosen = choose(Double(), sample, 'k', pathlib.Path(sys.argv[1]), ('openvino',))\n"
+        "assert not chosen.refused, chosen.refused\n"
+        "del chosen\n"
+        "try: signal.raise_signal(signal.SIGINT)\n"
+        "except KeyboardInterrupt: print('interrupted')\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.strip() == "interrupted", done.stderr

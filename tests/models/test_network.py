@@ -1,0 +1,93 @@
+"""A backbone with a head: what it answers, and that it answers the same once restored."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from headstart.features.extract import Extractor
+from headstart.models import restore
+from headstart.models.heads import HeadSpec
+from headstart.models.network import Network, digest_weights
+from headstart.sources.catalogue import sources
+from headstart.sources.loading import load_source
+
+
+def headed(backbone, outputs=3):
+    """Return a network with a random head."""
+    spec = HeadSpec("linear", backbone.width, outputs)
+    head = spec.build()
+    torch.manual_seed(1)
+    torch.nn.init.normal_(head.linear.weight)
+    torch.nn.init.normal_(head.linear.bias)
+    return Network(backbone, head, spec)
+
+
+@pytest.fixture(params=("image", "text"))
+def network_and_rows(request, own_cache, eager):
+    names = {"image": ("toy_image", "squares"), "text": ("toy_text", "headlines")}
+    backbone, rows = map(request.getfixturevalue, names[request.param])
+    return headed(backbone), rows
+
+
+def test_outputs_are_those_of_the_head_on_the_whole_backbone(network_and_rows):
+    network, rows = network_and_rows
+    found = network.outputs(rows)
+    backbone = network.backbone
+    inputs = Extractor(backbone, "", cache=None).extract(rows.take([5]), 0)
+    with torch.no_grad():
+        alone = network.head(backbone.model(**inputs))
+    assert found.shape == (len(rows), 3) and found.dtype == torch.float32
+    torch.testing.assert_close(found[5:6], alone, atol=1e-4, rtol=1e-4)
+
+
+def test_restored_it_answers_the_same(network_and_rows):
+    network, rows = network_and_rows
+    saved = network.saved()
+    json.dumps(saved.config)
+    again = restore(saved)
+    assert torch.equal(again.outputs(rows), network.outputs(rows))
+    assert again.backbone.preprocessing == network.backbone.preprocessing
+    assert again.spec == network.spec and again.output == network.output
+
+
+def test_an_extractor_that_is_given_serves(toy_text, headlines, own_cache, eager):
+    extractor = Extractor(toy_text, "known", cache=None)
+    network = headed(toy_text)
+    given = Network(toy_text, network.head, network.spec, extractor=extractor)
+    assert torch.equal(given.outputs(headlines), network.outputs(headlines))
+    assert list(extractor.chosen) != []
+
+
+def test_engines_are_chosen_once(toy_text, headlines, own_cache, monkeypatch):
+    network = headed(toy_text)
+    first = network.outputs(headlines)
+    monkeypatch.setattr("headstart.features.extract.choose", None)
+    assert torch.equal(network.outputs(headlines), first)
+
+
+@pytest.mark.parametrize("name", ("network.bn1.running_mean", "network.conv_stem.weight"))
+def test_the_digest_changes_with_every_weight_and_statistic(toy_image, name):
+    before = digest_weights(toy_image.model)
+    assert digest_weights(toy_image.model) == before
+    toy_image.model.state_dict()[name].view(-1)[0] += 1e-3
+    assert digest_weights(toy_image.model) != before
+
+
+def test_the_digest_does_not_change_with_the_layout(toy_image):
+    before = digest_weights(toy_image.model)
+    toy_image.model.to(memory_format=torch.channels_last)
+    assert digest_weights(toy_image.model) == before
+
+
+def test_real_weights_in_the_fastest_engine_answer_alike_once_restored():
+    backbone = load_source(sources.get("bundled/minilm")).backbone
+    network = headed(backbone)
+    texts = ["a cat on a mat", "shares fell as banks lost money", "rain"]
+    from headstart.data.reading import from_cells
+
+    rows = from_cells(texts)
+    found, again = network.outputs(rows), restore(network.saved()).outputs(rows)
+    assert torch.equal(found, again)

@@ -1,0 +1,58 @@
+"""The right-sized small model for texts, against scikit-learn's own pipeline."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from headstart.models import restore
+from headstart.models.word_model import LONGEST, WordModel, texts_of, vectoriser
+
+TEXTS = ["the cat sat on the mat", "a dog sat", "the dog and the cat", "ÉTÉ à la plage: 1 chat"]
+
+
+@pytest.fixture
+def model():
+    counted = vectoriser()
+    counted.fit(TEXTS)
+    random = torch.Generator().manual_seed(0)
+    terms = counted.get_feature_names_out().tolist()
+    weight = torch.randn(3, len(terms), generator=random)
+    idf = torch.from_numpy(counted.idf_).float()
+    return WordModel(terms, idf, weight, torch.tensor([0.1, 0.2, 0.3]))
+
+
+def test_logits_are_linear_in_scikit_learn_s_tfidf(model, dataset_of):
+    reference = TfidfVectorizer(
+        ngram_range=(1, 2), sublinear_tf=True, strip_accents="unicode", token_pattern=r"\b\w+\b"
+    ).fit(TEXTS)
+    new = ["the dog sat on a chat", "nothing of it"]
+    found = model.outputs(dataset_of(TEXTS + new))
+    expected = reference.transform(TEXTS + new) @ model.weight.numpy().T + model.bias.numpy()
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
+    assert found.dtype == torch.float32
+
+
+def test_a_text_without_known_words_gets_the_bias(model, dataset_of):
+    assert model.outputs(dataset_of(["!!!"]))[0].tolist() == pytest.approx([0.1, 0.2, 0.3])
+
+
+def test_restored_it_answers_the_same(model, dataset_of):
+    rows = dataset_of([*TEXTS, "la plage"])
+    again = restore(model.saved())
+    assert torch.equal(again.outputs(rows), model.outputs(rows))
+
+
+def test_it_is_saved_as_numbers_and_a_list_of_words(model):
+    saved = model.saved()
+    assert set(saved.tensors) == {"idf", "weight", "bias"}
+    assert json.loads(saved.texts["terms.json"]) == model.terms
+    json.dumps(saved.config)
+
+
+def test_of_long_texts_the_beginning_is_read(dataset_of):
+    assert texts_of(dataset_of(["x" * (LONGEST + 5)])) == ["x" * LONGEST]
