@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,21 @@ def timeless(result: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in result.items() if name != "seconds"}
 
 
+def fewer(folder: Path, rows: int = 20) -> Path:
+    """Copy the first pictures of each class: the race then reaches its dearest recipes sooner."""
+    for source in sorted((EXAMPLES / "fashion").iterdir()):
+        (folder / source.name).mkdir(parents=True)
+        for file in sorted(source.glob("*.png"))[:rows]:
+            shutil.copy(file, folder / source.name / file.name)
+    return folder
+
+
 def main() -> None:
-    """Run both examples twice and compare."""
+    """Run both targets twice and compare."""
     found = {}
     with tempfile.TemporaryDirectory() as scratch:
-        for data in (EXAMPLES / "fashion", EXAMPLES / "spam.csv"):
-            options = ["--max-trials", "8", "--seed", "0", "--budget", "20m"]
+        for data in (fewer(Path(scratch) / "fashion"), EXAMPLES / "spam.csv"):
+            options = ["--max-trials", "8", "--seed", "0", "--budget", "30m"]
             places = [Path(scratch) / f"{data.stem}-{i}" for i in range(2)]
             pair = [fit(data, *options, "--out", place) for place in places]
             same = timeless(pair[0]) == timeless(pair[1])

@@ -97,7 +97,15 @@ def race(tmp_path, monkeypatch):
         entries = [Entry(r, "toy" if r.start != "small" else None) for r in recipes]
         kept = []
         Race(
-            bench, clock, ledger, standing, Listener(), lambda: 5.0, refitting, kept.append, most
+            bench,
+            clock,
+            ledger,
+            standing,
+            Listener(),
+            lambda _recipe: 5.0,
+            refitting,
+            kept.append,
+            most,
         ).run(entries)
         return world, standing, ledger
 

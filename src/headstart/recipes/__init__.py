@@ -7,11 +7,12 @@ registered names. The race tries the recipes of a modality in the order of `rank
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from headstart.registry import Registry
 
+FEWEST_EPOCHS = 8
 Start = Literal["source", "random", "small"]
 
 
@@ -73,6 +74,9 @@ class Recipe:
         ``frozen``: normalisation layers keep the source's statistics; ``adapting``: they learn.
     patience
         Epochs without a better validation score after which training stops.
+    most_seen
+        Rows seen in all epochs together beyond which there are fewer epochs (never below
+        `FEWEST_EPOCHS`): many rows need fewer passes. 0 is no bound.
     """
 
     name: str
@@ -92,6 +96,7 @@ class Recipe:
     smoothing: float = 0.0
     norm: Literal["frozen", "adapting"] = "frozen"
     patience: int = 5
+    most_seen: int = 0
 
     @property
     def has_head_start(self) -> bool:
@@ -102,6 +107,17 @@ class Recipe:
     def epochs(self) -> int:
         """Return the epochs of all phases together."""
         return sum(phase.epochs for phase in self.phases)
+
+    def for_rows(self, rows: int) -> Recipe:
+        """Return the recipe as it is carried out on so many training rows."""
+        if not self.most_seen or self.epochs * rows <= self.most_seen:
+            return self
+        share = self.most_seen / (self.epochs * rows)
+        phases = tuple(
+            replace(phase, epochs=max(FEWEST_EPOCHS, round(share * phase.epochs)))
+            for phase in self.phases
+        )
+        return replace(self, phases=phases)
 
     def data(self) -> dict[str, Any]:
         """Return the recipe as JSON data."""

@@ -18,6 +18,7 @@ register(
             smoothing=0.05,
             norm="adapting",
             patience=10,
+            most_seen=24_000,
         )
         for rank, rate_of_head in ((20, 3e-3), (35, 1e-3))
     ],

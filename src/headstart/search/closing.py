@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +22,7 @@ from headstart.evidence.intervals import Interval, score_interval
 from headstart.evidence.verdict import Verdict, judge
 from headstart.features.extract import OutOfTime
 from headstart.models import Model
+from headstart.recipes import Recipe
 from headstart.search.budget import Clock
 from headstart.search.preparation import Prepared
 from headstart.search.race import Contender, Listener, Standing
@@ -32,8 +34,10 @@ from headstart.training.loop import Diverged
 SCHEMA = 1
 SAVING = 1.5
 """Seconds kept back for writing the artifact and the result."""
-CONVERTING = 5.0
-"""Seconds kept back for converting a tuned network to an engine, and for the bootstrap."""
+COMPARING = 1.0
+"""Seconds kept back for the bootstrap."""
+CONVERTING = 4.0
+"""Seconds kept back for converting a tuned network to an engine."""
 NOT_MEASURED = "not measured"
 
 
@@ -48,8 +52,8 @@ class Evaluation:
     seconds: float = 0.0
 
 
-def closing_seconds(prepared: Prepared) -> float:
-    """Return the seconds to keep back for evaluating and saving."""
+def closing_seconds(prepared: Prepared, recipes: Iterable[Recipe]) -> float:
+    """Return the seconds to keep back for evaluating and saving models of these recipes."""
     rates = [
         extractor.rates[place]
         for extractor in prepared.bench.extractors.values()
@@ -57,7 +61,8 @@ def closing_seconds(prepared: Prepared) -> float:
         if place.startswith(f"{extractor.backbone.end}@")
     ]
     scoring = 3 * len(prepared.test.data) / min(rates) if rates else 0.0
-    return CONVERTING + scoring + SAVING
+    tuned = any(recipe.learner == "tune" for recipe in recipes)
+    return COMPARING + (CONVERTING if tuned else 0.0) + scoring + SAVING
 
 
 def model_of(contender: Contender, run: Path) -> Model:

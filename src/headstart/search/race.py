@@ -11,7 +11,7 @@ from headstart.recipes import Recipe, recipes_for
 from headstart.search.budget import Clock
 from headstart.search.ledger import Ledger, TrialRecord
 from headstart.search.trial import Bench, TrialResult, TrialSpec, assign, run_trial, specify
-from headstart.training.learners import learners
+from headstart.training.learners import Assignment, learners
 
 QUARTER = 0.25
 """Share of the budget within which the same architecture from scratch must be able to stop."""
@@ -120,7 +120,7 @@ class Race:
     Parameters
     ----------
     closing
-        Seconds to keep back for evaluating and saving.
+        Seconds to keep back for evaluating and saving, if the given recipe runs before.
     refitting
         How many times the cost of a trial its refit on all rows is forecast to take; 0 without.
     keep
@@ -132,7 +132,7 @@ class Race:
     ledger: Ledger
     standing: Standing
     listener: Listener
-    closing: Callable[[], float]
+    closing: Callable[[Recipe], float]
     refitting: float
     keep: Callable[[Contender], None]
     most: int | None = None
@@ -154,7 +154,7 @@ class Race:
             best = self.standing.winner
             score = f"{best.record.score:.3f}" if best else "none yet"
             self.listener.trial(entry.name, score, self.clock.left)
-            assignment = assign(self.bench, entry.recipe, entry.source, self._late)
+            assignment = self._assigned(entry)
             begun += 1
             result = run_trial(assignment)
             record = self._recorded(begun, spec, result)
@@ -166,13 +166,15 @@ class Race:
                     contender.model = None
             self.listener.done(record, entry.name)
 
-    def _late(self) -> bool:
-        return self.clock.left < self.closing()
+    def _assigned(self, entry: Entry) -> Assignment:
+        kept_back = self.closing(entry.recipe)
+        late = lambda: self.clock.left < kept_back  # noqa: E731
+        return assign(self.bench, entry.recipe, entry.source, late)
 
     def _fits(self, entry: Entry) -> bool:
         """Say whether a trial fits, with its refit if it wins; else note why it was left out."""
-        assignment = assign(self.bench, entry.recipe, entry.source, self._late)
-        available = self.clock.left - self.closing()
+        assignment = self._assigned(entry)
+        available = self.clock.left - self.closing(entry.recipe)
         if available <= 0:
             return self._left_out(entry, None, available)
         stages = float("inf") if entry.recipe.stages is None else entry.recipe.stages
@@ -180,17 +182,26 @@ class Race:
         if stages > self.too_dear.get(place, float("inf")):  # it trains more than one that was
             return self._left_out(entry, None, available)
         seconds = learners.get(entry.recipe.learner).forecast(assignment)
-        needed = seconds * (1 + self.refitting)
-        champion = self.standing.winner
-        if champion is not None:
-            needed = max(needed, seconds + self.refitting * champion.record.seconds)
-        available = self.clock.left - self.closing()
+        available = self.clock.left - self.closing(entry.recipe)
+        needed = seconds + self.refitting * self._to_refit(entry, seconds)
         if entry.recipe.start == "random":
             available = min(available, QUARTER * self.clock.budget)
         if needed > available:
             self.too_dear[place] = stages
             return self._left_out(entry, seconds, available)
         return True
+
+    def _to_refit(self, entry: Entry, seconds: float) -> float:
+        """Return the cost of the trial that may have to be fitted again after this one.
+
+        A dearer trial that wins but cannot be fitted on all rows would hand back less than a
+        cheap one that can. The small model runs all the same: without it there is no verdict.
+        """
+        champion = self.standing.winner
+        known = champion.record.seconds if champion is not None else 0.0
+        if entry.recipe.start == "small" and champion is not None:
+            return known
+        return max(known, seconds)
 
     def _left_out(self, entry: Entry, seconds: float | None, available: float) -> bool:
         self.standing.skipped.append(entry.name)

@@ -24,6 +24,7 @@ FEWEST_ROWS = 60
 LEARNT = 0.7
 """Share of the rows that are learnt from, at most."""
 _MEASURED = 48
+_TRIES = 4
 
 
 @dataclass
@@ -69,10 +70,21 @@ def affordable(planned: list[Entry], clock: Clock, bench: Bench) -> int:
     rows = clock.left * EMBEDDING / max(embedding, 1e-9)
     small = next((entry for entry in planned if entry.recipe.start == "small"), None)
     if small is not None:
-        learner = learners.get(small.recipe.learner)
-        seconds = learner.forecast(assign(bench, small.recipe, None, lambda: False))
-        rows = min(rows, len(dataset) * clock.left * SMALL / (seconds * LEARNT))
+        rows = _learnable(bench, small, min(len(dataset), int(rows)), clock.left * SMALL)
     return max(FEWEST_ROWS, min(len(dataset), int(rows)))
+
+
+def _learnable(bench: Bench, small: Entry, rows: int, seconds: float) -> int:
+    """Return how many rows, at most `rows`, the small model can learn from in `seconds`."""
+    learner = learners.get(small.recipe.learner)
+    for _ in range(_TRIES):
+        learnt = bench.train.data.take(range(max(1, int(rows * LEARNT))))
+        some = replace(bench, train=replace(bench.train, data=learnt))
+        needed = learner.forecast(assign(some, small.recipe, None, lambda: False))
+        if needed <= seconds or rows <= FEWEST_ROWS:
+            break
+        rows = max(FEWEST_ROWS, int(0.95 * rows * seconds / needed))
+    return rows
 
 
 def subset(dataset: Dataset, strata: np.ndarray, size: int, seed: int) -> Dataset:

@@ -124,7 +124,9 @@ class _Session:
                 ledger=self.ledger,
                 standing=self.standing,
                 listener=self.listener,
-                closing=lambda: closing_seconds(prepared),
+                closing=lambda recipe: closing_seconds(
+                    prepared, [recipe, *(c.entry.recipe for c in self.standing.leaders())]
+                ),
                 refitting=ratio if self.options.refit else 0.0,
                 keep=self._keep,
                 most=self.options.max_trials,

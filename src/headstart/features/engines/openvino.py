@@ -51,11 +51,12 @@ class OpenVino:
         import openvino as ov
 
         found: list[dict[str, Tensor]] = [{} for _ in batches]
+        outputs = self._outputs  # `keep` must not hold the engine: see below
 
         def keep(request: Any, i: int) -> None:
             values = {
                 name: torch.from_numpy(request.get_output_tensor(j).data.copy())
-                for j, name in enumerate(self._outputs)
+                for j, name in enumerate(outputs)
             }
             found[i] = values
 

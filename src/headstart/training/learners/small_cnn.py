@@ -18,6 +18,7 @@ from headstart.training.precision import autocast, laid_out, lay_out
 
 WIDTH = 32
 _SEEN = 200
+_STEPS = 4
 
 
 class LearnSmallCnn:
@@ -25,24 +26,26 @@ class LearnSmallCnn:
 
     def forecast(self, assignment: Assignment) -> float:
         """Return the seconds of decoding and all epochs, from one measured step."""
-        recipe = assignment.recipe
         rows = sum(len(piece.data) for piece in assignment.train)
+        recipe = assignment.recipe.for_rows(rows)
         size = self._size(assignment)
         network = small_cnn(WIDTH, 10)
         lay_out(network)
         pixels = laid_out(torch.zeros(recipe.batch, 3, size, size))
-        for _ in range(2):
+        seconds = []
+        for _ in range(_STEPS):
             started = time.monotonic()
             with autocast():
                 loss = network(pixels).float().sum()
             loss.backward()
-            seconds = time.monotonic() - started
+            seconds.append(time.monotonic() - started)
         epochs = assignment.settled.get("epochs") or recipe.epochs
-        return 0.5 + rows * (0.001 + 1.3 * epochs * seconds / recipe.batch)
+        return 0.5 + rows * (0.001 + 1.3 * epochs * min(seconds) / recipe.batch)
 
     def fit(self, assignment: Assignment) -> Fitted:
         """Return the network with the best weights by validation."""
-        recipe, task = assignment.recipe, assignment.task
+        task = assignment.task
+        recipe = assignment.recipe.for_rows(len(assignment.targets))
         size = assignment.settled.get("size") or self._size(assignment)
         spec = task.head(4 * WIDTH, assignment.spec)
         torch.manual_seed(assignment.seed)
