@@ -41,7 +41,7 @@ def compared(train: Path, test: Path) -> list[dict[str, Any]]:
     extractor = Extractor(loaded.backbone, loaded.digest)
     extractor.extract(learnt.data, loaded.backbone.end)  # what every recipe builds on
     found = []
-    for recipe in recipes_for(dataset.modality):
+    for recipe in recipes_for(dataset.modality, "pooled"):
         if recipe.name in LEFT_OUT:
             continue
         assignment = Assignment(

@@ -33,7 +33,8 @@ def main() -> None:
         for seed in range(SHUFFLES):
             data = shuffled(Path(scratch) / f"data-{seed}", seed)
             out = Path(scratch) / f"run-{seed}"
-            result = fit(data, "--budget", "30s", "--seed", str(seed), "--out", out, "--no-refit")
+            options = ["--budget", "60s", "--max-trials", "3", "--no-refit", "--seed", str(seed)]
+            result = fit(data, *options, "--out", out)
             runs.append({"shuffle": seed, "verdict": result["verdict"], "winner": result["winner"]})
     counts = Counter(run["verdict"]["transfer"] for run in runs)
     keep("shuffled_labels", {"verdicts": dict(counts), "wanted": "18 of 20", "runs": runs})

@@ -11,9 +11,13 @@ from PIL import Image
 from headstart.data.dataset import Column, Dataset
 from headstart.data.modalities import Preprocessing
 from headstart.data.reading import read
+from headstart.data.splits import units
 from headstart.digest import digest_bytes
 from headstart.features import extract
+from headstart.places import cache_folder
 from headstart.sources.families import families
+from headstart.tasks import metric_for, task_for
+from headstart.training.learners import Assignment, Rows
 
 settings.register_profile("headstart", deadline=None, max_examples=60, derandomize=True)
 settings.load_profile("headstart")
@@ -102,17 +106,26 @@ def toy_text(shaken, tokenizer):
 
 @pytest.fixture
 def own_cache(tmp_path, monkeypatch):
-    """A cache folder of this test alone."""
+    """A cache folder of this test alone, apart from the sources that were fetched before."""
     folder = tmp_path / "cache"
+    folder.mkdir()
+    (folder / "sources").symlink_to(cache_folder() / "sources")
     monkeypatch.setenv("HEADSTART_CACHE", str(folder))
     return folder
 
 
 @pytest.fixture
 def eager(monkeypatch):
-    """Every network runs in eager PyTorch: nothing is compiled, and equal weights answer alike."""
+    """Every network runs in eager PyTorch: nothing is compiled, and equal weights answer alike.
+
+    On one thread, because networks this small lose more than they gain by two.
+    """
     choose = extract.choose
     monkeypatch.setattr(extract, "choose", lambda *given: choose(*given[:4], ("eager",)))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
@@ -140,3 +153,34 @@ def headlines(tmp_path_factory):
         lines.append(" ".join(f"w{w}" for w in words) + f",topic {i % 3}")
     file.write_text("\n".join(lines))
     return read(file)
+
+
+@pytest.fixture
+def assign():
+    """A function that makes an assignment for a learner: every fourth row is held for validation.
+
+    The backbone's values are computed anew each time, and nothing is kept.
+    """
+
+    def make(recipe, dataset, backbone=None, *, task=None, seed=0, **more):
+        task = task_for(dataset, task)
+        dataset, spec = task.validate(dataset)
+        targets, unit_of = task.encode(dataset, spec), units(dataset)
+
+        def some(rows):
+            return Rows(dataset.take(rows.tolist()), targets[rows], unit_of[rows])
+
+        held = np.arange(len(dataset)) % 4 == 3
+        return Assignment(
+            recipe=recipe,
+            task=task,
+            spec=spec,
+            metric=metric_for(task),
+            train=(some(np.flatnonzero(~held)),),
+            validation=some(np.flatnonzero(held)),
+            extractor=backbone and extract.Extractor(backbone, "toy", cache=None),
+            seed=seed,
+            **more,
+        )
+
+    return make

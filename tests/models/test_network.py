@@ -7,11 +7,14 @@ import json
 import pytest
 import torch
 
+from headstart.data.modalities import Preprocessing
+from headstart.data.reading import from_cells
 from headstart.features.extract import Extractor
 from headstart.models import restore
 from headstart.models.heads import HeadSpec
 from headstart.models.network import Network, digest_weights
 from headstart.sources.catalogue import sources
+from headstart.sources.families import families
 from headstart.sources.loading import load_source
 
 
@@ -86,8 +89,24 @@ def test_real_weights_in_the_fastest_engine_answer_alike_once_restored():
     backbone = load_source(sources.get("bundled/minilm")).backbone
     network = headed(backbone)
     texts = ["a cat on a mat", "shares fell as banks lost money", "rain"]
-    from headstart.data.reading import from_cells
-
     rows = from_cells(texts)
     found, again = network.outputs(rows), restore(network.saved()).outputs(rows)
     assert torch.equal(found, again)
+
+
+def test_equal_weights_read_otherwise_do_not_share_a_compiled_network(
+    toy_image, squares, own_cache
+):
+    """Normalising is part of the network but no weight: a network that was compiled before for
+    other means would be found, would disagree, and would be left for slow eager PyTorch."""
+    settings = {**toy_image.preprocessing.settings, "mean": [0.1, 0.2, 0.3], "std": [0.2, 0.2, 0.2]}
+    other = families.get(toy_image.family).build(
+        toy_image.config, Preprocessing(settings, {}), "pooled"
+    )
+    other.model.load_state_dict(toy_image.model.state_dict())
+    found = []
+    for backbone in (toy_image, other):
+        network = headed(backbone)
+        network.outputs(squares.take(range(4)))
+        found.extend(network._extractor.chosen.values())
+    assert [(chosen.engine.name, chosen.refused) for chosen in found] == [("openvino", ())] * 2

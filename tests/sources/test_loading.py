@@ -94,7 +94,7 @@ def test_weights_that_do_not_fit_the_network_are_refused_by_name(source, change)
             return {n: t for n, t in tensors.items() if n != name}
         return {**tensors, name: tensors[name][:1]}
 
-    with pytest.raises(SourceError, match="the weights do not fit.*network.conv_stem.weight"):
+    with pytest.raises(SourceError, match=r"the weights do not fit.*network\.conv_stem\.weight"):
         load_source(replace(source, convert=convert))
 
 

@@ -47,9 +47,7 @@ class Task:
     def train(self, **options):
         options = {"decay": 0.01, "seed": 0, **options}
         groups = self.network.groups()
-        return train(
-            self.network, groups, self.plan, self.rows, self.batch, self.step, **options
-        )
+        return train(self.network, groups, self.plan, self.rows, self.batch, self.step, **options)
 
     def state(self):
         return {name: value.clone() for name, value in self.network.state_dict().items()}

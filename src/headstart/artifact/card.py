@@ -18,7 +18,7 @@ _CARD = Template(
 | target | `{{ spec.name }}`{% if spec.classes %}: {{ spec.classes | length }} classes{% endif %} |
 | source | {{ source or "none: trained from scratch" }} |
 | licence of the source | {{ licence or "-" }} |
-| recipe | {{ recipe }}, trained from `{{ cut }}` on |
+| recipe | {{ recipe }}{% if cut not in ("end", "none") %}, trained from `{{ cut }}` on{% endif %} |
 | rows | {{ rows }} usable, {{ quarantined }} set aside |
 | validation {{ metric }} | {{ validation }} |
 | test {{ metric }} | {{ test or "not read" }} |

@@ -8,10 +8,12 @@ from typing import Any
 
 from safetensors.torch import load_file
 
-from headstart.artifact.saving import DESCRIPTION, SCHEMA, WEIGHTS, Artifact
+from headstart.artifact.saving import DESCRIPTION, SCHEMA, WEIGHTS, Artifact, beside
 from headstart.digest import digest_file
 from headstart.errors import ArtifactError
 from headstart.models import Saved, restore
+
+_KEYS = {"task", "target", "metric", "model", "texts", "sha256", "facts"}
 
 
 def load(path: str | Path) -> Artifact:
@@ -24,15 +26,13 @@ def load(path: str | Path) -> Artifact:
     """
     folder = _folder(Path(path))
     described = _described(folder)
-    weights = folder / WEIGHTS
-    if not weights.is_file() or digest_file(weights) != described["sha256"][WEIGHTS]:
-        raise ArtifactError(
-            f"{weights} is missing, damaged or was changed: its sha256 is not the one that "
-            f"{DESCRIPTION} names. Copy the folder again from where it was made."
-        )
-    texts = {name: _text(folder, name) for name in described["texts"]}
+    for name in (WEIGHTS, *described["texts"]):
+        _check(folder, name, described["sha256"].get(name))
     saved = Saved(
-        described["model"]["kind"], described["model"]["config"], load_file(weights), texts
+        kind=described["model"]["kind"],
+        config=described["model"]["config"],
+        tensors=load_file(folder / WEIGHTS),
+        texts={name: _text(folder, name) for name in described["texts"]},
     )
     return Artifact(
         model=restore(saved),
@@ -45,9 +45,11 @@ def load(path: str | Path) -> Artifact:
 
 
 def _folder(path: Path) -> Path:
-    for folder in (path, path / "model", path.with_name(f".{path.name}-old")):
-        if (folder / DESCRIPTION).is_file():
-            return folder
+    """Return where the artifact is; where saving was stopped in between, what was there before."""
+    for folder in (path, path / "model"):
+        for place in (folder, beside(folder)):
+            if (place / DESCRIPTION).is_file():
+                return place
     if not path.exists():
         raise ArtifactError(f"{path}: there is no such folder.")
     raise ArtifactError(
@@ -61,18 +63,30 @@ def _described(folder: Path) -> dict[str, Any]:
         described: dict[str, Any] = json.loads(_text(folder, DESCRIPTION))
         schema = int(described["schema"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"{folder / DESCRIPTION} is damaged ({error}).") from None
+        raise ArtifactError(f"{folder / DESCRIPTION} is damaged ({error!r}).") from None
     if schema > SCHEMA:
         raise ArtifactError(
             f"{folder} was saved by headstart {described.get('headstart')} in a newer form "
             f"({schema}; this one reads {SCHEMA}). Update headstart."
         )
+    lacking = _KEYS - described.keys()
+    if lacking:
+        raise ArtifactError(f"{folder / DESCRIPTION} is damaged (no {', '.join(sorted(lacking))}).")
     return described
 
 
-def _text(folder: Path, name: str) -> str:
+def _check(folder: Path, name: str, sha256: str | None) -> None:
     if Path(name).name != name:
         raise ArtifactError(f"{folder}: the file name {name!r} leads out of the folder.")
+    path = folder / name
+    if not path.is_file() or digest_file(path) != sha256:
+        raise ArtifactError(
+            f"{path} is missing, damaged or was changed: its sha256 is not the one that "
+            f"{DESCRIPTION} names. Copy the folder again from where it was made."
+        )
+
+
+def _text(folder: Path, name: str) -> str:
     try:
         return (folder / name).read_text(encoding="utf-8")
     except OSError as error:

@@ -10,9 +10,10 @@ from typing import Any
 from headstart.artifact.loading import load
 from headstart.artifact.saving import Artifact
 from headstart.data.dataset import Dataset, SetAside
+from headstart.data.modalities import modalities
 from headstart.data.reading import from_cells, read, read_inputs
 from headstart.data.splits import units
-from headstart.errors import DataError
+from headstart.errors import DataError, UsageError
 from headstart.evidence.intervals import score_interval
 from headstart.tasks import tasks
 
@@ -70,21 +71,39 @@ class Predictor:
         DataError
             If an input cannot be decoded; use the command line to have such rows set aside.
         """
+        return [answer["prediction"] for answer in self._answers_to(inputs)]
+
+    def predict_proba(self, inputs: Sequence[str | Path]) -> list[dict[str, float]]:
+        """Return the probability of each class, one mapping for each input.
+
+        Raises
+        ------
+        DataError
+            If an input cannot be decoded.
+        UsageError
+            If the task knows no probabilities.
+        """
+        answers = self._answers_to(inputs)
+        if any("probabilities" not in answer for answer in answers):
+            raise UsageError(f"a model for {self.task.name} gives no probabilities; use predict")
+        return [answer["probabilities"] for answer in answers]
+
+    def rows_of(self, inputs: Sequence[str | Path]) -> Dataset:
+        """Return inputs as rows of this model's modality; what cannot be decoded is set aside."""
+        if self.task.modality != "text":
+            paths = [Path(cell) for cell in inputs]
+            return self._own(from_cells(paths, [str(path) for path in paths]))
+        # a string is a text, even one that ends like the name of a picture
+        texts = bool(inputs) and all(isinstance(cell, str) for cell in inputs)
+        known = modalities.get("text") if texts else None
+        return self._own(from_cells(list(inputs), modality=known))
+
+    def _answers_to(self, inputs: Sequence[str | Path]) -> list[dict[str, Any]]:
         rows = self.rows_of(inputs)
         if rows.set_aside:
             first = rows.set_aside[0]
             raise DataError(f"{first.where}: {first.reason}.")
-        return [answer["prediction"] for answer in self.answers(rows)]
-
-    def predict_proba(self, inputs: Sequence[str | Path]) -> list[dict[str, float]]:
-        """Return the probability of each class, one mapping for each input."""
-        return [answer["probabilities"] for answer in self.answers(self.rows_of(inputs))]
-
-    def rows_of(self, inputs: Sequence[str | Path]) -> Dataset:
-        """Return inputs as rows of this model's modality."""
-        if self.task.modality == "text":
-            return from_cells(list(inputs))
-        return from_cells([Path(cell) for cell in inputs], [str(cell) for cell in inputs])
+        return list(self.answers(rows))
 
     def read(self, paths: Sequence[str | Path], input: str | None = None) -> Dataset:
         """Return the rows in files, folders and tables; bad ones are set aside."""
@@ -116,16 +135,10 @@ class Predictor:
         rows = self._own(read(data, input=input, label=label, group=group))
         if "test" in rows.parts:
             rows = rows.take([i for i, part in enumerate(rows.parts) if part == "test"])
-        targets = self.task.encode(rows, self.artifact.spec)
-        column = rows.targets[0]
-        rows = rows.without(
-            {
-                int(i): f"the model does not know the label {column.values[i]!r}"
-                for i in (targets < 0).nonzero()[0]
-            }
-        )
+        rows = rows.without(self.task.unknown(rows, self.artifact.spec))
         if not len(rows):
-            raise DataError(f"{data}: the model knows none of these labels.")
+            reason = rows.set_aside[-1].reason
+            raise DataError(f"{data}: no row is left to score. The last one: {reason}.")
         targets = self.task.encode(rows, self.artifact.spec)
         outputs = self.artifact.model.outputs(rows)
         unit_of = units(rows)

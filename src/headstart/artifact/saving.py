@@ -75,7 +75,7 @@ def _write(artifact: Artifact, folder: Path) -> None:
         "metric": artifact.metric,
         "model": {"kind": saved.kind, "config": saved.config},
         "texts": sorted(saved.texts),
-        "sha256": {WEIGHTS: digest_file(folder / WEIGHTS)},
+        "sha256": {name: digest_file(folder / name) for name in (WEIGHTS, *sorted(saved.texts))},
         "facts": dict(artifact.facts),
     }
     if artifact.card:
@@ -86,11 +86,17 @@ def _write(artifact: Artifact, folder: Path) -> None:
 
 
 def _replace(new: Path, folder: Path) -> None:
-    """Put `new` in the place of `folder`; a stop between the two steps leaves one of them whole."""
+    """Put `new` in the place of `folder`; a stop at any step leaves one of them whole."""
     new.chmod(0o755)
-    old = folder.with_name(f".{folder.name}-old")
-    shutil.rmtree(old, ignore_errors=True)
+    old = beside(folder)
     if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
         os.replace(folder, old)
     os.replace(new, folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def beside(folder: Path) -> Path:
+    """Return where what was in `folder` is kept for the moment in which it is replaced."""
+    here = folder.absolute()
+    return here.with_name(f".{here.name}-old") if here.name else here

@@ -110,10 +110,16 @@ def read_inputs(paths: Sequence[str | Path], input: str | None = None) -> Datase
 
 
 def from_cells(
-    cells: Sequence[Cell], names: Sequence[str] | None = None, aside: tuple[SetAside, ...] = ()
+    cells: Sequence[Cell],
+    names: Sequence[str] | None = None,
+    aside: tuple[SetAside, ...] = (),
+    modality: Modality | None = None,
 ) -> Dataset:
-    """Return unlabelled `cells` as a data set; those that cannot be decoded are set aside."""
-    modality = require(cells, "The inputs to predict")
+    """Return unlabelled `cells` as a data set; those that cannot be decoded are set aside.
+
+    What they are is inferred where `modality` is None.
+    """
+    modality = modality or require(cells, "The inputs to predict")
     names = names or [str(cell)[:80] for cell in cells]
     digests, bad, _ = _check(modality, cells, np.arange(len(cells)), lambda _looked: False)
     dataset = Dataset(

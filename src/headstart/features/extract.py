@@ -200,3 +200,23 @@ def _joined(pieces: list[tuple[Sequence[int], dict[str, Tensor]]]) -> Boundary:
             whole[tuple(places)] = value
         joined[name] = whole
     return joined
+
+
+def concatenated(pieces: Sequence[Boundary]) -> Boundary:
+    """Return the rows of all pieces below one another; token axes grow to the longest."""
+    if len(pieces) == 1:
+        return pieces[0]
+    joined: Boundary = {}
+    for name, first in pieces[0].items():
+        values = [piece[name] for piece in pieces]
+        if first.ndim > 1 and len({v.shape[1] for v in values}) > 1:
+            longest = max(v.shape[1] for v in values)
+            values = [_padded(v, longest) for v in values]
+        joined[name] = torch.cat(values)
+    return joined
+
+
+def _padded(value: Tensor, length: int) -> Tensor:
+    padded = value.new_zeros((len(value), length, *value.shape[2:]))
+    padded[:, : value.shape[1]] = value
+    return padded

@@ -39,7 +39,8 @@ class Network:
         extractor: Extractor | None = None,
     ) -> None:
         self.backbone = backbone
-        self.head = head.eval()
+        # training may have laid it out otherwise, in which it would round otherwise
+        self.head = head.eval().to(memory_format=torch.contiguous_format)
         self.spec = spec
         self.output = output
         self._extractor = extractor
@@ -47,12 +48,18 @@ class Network:
     def outputs(self, rows: Dataset) -> Tensor:
         """Return the head's outputs (rows, …) float32."""
         if self._extractor is None:
-            digest = digest_weights(self.backbone.model)
-            self._extractor = Extractor(self.backbone, digest, cache=None)
+            self._extractor = Extractor(self.backbone, self._digest(), cache=None)
         boundary = self._extractor.extract(rows, self.backbone.end)
         with torch.no_grad():
             outputs: Tensor = self.head({name: _float(v) for name, v in boundary.items()})
         return outputs.float()
+
+    def _digest(self) -> str:
+        """Return a digest of all that the backbone's answer depends on."""
+        backbone = self.backbone
+        settings = dict(backbone.preprocessing.settings)
+        architecture = [backbone.family, backbone.config, self.output, settings]
+        return digest_data([architecture, digest_weights(backbone.model)])
 
     def saved(self) -> Saved:
         """Return architecture, preprocessing and all weights."""

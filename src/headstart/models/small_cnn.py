@@ -45,7 +45,8 @@ class SmallCnn:
     """A small convolutional network on pictures of `size` pixels."""
 
     def __init__(self, network: nn.Module, size: int, width: int, outputs: int) -> None:
-        self.network = network.eval()
+        # always laid out alike: layouts differ in how they round
+        self.network = network.eval().to(memory_format=torch.channels_last)
         self.size = size
         self.width = width
         self.out = outputs

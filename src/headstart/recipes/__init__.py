@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.registry import Registry
+
+if TYPE_CHECKING:
+    from headstart.sources.families import Output
 
 FEWEST_EPOCHS = 8
 Start = Literal["source", "random", "small"]
@@ -77,6 +80,8 @@ class Recipe:
     most_seen
         Rows seen in all epochs together beyond which there are fewer epochs (never below
         `FEWEST_EPOCHS`): many rows need fewer passes. 0 is no bound.
+    output
+        The tasks it is for, by what their head takes of a backbone (``pooled``, …), or ``any``.
     """
 
     name: str
@@ -97,6 +102,7 @@ class Recipe:
     norm: Literal["frozen", "adapting"] = "frozen"
     patience: int = 5
     most_seen: int = 0
+    output: Output | Literal["any"] = "any"
 
     @property
     def has_head_start(self) -> bool:
@@ -132,7 +138,12 @@ def register(name: str, variants: Iterable[Recipe]) -> None:
     recipes.register(name, tuple(variants))
 
 
-def recipes_for(modality: str) -> list[Recipe]:
-    """Return every variant for a modality, in the order in which the race tries them."""
-    found = [r for variants in recipes for r in variants if r.modality in (modality, "any")]
+def recipes_for(modality: str, output: Output) -> list[Recipe]:
+    """Return every variant for a modality and a task, in the order in which the race tries them."""
+    found = [
+        recipe
+        for variants in recipes
+        for recipe in variants
+        if recipe.modality in (modality, "any") and recipe.output in (output, "any")
+    ]
     return sorted(found, key=lambda recipe: recipe.rank)

@@ -8,5 +8,17 @@ Learning, ICML 2022). Costs one pass, the same that the probe needs.
 from headstart.recipes import Recipe, register
 
 register(
-    "layers", [Recipe("layers", "any", "source", "probe", rank=15, solved=True, head="layers")]
+    "layers",
+    [
+        Recipe(
+            "layers",
+            "any",
+            "source",
+            "probe",
+            rank=15,
+            solved=True,
+            head="layers",
+            output="pooled",
+        )
+    ],
 )

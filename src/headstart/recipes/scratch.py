@@ -19,11 +19,15 @@ register(
             norm="adapting",
             patience=10,
             most_seen=24_000,
+            output="pooled",
         )
         for rank, rate_of_head in ((20, 3e-3), (35, 1e-3))
     ],
 )
-register("tfidf-logistic", [Recipe("tfidf-logistic", "text", "small", "words", rank=20)])
+register(
+    "tfidf-logistic",
+    [Recipe("tfidf-logistic", "text", "small", "words", rank=20, output="pooled")],
+)
 register(
     "scratch-same-architecture",
     [

@@ -89,7 +89,7 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
     dataset, spec = task.validate(dataset)
     _say_what_was_read(dataset, task.name, listener)
     extractors = _load(_shortlist(options, dataset.modality), task.output, clock, listener)
-    planned = list(entries(dataset.modality, list(extractors)))
+    planned = list(entries(task, list(extractors)))
     everything = _rows(dataset, task.encode(dataset, spec))
     bench = Bench(
         task=task,

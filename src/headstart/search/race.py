@@ -11,6 +11,7 @@ from headstart.recipes import Recipe, recipes_for
 from headstart.search.budget import Clock
 from headstart.search.ledger import Ledger, TrialRecord
 from headstart.search.trial import Bench, TrialResult, TrialSpec, assign, run_trial, specify
+from headstart.tasks import Task
 from headstart.training.learners import Assignment, learners
 
 QUARTER = 0.25
@@ -103,9 +104,9 @@ class Listener:
         """Receive a trial that has ended."""
 
 
-def entries(modality: str, sources: list[str]) -> Iterator[Entry]:
-    """Yield every recipe for a modality with every source, in the order of the race."""
-    for recipe in recipes_for(modality):
+def entries(task: Task, sources: list[str]) -> Iterator[Entry]:
+    """Yield every recipe for a task with every source, in the order of the race."""
+    for recipe in recipes_for(task.modality, task.output):
         if recipe.start == "small":
             yield Entry(recipe, None)
         else:

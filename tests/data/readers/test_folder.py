@@ -97,7 +97,7 @@ def test_files_in_a_part_but_in_no_class_are_set_aside(lay):
 
 
 def test_an_empty_folder_is_refused_and_the_message_says_what_is_expected(lay):
-    with pytest.raises(DataError, match="the folder is empty. Expected a sub-folder per class"):
+    with pytest.raises(DataError, match=r"the folder is empty\. Expected a sub-folder per class"):
         lay()
     with pytest.raises(DataError, match="the folder is empty"):
         lay(folders=["cat", "dog"])

@@ -90,7 +90,8 @@ def choose(
             engine = engines.get(name)(module, sample, f"{key}/{names}", folder)
             agreement = compare(engine.run([sample])[0], reference, sample)
         except Exception as error:  # conversion can fail in many ways; the next engine serves
-            refused.append(f"{name}: {type(error).__name__}: {str(error).splitlines()[0][:200]}")
+            reason = (str(error).splitlines() or ["no reason given"])[0]
+            refused.append(f"{name}: {type(error).__name__}: {reason[:200]}")
             continue
         if agreement.within(engine.precision):
             return Chosen(engine, agreement.cosine, agreement.error, tuple(refused))
@@ -105,14 +106,15 @@ def compare(
 ) -> Agreement:
     """Compare floating-point values row by row; padding does not count.
 
-    Values that are not finite never agree.
+    Values that are not finite, or of another shape, never agree.
     """
     cosines, errors = [1.0], [0.0]
     for name, expected in reference.items():
         if not expected.is_floating_point():
             continue
         ours, theirs = found[name].float(), expected.float()
-        if not torch.isfinite(ours).all():
+        finite = torch.isfinite(ours).all() and torch.isfinite(theirs).all()
+        if ours.shape != theirs.shape or not finite:
             return Agreement(-1.0, float("inf"))
         mask = sample.get("attention_mask")
         if mask is not None and ours.ndim == 3:

@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from headstart.digest import digest_data
 from headstart.features.engines import Batch, engines
 
+# without its telemetry, OpenVINO reports nothing over the network, and forks no process to do so
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
 
 class _Traced(nn.Module):
     """The module with inputs and outputs by position, as tracing wants them."""
@@ -35,7 +38,7 @@ class _Traced(nn.Module):
 
 
 class OpenVino:
-    """A compiled prefix; batches run asynchronously on as many streams as OpenVINO finds best."""
+    """A compiled prefix; as many batches run at once as OpenVINO finds best."""
 
     name = "openvino"
 
@@ -48,32 +51,32 @@ class OpenVino:
 
     def run(self, batches: list[Batch]) -> list[dict[str, Tensor]]:
         """Return the boundary values of each batch, in order."""
-        import openvino as ov
-
-        found: list[dict[str, Tensor]] = [{} for _ in batches]
-        outputs = self._outputs  # `keep` must not hold the engine: see below
-
-        def keep(request: Any, i: int) -> None:
-            values = {
-                name: torch.from_numpy(request.get_output_tensor(j).data.copy())
-                for j, name in enumerate(outputs)
-            }
-            found[i] = values
-
-        queue = ov.AsyncInferQueue(self._compiled)
-        queue.set_callback(keep)
+        # not AsyncInferQueue: it calls Python from threads that can then be the last to hold the
+        # compiled model, and end the process, or wait for themselves, when the engine is given up
+        count = self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        requests = [self._compiled.create_infer_request() for _ in batches[:count]]
+        found: list[dict[str, Tensor]] = []
         for i, batch in enumerate(batches):
-            queue.start_async([batch[name] for name in self._inputs], i)
-        queue.wait_all()
-        for values, batch in zip(found, batches, strict=True):
-            values.update(
-                {
-                    n: torch.from_numpy(v)
-                    for n, v in batch.items()
-                    if n not in values and n != "pixels"
-                }
-            )
+            request = requests[i % count]
+            if i >= count:
+                found.append(self._answer(request, batches[i - count]))
+            request.start_async([batch[name] for name in self._inputs])
+        for i in range(len(found), len(batches)):
+            found.append(self._answer(requests[i % count], batches[i]))
         return found
+
+    def _answer(self, request: Any, batch: Batch) -> dict[str, Tensor]:
+        request.wait()
+        computed = {
+            name: torch.from_numpy(request.get_output_tensor(j).data.copy())
+            for j, name in enumerate(self._outputs)
+        }
+        passed = {
+            name: torch.from_numpy(value)
+            for name, value in batch.items()
+            if name not in computed and name != "pixels"
+        }
+        return {**computed, **passed}
 
 
 def compile_openvino(module: nn.Module, example: Batch, key: str, folder: Path) -> OpenVino:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from headstart.features.extract import concatenated
 from headstart.models.heads import HeadSpec, readout
 from headstart.models.network import Network
 from headstart.recipes import Phase
 from headstart.sources.staged import Boundary
 from headstart.training.learners import Assignment, Fitted, Rows, learners
-from headstart.training.loop import train
+from headstart.training.loop import Trained, train
 from headstart.training.plan import HEAD, FreezePlan
 
 DESCENT = (Phase("head", epochs=30, rate=1e-2),)
@@ -31,10 +32,10 @@ class Probe:
         extractor = assignment.extractor
         assert extractor is not None
         backbone = extractor.backbone
-        values = [_features(assignment, piece) for piece in assignment.train]
+        values = concatenated([_features(assignment, piece) for piece in assignment.train])
         spec = assignment.task.head(backbone.width, assignment.spec)
         kind = assignment.recipe.head or spec.kind
-        features = torch.cat([readout(value, kind) for value in values])
+        features = readout(values, kind)
         if assignment.recipe.head:
             spec = HeadSpec(kind, features.shape[1], spec.outputs)
         head = spec.build()
@@ -46,14 +47,14 @@ class Probe:
             assignment.seed,
             assignment.settled.get("strength"),
         )
-        settled: dict[str, object] = {}
+        model = Network(backbone, head, spec, assignment.task.output, extractor)
+        cut = backbone.cut_name(backbone.end)
         if solved is not None:
             head.load_state_dict(solved[0])
-            settled["strength"] = solved[1]
-        else:
-            settled["epochs"] = _descend(assignment, head, values)
-        model = Network(backbone, head, spec, assignment.task.output, extractor)
-        return Fitted(model, settled, backbone.cut_name(backbone.end))
+            return Fitted(model, {"strength": solved[1]}, cut)
+        trained = _descend(assignment, head, values)
+        history = tuple(vars(epoch) for epoch in trained.history)
+        return Fitted(model, {"epochs": trained.epochs}, cut, trained.cut_short, history)
 
 
 def _features(assignment: Assignment, rows: Rows) -> Boundary:
@@ -62,27 +63,26 @@ def _features(assignment: Assignment, rows: Rows) -> Boundary:
     return extractor.extract(rows.data, extractor.backbone.end, late=assignment.late)
 
 
-def _descend(assignment: Assignment, head: torch.nn.Module, values: list[Boundary]) -> int:
-    task = assignment.task
-    joined = {name: torch.cat([v[name] for v in values]) for name in values[0]}
+def _descend(assignment: Assignment, head: torch.nn.Module, values: Boundary) -> Trained:
+    task, validation = assignment.task, assignment.validation
+    held = {} if validation is None else _features(assignment, validation)
     targets = torch.from_numpy(assignment.targets)
     rows, batch = len(targets), 32
-    trained = train(
+    return train(
         head,
         {HEAD: list(head.parameters())},
         FreezePlan(DESCENT, int(np.ceil(rows / batch))),
         rows,
         batch,
         lambda taken, _epoch: task.loss(
-            head({name: value[taken] for name, value in joined.items()}), targets[taken]
+            head({name: value[taken] for name, value in values.items()}), targets[taken]
         ),
         decay=0.0,
         seed=assignment.seed,
-        evaluate=assignment.evaluator(lambda held: head(_features(assignment, held))),
+        evaluate=assignment.evaluator(lambda _rows: head(held)),
         most_epochs=assignment.settled.get("epochs"),
         late=assignment.late,
     )
-    return trained.epochs
 
 
 learners.register("probe", Probe())

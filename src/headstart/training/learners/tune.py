@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from headstart.data.modalities import View
 from headstart.digest import digest_data
-from headstart.features.extract import Extractor
+from headstart.features.extract import Extractor, concatenated
 from headstart.models.heads import HeadSpec
 from headstart.models.network import Network
 from headstart.sources.staged import Backbone, Boundary, Suffix
@@ -59,8 +59,8 @@ def _rows(boundary: Boundary, rows: Tensor) -> Boundary:
     found = {name: value[rows] for name, value in boundary.items()}
     mask = found.get("attention_mask")
     if mask is not None:
-        longest = int(mask.sum(1).max())
-        found = {n: v[:, :longest] if v.ndim > 1 else v for n, v in found.items()}
+        longest, tokens = int(mask.sum(1).max()), mask.shape[1]
+        found = {n: v[:, :longest] if v.shape[1:2] == (tokens,) else v for n, v in found.items()}
     return {n: laid_out(_float(v)) for n, v in found.items()}
 
 
@@ -172,19 +172,19 @@ class Tune:
         self, assignment: Assignment, extractor: Extractor, cut: int, view: View
     ) -> Boundary:
         pieces = [self._values(assignment, extractor, cut, p, view) for p in assignment.train]
-        return _concatenated(pieces)
+        return concatenated(pieces)
 
     def _solve(self, assignment: Assignment, tuned: Tuned, plain: Boundary) -> dict[str, object]:
         """Put the head at its optimum on the features as they are before tuning."""
-        features = []
+        pieces: list[Boundary] = []
         tuned.eval()
         with torch.no_grad():
             for rows in torch.arange(len(assignment.targets)).split(_EVALUATED):
                 with autocast():
                     value = tuned.suffix(_rows(plain, rows))["features"]
-                features.append(value.float())
+                pieces.append({"features": value.float()})
         solved = assignment.task.solve_head(
-            torch.cat(features),
+            concatenated(pieces)["features"],
             assignment.targets,
             assignment.units,
             assignment.spec,
@@ -215,26 +215,9 @@ class Tune:
 
 
 def _outputs(tuned: Tuned, held: Boundary) -> Tensor:
-    count = len(next(iter(held.values())))
-    return torch.cat([tuned(_rows(held, rows)) for rows in torch.arange(count).split(_EVALUATED)])
-
-
-def _concatenated(pieces: list[Boundary]) -> Boundary:
-    """Join pieces of rows; token axes grow to the longest."""
-    joined: Boundary = {}
-    for name, first in pieces[0].items():
-        values = [piece[name] for piece in pieces]
-        if first.ndim > 1 and len({v.shape[1] for v in values}) > 1:
-            longest = max(v.shape[1] for v in values)
-            values = [_padded(v, longest) for v in values]
-        joined[name] = torch.cat(values)
-    return joined
-
-
-def _padded(value: Tensor, length: int) -> Tensor:
-    padded = value.new_zeros((len(value), length, *value.shape[2:]))
-    padded[:, : value.shape[1]] = value
-    return padded
+    batches = torch.arange(len(next(iter(held.values())))).split(_EVALUATED)
+    pieces = [{"outputs": tuned(_rows(held, rows))} for rows in batches]
+    return concatenated(pieces)["outputs"]
 
 
 def _random_weights(backbone: Backbone, output: str, seed: int) -> Backbone:

@@ -30,7 +30,10 @@ class Words:
         """Return the linear model over TF-IDF."""
         texts = [text for piece in assignment.train for text in texts_of(piece.data)]
         counted = vectoriser(most=TERMS)
-        features = counted.fit_transform(texts).astype(np.float32)
+        try:
+            features = counted.fit_transform(texts).astype(np.float32)
+        except ValueError:  # there is not one word in all texts
+            return Fitted(assignment.task.constant(assignment.targets, assignment.spec), {}, "none")
         fit = _from_products if len(texts) <= EXACT else _from_features
         weight, bias, strength = fit(features, assignment)
         return Fitted(

@@ -1,0 +1,149 @@
+"""Saving: a folder of data that is replaced in one step, or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from headstart.artifact import saving
+from headstart.artifact.loading import load
+from headstart.artifact.saving import DESCRIPTION, SCHEMA, WEIGHTS, save
+from headstart.digest import digest_file
+from headstart.errors import ArtifactError
+
+
+def files(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_folder_holds_tensors_json_and_texts(saved, words):
+    assert files(saved) == ["README.md", DESCRIPTION, WEIGHTS, "terms.json"]
+    described = json.loads((saved / DESCRIPTION).read_text())
+    assert described["schema"] == SCHEMA
+    assert described["task"] == words.task and described["metric"] == "accuracy"
+    assert described["target"] == dict(words.spec)
+    assert described["facts"] == {"seed": 0}
+    assert described["sha256"] == {
+        name: digest_file(saved / name) for name in (WEIGHTS, "terms.json")
+    }
+    assert (saved / "README.md").read_text() == "# Words\n"
+    assert set(load_file(saved / WEIGHTS)) == {"idf", "weight", "bias"}
+
+
+@pytest.mark.parametrize("name", ("words", "sentences", "pictures"))
+def test_nothing_is_pickled(request, tmp_path, name):
+    save(request.getfixturevalue(name), tmp_path / "model")
+    for path in (tmp_path / "model").iterdir():
+        assert path.suffix in (".json", ".md", ".safetensors")
+        assert path.read_bytes()[:2] not in (b"PK", b"\x80\x04", b"\x80\x02")
+
+
+def test_others_may_read_it(saved):
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o755
+
+
+def test_folders_above_are_made(words, tmp_path):
+    save(words, tmp_path / "a" / "b" / "model")
+    assert (tmp_path / "a" / "b" / "model" / DESCRIPTION).is_file()
+
+
+def test_saving_again_replaces_all_of_it_and_leaves_nothing_else(words, saved):
+    (saved / "left over").write_text("from before")
+    save(replace(words, card="", facts={"seed": 1}), saved)
+    assert files(saved) == [DESCRIPTION, WEIGHTS, "terms.json"]
+    assert load(saved).facts == {"seed": 1}
+    assert files(saved.parent) == ["model"]
+
+
+def test_a_tensor_that_is_a_view_is_saved(words, tmp_path):
+    turned = words.model.weight.T.contiguous().T
+    words.model.weight = turned
+    save(words, tmp_path / "model")
+    assert torch.equal(load(tmp_path / "model").model.weight, turned)
+
+
+class Crash(BaseException):
+    """As if the process were killed: nothing may catch it."""
+
+
+@pytest.mark.parametrize("step", range(4))
+@pytest.mark.parametrize("given", ("model", "run"))
+def test_a_crash_at_any_step_leaves_one_whole_model(words, saved, monkeypatch, step, given):
+    """Files are moved and removed in steps; whichever is the last that happens, one model loads."""
+    left = step
+
+    def crashing(act):
+        def acted(*arguments, **options):
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Crash
+            return act(*arguments, **options)
+
+        return acted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(saving.os, "replace", crashing(os.replace))
+        patch.setattr(saving.shutil, "rmtree", crashing(saving.shutil.rmtree))
+        with pytest.raises(Crash):
+            save(replace(words, facts={"seed": 1}), saved)
+    place = saved if given == "model" else saved.parent
+    assert load(place).facts["seed"] in (0, 1)
+    save(replace(words, facts={"seed": 2}), saved)
+    assert load(place).facts == {"seed": 2}
+
+
+def test_a_crash_while_writing_leaves_the_old_model(words, saved, monkeypatch):
+    def fails(*_arguments):
+        raise Crash
+
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        patch.setattr(saving, "save_file", fails)
+        save(words, saved)
+    assert load(saved).facts == {"seed": 0}
+    assert files(saved.parent) == ["model"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_place_is_said(words, tmp_path):
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(ArtifactError, match="cannot be written.*Permission denied"):
+            save(words, tmp_path / "model")
+    finally:
+        tmp_path.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    ("where", "error", "said"),
+    (
+        ("tempfile.mkdtemp", PermissionError(13, "Permission denied"), "Permission denied"),
+        ("save_file", OSError(28, "No space left on device"), "No space left on device"),
+        ("os.replace", OSError("no reason"), "no reason"),
+    ),
+)
+def test_what_cannot_be_written_is_said_and_the_old_model_stays(
+    words, saved, monkeypatch, where, error, said
+):
+    def fails(*_arguments, **_options):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"headstart.artifact.saving.{where}", fails)
+        with pytest.raises(ArtifactError) as raised:
+            save(words, saved)
+    assert str(saved) in str(raised.value) and said in str(raised.value)
+    assert "--out" in str(raised.value)
+    assert load(saved).facts == {"seed": 0}
+
+
+def test_a_place_inside_a_file_is_said(words, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ArtifactError, match="cannot be written"):
+        save(words, tmp_path / "file" / "model")

@@ -1,0 +1,276 @@
+"""Extraction: every row in its place, computed once, and again when anything has changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from headstart.data.modalities import Preprocessing, View, modalities
+from headstart.features import extract as module
+from headstart.features.cache import ActivationCache
+from headstart.features.engines import engines
+from headstart.features.engines.eager import Eager
+from headstart.features.extract import Extractor, OutOfTime, concatenated
+
+
+class Counting(Eager):
+    """Eager under another name, that counts the rows it computes."""
+
+    name = "counting"
+    rows = 0
+    spoil = staticmethod(lambda values: values)
+
+    def run(self, batches):
+        Counting.rows += sum(len(next(iter(batch.values()))) for batch in batches)
+        return [self.spoil(values) for values in super().run(batches)]
+
+
+@pytest.fixture(autouse=True)
+def counting(tmp_path, monkeypatch):
+    """The engine `counting`, its count at zero; compiled models go to a folder of the test's."""
+    monkeypatch.setattr(module, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(Counting, "rows", 0)
+    engines.register("counting", lambda network, *_: Counting(network))
+    yield Counting
+    engines.unregister("counting")
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return ActivationCache(tmp_path / "activations")
+
+
+@pytest.fixture
+def extractor_of(cache):
+    """A function that makes an extractor which counts, over the cache of the test."""
+
+    def make(backbone, digest="digest", cache=cache):
+        return Extractor(backbone, digest, cache, ("counting", "eager"))
+
+    return make
+
+
+@pytest.fixture
+def texts(dataset_of):
+    """A function that makes texts of 1 to 20 words in no order of length."""
+
+    def make(n, seed=0):
+        random = np.random.default_rng(seed)
+        return dataset_of(
+            [" ".join(f"w{w}" for w in random.integers(0, 60, 1 + i * 7 % 20)) for i in range(n)]
+        )
+
+    return make
+
+
+@pytest.fixture
+def pictures(tmp_path, dataset_of):
+    """Nine noisy pictures of 40 pixels."""
+    paths = []
+    for i in range(9):
+        noise = np.random.default_rng(i).integers(0, 256, (40, 40, 3), np.uint8)
+        paths.append(tmp_path / f"{i}.png")
+        Image.fromarray(noise).save(paths[-1])
+    check = modalities.get("image").check
+    return dataset_of(paths, digests=[check(path) for path in paths], modality="image")
+
+
+def computed(function):
+    """Return what `function` returns, and how many rows were computed meanwhile."""
+    before = Counting.rows
+    return function(), Counting.rows - before
+
+
+@pytest.mark.parametrize("n", [1, 16, 17, 150])
+@pytest.mark.parametrize("cut", [1, 3, 4])
+def test_rows_come_back_in_their_order_though_texts_are_batched_by_length(
+    toy_text, extractor_of, texts, n, cut
+):
+    dataset = texts(n)
+    found = extractor_of(toy_text).extract(dataset, cut)
+    prefix = toy_text.prefix(cut)
+    for i in {0, n // 2, n - 1}:
+        batch = modalities.get("text").collate(
+            dataset.inputs[i : i + 1], (), toy_text.preprocessing, View()
+        )
+        with torch.no_grad():
+            alone = prefix(**{name: torch.from_numpy(v) for name, v in batch.items()})
+        for name, value in alone.items():
+            assert len(found[name]) == n
+            if value.ndim == 1 or cut == toy_text.end:
+                assert torch.allclose(found[name][i], value[0], atol=1e-5)
+                continue
+            tokens = value.shape[1]
+            assert torch.allclose(found[name][i, :tokens], value[0], atol=1e-5)
+            if name in ("attention_mask", "input_ids"):
+                assert (found[name][i, tokens:] == 0).all()
+
+
+@pytest.mark.parametrize("cut", [2, 4])
+def test_a_suffix_takes_what_was_extracted(toy_text, extractor_of, texts, cut):
+    dataset = texts(40)
+    boundary = extractor_of(toy_text).extract(dataset, cut)
+    whole = extractor_of(toy_text).extract(dataset, toy_text.end)["features"]
+    with torch.no_grad():
+        found = toy_text.suffix(cut).eval()(boundary)["features"]
+    assert torch.allclose(found, whole, atol=1e-5)
+
+
+def test_at_cut_zero_the_inputs_themselves_travel_and_nothing_is_computed(
+    toy_image, extractor_of, pictures
+):
+    found, rows = computed(lambda: extractor_of(toy_image).extract(pictures, 0))
+    assert rows == 0 and found["pixels"].shape == (9, 3, 32, 32)
+    assert found["pixels"].dtype == torch.uint8
+
+
+def test_what_was_computed_is_read_the_next_time_by_whomever(toy_image, extractor_of, pictures):
+    first, rows = computed(lambda: extractor_of(toy_image).extract(pictures, 3))
+    assert rows == 8 + 9, "the sample, then all rows"
+    again, rows = computed(lambda: extractor_of(toy_image).extract(pictures, 3))
+    assert rows == 8, "only the sample on which a new extractor checks its engine"
+    assert first.keys() == again.keys()
+    assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        ("nothing", False),
+        ("names", False),
+        ("a row", True),
+        ("order", True),
+        ("fewer rows", True),
+        ("digest", True),
+        ("cut", True),
+        ("scale", True),
+        ("preprocessing", True),
+        ("view", True),
+    ],
+)
+def test_values_are_computed_again_exactly_when_they_would_differ(
+    toy_image, extractor_of, pictures, change, again
+):
+    extractor = extractor_of(toy_image)
+    kept = extractor.extract(pictures, 3)
+    dataset, cut, options = pictures, 3, {}
+    if change == "names":
+        dataset = replace(dataset, path="elsewhere", names=tuple("abcdefghi"))
+    elif change == "a row":
+        noise = np.random.default_rng(99).integers(0, 256, (40, 40, 3), np.uint8)
+        Image.fromarray(noise).save(dataset.inputs[4])
+        digest = modalities.get("image").check(dataset.inputs[4])
+        dataset = replace(dataset, digests=(*dataset.digests[:4], digest, *dataset.digests[5:]))
+    elif change == "order":
+        dataset = dataset.take([1, 0, *range(2, 9)])
+    elif change == "fewer rows":
+        dataset = dataset.take(range(8))
+    elif change == "digest":
+        extractor.digest = "other weights"
+    elif change == "cut":
+        cut = 4
+    elif change == "scale":
+        options = {"scale": 1.5}
+    elif change == "preprocessing":
+        settings = {**toy_image.preprocessing.settings, "interpolation": "bicubic"}
+        toy_image.preprocessing = Preprocessing(settings, {})
+    elif change == "view":
+        options = {"view": View(1, "light", 0)}
+    extractor.engine(dataset, cut, toy_image.preprocessing.resized(options.get("scale", 1.0)))
+    found, rows = computed(lambda: extractor.extract(dataset, cut, **options))
+    assert rows == (len(dataset) if again else 0)
+    if again and change != "digest":
+        value = found["stage.0"]
+        assert value.shape != kept["stage.0"].shape or not torch.equal(value, kept["stage.0"])
+
+
+def test_views_are_told_apart_by_index_and_seed(toy_image, extractor_of, pictures):
+    extractor = extractor_of(toy_image)
+    views = [None, View(1, "light", 0), View(2, "light", 0), View(1, "light", 1)]
+    found = [extractor.extract(pictures, 7, view=view)["features"] for view in views]
+    for i, one in enumerate(found):
+        assert all(not torch.equal(one, other) for other in found[:i])
+    again, rows = computed(lambda: extractor.extract(pictures, 7, view=View(2, "light", 0)))
+    assert rows == 0 and torch.equal(again["features"], found[2])
+
+
+def test_a_damaged_file_of_the_cache_is_computed_again(toy_image, extractor_of, pictures, cache):
+    extractor = extractor_of(toy_image)
+    first = extractor.extract(pictures, 3)["stage.0"].clone()
+    [path] = cache.folder.rglob("*.safetensors")
+    path.write_bytes(path.read_bytes()[:50])
+    found, rows = computed(lambda: extractor.extract(pictures, 3))
+    assert rows == 9 and torch.equal(found["stage.0"], first)
+
+
+def test_without_a_cache_nothing_is_kept(toy_image, extractor_of, pictures, tmp_path):
+    extractor = extractor_of(toy_image, cache=None)
+    for _ in range(2):
+        extractor.extract(pictures, 3)
+    assert Counting.rows == 8 + 2 * 9
+    assert list(tmp_path.rglob("*.safetensors")) == []
+
+
+@pytest.mark.parametrize(("cut", "expected"), [(3, torch.bfloat16), (7, torch.float32)])
+def test_what_was_computed_in_bf16_is_stored_so_within_the_backbone_only(
+    toy_image, extractor_of, pictures, monkeypatch, cut, expected
+):
+    monkeypatch.setattr(Counting, "precision", "bf16")
+    found = extractor_of(toy_image).extract(pictures, cut)
+    assert {value.dtype for value in found.values()} == {expected}
+
+
+def test_an_engine_of_nans_is_refused_and_eager_computes(
+    toy_image, extractor_of, pictures, monkeypatch
+):
+    spoilt = staticmethod(lambda values: {n: v * float("nan") for n, v in values.items()})
+    monkeypatch.setattr(Counting, "spoil", spoilt)
+    extractor = extractor_of(toy_image)
+    found = extractor.extract(pictures, 7)["features"]
+    [chosen] = extractor.chosen.values()
+    assert chosen.engine.name == "eager" and "counting: cosine -1.0000" in chosen.refused[0]
+    assert torch.isfinite(found).all()
+
+
+def test_an_engine_is_checked_on_two_rows_even_where_there_is_one(
+    toy_image, extractor_of, pictures
+):
+    _, rows = computed(lambda: extractor_of(toy_image).extract(pictures.take([0]), 3))
+    assert rows == 2 + 1
+
+
+def test_out_of_time_is_raised_between_batches_and_nothing_partial_is_kept(
+    toy_text, extractor_of, texts, cache
+):
+    extractor = extractor_of(toy_text)
+    with pytest.raises(OutOfTime, match="16 of 40 rows"):
+        extractor.extract(texts(40), 2, late=lambda: True)
+    assert cache.size() == 0
+    assert len(extractor.extract(texts(10), 2, late=lambda: True)["stage.0"]) == 10
+
+
+def test_a_rate_is_measured_once_for_each_cut_and_size(toy_image, extractor_of, pictures):
+    extractor = extractor_of(toy_image)
+    rate, rows = computed(lambda: extractor.rate(pictures, 3, rows=4))
+    assert rate > 0 and rows == 8 + 2 * 4
+    again, rows = computed(lambda: extractor.rate(pictures, 3))
+    assert again == rate and rows == 0
+    _, rows = computed(lambda: extractor.rate(pictures, 3, scale=1.5))
+    assert rows > 0
+
+
+def test_concatenated_puts_rows_below_one_another_and_pads_tokens():
+    one = {"mask": torch.ones(2, 3).long(), "stage.0": torch.ones(2, 3, 4), "n": torch.ones(2)}
+    two = {"mask": torch.ones(1, 5).long(), "stage.0": torch.ones(1, 5, 4), "n": torch.ones(1)}
+    joined = concatenated([one, two])
+    assert {name: tuple(v.shape) for name, v in joined.items()} == {
+        "mask": (3, 5),
+        "stage.0": (3, 5, 4),
+        "n": (3,),
+    }
+    assert joined["mask"].sum() == 2 * 3 + 5 and (joined["stage.0"][:2, 3:] == 0).all()
+    assert concatenated([one]) is one

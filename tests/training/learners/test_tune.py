@@ -1,0 +1,246 @@
+"""Tuning: what moves, what stays, and what the tuned network answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+
+from headstart.features.extract import OutOfTime
+from headstart.models import restore
+from headstart.models.network import digest_weights
+from headstart.recipes import Phase, Recipe
+from headstart.tasks.classification import Classification
+from headstart.training.learners import learners
+from headstart.training.learners.tune import _rows
+from headstart.training.precision import precision
+
+TUNE, PROBE = learners.get("tune"), learners.get("probe")
+RECIPE = Recipe(
+    "finetune",
+    "any",
+    "source",
+    "tune",
+    rank=30,
+    stages=2,
+    phases=(Phase("all", epochs=4, rate=3e-3, body=0.3),),
+    solved=True,
+)
+CLOSE = 0.05 if precision() == "bf16" else 1e-4
+"""How far outputs in bfloat16 may lie from those in float32."""
+
+
+def state(backbone):
+    return {name: value.clone() for name, value in backbone.model.state_dict().items()}
+
+
+def moved(before, after, tell=lambda name: True):
+    return {n for n in before if tell(n) and not torch.equal(before[n], after[n])}
+
+
+def is_statistic(name):
+    return name.endswith(("running_mean", "running_var", "num_batches_tracked"))
+
+
+def score(fitted, assignment):
+    held = assignment.validation
+    return assignment.metric.score(fitted.model.outputs(held.data), held.targets)
+
+
+@pytest.mark.parametrize(
+    ("data", "source", "stages", "cut"),
+    (
+        ("squares", "toy_image", 2, "blocks.4"),
+        ("squares", "toy_image", None, "stem"),
+        ("headlines", "toy_text", 1, "layer.2"),
+        ("headlines", "toy_text", 99, "embeddings"),
+    ),
+)
+def test_it_learns_from_any_cut(assign, request, data, source, stages, cut):
+    rows, backbone = request.getfixturevalue(data), request.getfixturevalue(source)
+    before = state(backbone)
+    assignment = assign(replace(RECIPE, stages=stages), rows, backbone)
+    fitted = TUNE.fit(assignment)
+    assert fitted.cut == cut and not fitted.cut_short
+    assert score(fitted, assignment) > 0.5  # by chance a third
+    assert set(fitted.settled) == {"strength", "epochs"}
+    assert not moved(before, state(backbone)), "the source itself must stay as it is"
+    tuned = {n.removeprefix("network.") for n in moved(before, state(fitted.model.backbone))}
+    assert tuned and all(after_cut(name, backbone, cut) for name in tuned)
+
+
+def after_cut(name, backbone, cut):
+    """Say whether a weight belongs to a stage after `cut`."""
+    names = [stage.name for stage in backbone.stages]
+    later = backbone.stages[names.index(cut) :]
+    return any(f"network.{name}".startswith(f"{m}.") for stage in later for m in stage.modules)
+
+
+@pytest.mark.parametrize(("norm", "kept"), (("frozen", True), ("adapting", False)))
+def test_frozen_statistics_stay_bit_for_bit(assign, squares, toy_image, norm, kept):
+    before = state(toy_image)
+    fitted = TUNE.fit(assign(replace(RECIPE, norm=norm), squares, toy_image))
+    after = state(fitted.model.backbone)
+    statistics = moved(before, after, is_statistic)
+    assert (not statistics) == kept
+    assert all("blocks.4" in name or "bn2" in name for name in statistics)
+    scales = {"network.bn2.weight", "network.bn2.bias"}
+    assert scales <= moved(before, after), "scale and shift of normalisation train all the same"
+
+
+def test_a_phase_of_the_head_keeps_every_stage_bit_for_bit(assign, squares, toy_image):
+    before = state(toy_image)
+    recipe = replace(RECIPE, phases=(Phase("head", epochs=3, rate=1e-2),), solved=False)
+    fitted = TUNE.fit(assign(recipe, squares, toy_image))
+    assert not moved(before, state(fitted.model.backbone))
+    assert fitted.model.head.linear.weight.abs().max() > 0
+
+
+def test_it_starts_from_the_probe(assign, squares, toy_image):
+    """With learning rates of almost nothing it answers as the probe does."""
+    recipe = replace(RECIPE, phases=(Phase("all", 1, 1e-12),))
+    assignment = assign(recipe, squares, toy_image)
+    found = TUNE.fit(assignment).model.outputs(squares).softmax(1)
+    expected = PROBE.fit(assignment).model.outputs(squares).softmax(1)
+    torch.testing.assert_close(found, expected, atol=CLOSE, rtol=0)
+    cold = replace(recipe, solved=False)
+    even = TUNE.fit(assign(cold, squares, toy_image)).model.outputs(squares).softmax(1)
+    torch.testing.assert_close(even, torch.full((72, 3), 1 / 3), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize(("data", "source"), (("squares", "toy_image"), ("headlines", "toy_text")))
+def test_the_model_answers_as_it_did_in_training(assign, request, data, source):
+    rows, backbone = request.getfixturevalue(data), request.getfixturevalue(source)
+    assignment = assign(RECIPE, rows, backbone)
+    fitted = TUNE.fit(assignment)
+    best = fitted.history[fitted.settled["epochs"] - 1]
+    assert best["score"] == max(epoch["score"] for epoch in fitted.history)
+    held = assignment.validation
+    outputs = fitted.model.outputs(held.data)
+    loss = assignment.task.loss(outputs, torch.from_numpy(held.targets))
+    assert float(loss) == pytest.approx(best["validation_loss"], abs=CLOSE)
+    assert assignment.metric.score(outputs, held.targets) == pytest.approx(best["score"], abs=0.06)
+
+
+@pytest.mark.parametrize(("data", "source"), (("squares", "toy_image"), ("headlines", "toy_text")))
+def test_restored_the_tuned_model_answers_the_same(assign, request, data, source):
+    rows, backbone = request.getfixturevalue(data), request.getfixturevalue(source)
+    model = TUNE.fit(assign(RECIPE, rows, backbone)).model
+    assert torch.equal(restore(model.saved()).outputs(rows), model.outputs(rows))
+
+
+def test_views_are_computed_and_used(assign, squares, toy_image, monkeypatch):
+    seen = []
+    recipe = replace(RECIPE, views=2, augmentation="light")
+    assignment = assign(recipe, squares, toy_image)
+    extract = assignment.extractor.extract
+
+    def spy(dataset, cut, **options):
+        seen.append((len(dataset), options["view"].index, options["view"].policy))
+        return extract(dataset, cut, **options)
+
+    monkeypatch.setattr(assignment.extractor, "extract", spy)
+    fitted = TUNE.fit(assignment)
+    assert sorted(seen) == [(18, 0, "none"), (54, 0, "light"), (54, 1, "light"), (54, 2, "light")]
+    plain = TUNE.fit(assign(RECIPE, squares, toy_image))
+    assert moved(state(plain.model.backbone), state(fitted.model.backbone))
+
+
+@pytest.mark.parametrize(("scale", "size"), ((1.0, 32), (1.5, 48)))
+def test_the_scale_of_the_inputs_travels_with_the_model(assign, squares, toy_image, scale, size):
+    fitted = TUNE.fit(assign(replace(RECIPE, scale=scale), squares, toy_image))
+    assert fitted.model.backbone.preprocessing.settings["size"] == size
+    assert toy_image.preprocessing.settings["size"] == 32
+
+
+def test_random_weights_come_from_the_seed_and_not_from_the_source(assign, headlines, toy_text):
+    recipe = replace(RECIPE, start="random", stages=None, solved=False, norm="adapting")
+    still = replace(recipe, phases=(Phase("all", 1, 1e-12),))
+    fitted = [
+        TUNE.fit(assign(still, headlines, toy_text, seed=seed)).model.backbone for seed in (5, 5, 6)
+    ]
+    digests = [digest_weights(backbone.model) for backbone in fitted]
+    assert digests[0] == digests[1] != digests[2]
+    assert digest_weights(toy_text.model) not in digests
+    name = "network.encoder.layer.0.attention.self.query.weight"
+    weights = [state(backbone)[name] for backbone in (fitted[0], toy_text)]
+    assert not torch.allclose(*weights, atol=1e-3)
+
+
+def test_the_same_seed_gives_the_same_model(assign, squares, toy_image):
+    outputs = [
+        TUNE.fit(assign(RECIPE, squares, toy_image, seed=seed)).model.outputs(squares)
+        for seed in (0, 0, 1)
+    ]
+    assert torch.equal(outputs[0], outputs[1]) and not torch.equal(outputs[0], outputs[2])
+
+
+def test_a_refit_takes_what_was_settled(assign, refit, headlines, toy_text):
+    assignment = assign(RECIPE, headlines, toy_text)
+    fitted = TUNE.fit(refit(assignment, {"strength": 0.01, "epochs": 2}))
+    assert fitted.settled == {"strength": 0.01, "epochs": 2}
+    assert [epoch["score"] for epoch in fitted.history] == [None, None]
+
+
+def test_the_deadline_leaves_the_best_model_so_far(assign, after, headlines, toy_text):
+    # values of both parts are asked about six times, each of three steps an epoch once
+    assignment = assign(RECIPE, headlines, toy_text, late=after(13))
+    fitted = TUNE.fit(assignment)
+    assert fitted.cut_short and 0 < len(fitted.history) < 4
+    assert score(fitted, assignment) > 0.6
+
+
+def test_without_time_for_the_prefix_there_is_no_model(assign, squares, toy_image):
+    with pytest.raises(OutOfTime):
+        TUNE.fit(assign(RECIPE, squares, toy_image, late=lambda: True))
+
+
+@dataclass(frozen=True)
+class Unsolved(Classification):
+    """Classification whose head has no solution."""
+
+    def solve_head(self, *given):
+        return None
+
+
+def test_a_head_without_solution_starts_fresh(assign, squares, toy_image):
+    assignment = assign(RECIPE, squares, toy_image)
+    fitted = TUNE.fit(replace(assignment, task=Unsolved("unsolved", "image")))
+    assert set(fitted.settled) == {"epochs"}
+    assert fitted.history[-1]["loss"] < fitted.history[0]["loss"]
+
+
+@pytest.mark.parametrize("stages", (2, None))
+def test_the_forecast_is_positive_and_grows_with_epochs(assign, squares, toy_image, stages):
+    few, many = (
+        TUNE.forecast(
+            assign(
+                replace(RECIPE, stages=stages, phases=(Phase("all", epochs, 1e-3),)),
+                squares,
+                toy_image,
+            )
+        )
+        for epochs in (1, 200)
+    )
+    assert 1 < few < many
+
+
+def test_columns_of_padding_are_left_out():
+    mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0]])
+    boundary = {
+        "stage.0": torch.arange(30.0).view(3, 5, 2).bfloat16(),
+        "attention_mask": mask,
+        "pooled": torch.ones(3, 7),
+        "length": torch.tensor([5, 2, 3]),
+    }
+    found = _rows(boundary, torch.tensor([2, 1]))
+    assert {name: tuple(value.shape) for name, value in found.items()} == {
+        "stage.0": (2, 3, 2),
+        "attention_mask": (2, 3),
+        "pooled": (2, 7),
+        "length": (2,),
+    }
+    assert found["stage.0"].dtype == torch.float32
+    np.testing.assert_array_equal(found["stage.0"][1, 0], [10, 11])
