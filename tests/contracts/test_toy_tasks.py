@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -214,7 +215,7 @@ class Convolutions(nn.Module):
         widths = (3, 8, 12, 16)
         self.stages = nn.ModuleList(
             nn.Sequential(nn.Conv2d(a, b, 2, stride=2), nn.BatchNorm2d(b), nn.ReLU())
-            for a, b in zip(widths, widths[1:], strict=False)
+            for a, b in pairwise(widths)
         )
         self.pooled = pooled
 
@@ -333,7 +334,7 @@ def painted(folder, rows=60):
     return file
 
 
-# --------------------------------------------------------------------------------- what both go through
+# ---------------------------------------------------------------------- what both go through
 
 
 @dataclass(frozen=True)
@@ -534,7 +535,7 @@ def test_a_saved_model_is_evaluated_on_labelled_rows(toy):
 
 
 def test_the_race_has_recipes_for_it_and_all_of_them_run(toy):
-    """Recipes for one vector a row, such as the small models of classification, are not among them."""
+    """Recipes for one vector a row, such as classification's small models, are not among them."""
     planned = recipes_for(toy.task.modality, toy.task.output)
     assert {recipe.learner for recipe in planned} == {"probe", "tune"}
     for recipe in planned:

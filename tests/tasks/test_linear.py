@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from headstart.data.splits import deal
 from headstart.tasks import linear
-from headstart.tasks.linear import STRENGTHS, UNSEEN, logits_of, solve
+from headstart.tasks.linear import STRENGTHS, UNSEEN, logits_of, solve, solve_products
 
 
 def clouds(rows, width, classes, seed=0, apart=1.0):
@@ -127,6 +127,38 @@ def test_the_same_seed_gives_the_same_solution():
     assert a.strength == b.strength
     np.testing.assert_array_equal(a.weight, b.weight)
     np.testing.assert_array_equal(a.bias, b.bias)
+
+
+@pytest.mark.parametrize("strength", (0.01, 1.0, 30.0))
+@pytest.mark.parametrize(("rows", "width", "classes"), ((40, 200, 3), (30, 8, 2)))
+def test_products_of_rows_give_the_same_model(rows, width, classes, strength):
+    """Without standardising: the features' own scale is what the penalty sees."""
+    features, targets = clouds(rows, width, classes, apart=0.3)
+    features = features.astype(np.float64) / width**0.5
+    centred = features - features.mean(0)
+    found = solve_products(
+        centred @ centred.T, targets, classes, np.arange(rows), 0, (strength,), strength
+    )
+    twice = 2 if classes == 2 else 1
+    model = LogisticRegression(C=twice * strength, tol=1e-10, max_iter=20_000)
+    expected = model.fit(centred, targets).predict_proba(centred)
+    logits = centred @ (found.weight @ features).T + found.bias
+    assert np.abs(softmax(logits, axis=1) - expected).max() < 2e-3
+    assert found.weight.shape == (classes, rows) and found.strength == strength
+
+
+def test_products_choose_among_the_strengths_that_are_given():
+    features, targets = clouds(60, 90, 3, apart=0.3)
+    centred = features - features.mean(0)
+    found = solve_products(centred @ centred.T, targets, 3, np.arange(60), 0, (1e-5, 1e-3, 0.1))
+    assert found.strength in (1e-5, 1e-3, 0.1)
+
+
+def test_products_leave_out_a_class_without_rows():
+    features, targets = clouds(40, 90, 2)
+    centred = features - features.mean(0)
+    found = solve_products(centred @ centred.T, 2 * targets, 4, np.arange(40), 0, (1.0,), 1.0)
+    assert (found.bias[[1, 3]] == UNSEEN).all() and not found.weight[[1, 3]].any()
 
 
 @pytest.mark.parametrize("known", ((0, 2), (0, 1, 3)))

@@ -17,7 +17,7 @@ def probabilities(outputs):
 
 
 def auroc(targets, outputs):
-    """Mean over the classes that can be told from the rest; of class 1 alone where there are two."""
+    """Mean over the classes that can be told from the rest; of class 1 alone where they are two."""
     scores = probabilities(outputs)
     classes = [1] if scores.shape[1] == 2 else range(scores.shape[1])
     areas = [

@@ -28,10 +28,13 @@ class Network(nn.Module):
         return {"body": list(self.body.parameters()), HEAD: list(self.head.parameters())}
 
 
+SIX_EPOCHS = (Phase("all", 6, 1e-2),)
+
+
 class Task:
     """Rows that can be told apart, and a network that learns to."""
 
-    def __init__(self, rows=24, batch=8, phases=(Phase("all", 6, 1e-2),), seed=0):
+    def __init__(self, rows=24, batch=8, phases=SIX_EPOCHS, seed=0):
         torch.manual_seed(seed)
         self.rows, self.batch = rows, batch
         self.x = torch.randn(rows, 4)
