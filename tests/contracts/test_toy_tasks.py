@@ -17,8 +17,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch import nn
 
+import headstart as hs
 from headstart.artifact.loading import load
 from headstart.artifact.predictor import Predictor
 from headstart.artifact.saving import Artifact, save
@@ -38,7 +40,9 @@ from headstart.features.extract import Extractor
 from headstart.models.constant import Constant
 from headstart.models.heads import HeadSpec, heads
 from headstart.models.network import digest_weights
+from headstart.places import cache_folder
 from headstart.recipes import Phase, Recipe, recipes_for
+from headstart.sources.catalogue import Source, sources
 from headstart.sources.families import families
 from headstart.sources.staged import Backbone, Stage
 from headstart.tasks import Metric, metric_for, task_for, tasks
@@ -542,6 +546,65 @@ def test_the_race_has_recipes_for_it_and_all_of_them_run(toy):
         fewer = tuple(replace(phase, epochs=1) for phase in recipe.phases)
         fitted = toy.fit(replace(recipe, phases=fewer, views=min(recipe.views, 1)))
         assert np.isfinite(toy.score(fitted.model))
+
+
+@pytest.fixture
+def source(toy):
+    """The toy's backbone as an entry of the catalogue whose files are there."""
+    backbone = toy.extractor.backbone
+    reads = backbone.preprocessing
+    entry = Source(
+        id=f"toys/{backbone.family}",
+        title="a toy",
+        modality=toy.task.modality,
+        family=backbone.family,
+        config=backbone.config,
+        settings=reads.settings,
+        texts=tuple(reads.files),
+        weights="weights.safetensors",
+        files=(),
+        convert=lambda tensors, fresh: tensors,
+        parameters=0,
+        architecture="",
+        pretraining="none",
+        licence="none",
+        prefer="",
+    )
+    folder = cache_folder() / "toys"  # the folder of sources is shared and must not be written to
+    folder.mkdir()
+    save_file(backbone.model.state_dict(), folder / entry.weights)
+    for name, text in reads.files.items():
+        (folder / name).write_text(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("headstart.sources.fetching.folder_of", lambda source: folder)
+        sources.register(entry.id, entry)
+        yield entry.id
+        sources.unregister(entry.id)
+
+
+def test_a_whole_run_ends_with_a_usable_model(toy, source, tmp_path):
+    study = hs.fit(
+        toy.file,
+        **toy.columns,
+        task=toy.task.name,
+        source=source,
+        budget="5m",
+        max_trials=2,
+        out=tmp_path / "run",
+    )
+    result = study.result
+    assert result["status"] == "complete" and result["trials"] == 2
+    assert result["metric"] == toy.metric.name
+    assert result["greater_is_better"] == toy.metric.greater_is_better
+    test, majority = (
+        toy.metric.signed(part["test"]["value"])
+        for part in (result["winner"], result["baselines"]["majority"])
+    )
+    assert test > majority
+    answers = study.model.predict(list(toy.test.data.inputs[:3]))
+    assert all(set(answer) <= set("0123456789") for answer in answers)
+    assert toy.task.name in (tmp_path / "run" / "model" / "README.md").read_text()
+    assert str(study)
 
 
 def test_engines_other_than_eager_serve_it(toy, monkeypatch):

@@ -100,3 +100,8 @@ def test_many_rows_need_fewer_passes(most, rows, epochs):
     found = replace(PLAIN, most_seen=most).for_rows(rows)
     assert tuple(phase.epochs for phase in found.phases) == epochs
     assert replace(found, phases=PLAIN.phases, most_seen=0) == PLAIN
+
+
+def test_short_phases_do_not_grow():
+    short = replace(PLAIN, phases=(Phase("head", 2, 1.0), Phase("all", 50, 1.0)), most_seen=100)
+    assert [phase.epochs for phase in short.for_rows(100).phases] == [2, FEWEST_EPOCHS]

@@ -120,7 +120,10 @@ class Recipe:
             return self
         share = self.most_seen / (self.epochs * rows)
         phases = tuple(
-            replace(phase, epochs=max(FEWEST_EPOCHS, round(share * phase.epochs)))
+            replace(
+                phase,
+                epochs=min(phase.epochs, max(FEWEST_EPOCHS, round(share * phase.epochs))),
+            )
             for phase in self.phases
         )
         return replace(self, phases=phases)
