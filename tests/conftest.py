@@ -115,17 +115,19 @@ def own_cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def eager(monkeypatch):
-    """Every network runs in eager PyTorch: nothing is compiled, and equal weights answer alike.
-
-    On one thread, because networks this small lose more than they gain by two.
-    """
-    choose = extract.choose
-    monkeypatch.setattr(extract, "choose", lambda *given: choose(*given[:4], ("eager",)))
+def one_thread():
+    """PyTorch computes on one thread: toys lose more than they gain by a second one."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def eager(monkeypatch, one_thread):
+    """Every network runs in eager PyTorch: nothing is compiled, and equal weights answer alike."""
+    choose = extract.choose
+    monkeypatch.setattr(extract, "choose", lambda *given: choose(*given[:4], ("eager",)))
 
 
 @pytest.fixture(scope="session")

@@ -44,6 +44,6 @@ def pictures(assign, squares, toy_image):
 @pytest.fixture
 def saved(words, tmp_path):
     """A folder with the saved model of TF-IDF; tests may damage it."""
-    folder = tmp_path / "model"
+    folder = tmp_path / "place" / "model"
     save(words, folder)
     return folder

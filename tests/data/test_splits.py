@@ -160,6 +160,16 @@ def test_a_class_of_three_units_or_more_can_be_learnt_and_a_rarer_one_always(
             assert set(found[mine]) == {"train"}
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_class_brought_back_to_training_brings_its_whole_groups(dataset_of, seed):
+    # no group of class b may be dealt to training at first
+    dataset = dataset_of("0123456", "baabaab", digests="0123456", groups="1524323")
+    found = part_of_each(dataset, seed)
+    sides = {}
+    for unit, part in zip(units(dataset).tolist(), found, strict=True):
+        assert sides.setdefault(unit, part) == part
+
+
 def test_different_seeds_give_different_splits(dataset_of):
     dataset = dataset_of([f"text {i}" for i in range(100)], list("ab") * 50)
     tests = {tuple(split(dataset, strata_of(dataset), seed).test) for seed in range(5)}

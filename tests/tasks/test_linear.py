@@ -12,6 +12,8 @@ from headstart.data.splits import deal
 from headstart.tasks import linear
 from headstart.tasks.linear import STRENGTHS, UNSEEN, logits_of, solve, solve_products
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def clouds(rows, width, classes, seed=0, apart=1.0):
     """Return features of unequal scale and place, and targets."""

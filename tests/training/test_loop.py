@@ -12,6 +12,8 @@ from headstart.recipes import Phase
 from headstart.training.loop import Diverged, train
 from headstart.training.plan import HEAD, FreezePlan
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 class Network(nn.Module):
     """A body with normalisation under a head."""
