@@ -18,7 +18,7 @@ READING = 0.15
 """Share of the budget in which rows are looked at."""
 EMBEDDING = 0.30
 """Share of the time left that embedding all rows once may take."""
-SMALL = 0.45
+SMALL = 0.70
 """Share of the time left that the small model may take: scratch gets a fair trial."""
 FEWEST_ROWS = 60
 LEARNT = 0.7
