@@ -60,3 +60,5 @@ def test_restored_it_answers_the_same(squares):
     again = restore(model.saved())
     assert torch.equal(again.outputs(squares), model.outputs(squares))
     assert again.size == 28 and not again.network.training
+    for network in (model.network, again.network):  # other layouts round otherwise
+        assert network[0].weight.is_contiguous(memory_format=torch.channels_last)

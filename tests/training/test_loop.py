@@ -185,6 +185,7 @@ def test_a_phase_of_the_head_keeps_the_body_bit_for_bit():
     task = Task(phases=(Phase("head", 3, 1e-1),))
     before = task.state()
     task.train(decay=0.5, prepare=still)
+    assert all(p.grad is None for p in task.network.body.parameters()), "nothing computed for it"
     after = task.state()
     moved = [name for name in before if not torch.equal(before[name], after[name])]
     assert moved == ["head.weight", "head.bias"]
@@ -202,6 +203,21 @@ def test_the_body_moves_once_its_phase_has_begun():
     weights = [state["body.0.weight"] for state in states]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[1], weights[2]) and not torch.equal(weights[2], weights[3])
+
+
+def test_frozen_layers_keep_their_statistics_until_their_phase():
+    """Even where statistics may adapt: what is frozen is frozen as a whole."""
+    task = Task(phases=(Phase("head", 2, 1e-2), Phase("all", 1, 1e-2)))
+    states = [task.state()]
+
+    def evaluate():
+        states.append(task.state())
+        return float(len(states)), 1.0
+
+    task.train(evaluate=evaluate)
+    means = [state["body.1.running_mean"] for state in states]
+    assert torch.equal(means[0], means[1]) and torch.equal(means[1], means[2])
+    assert not torch.equal(means[2], means[3])
 
 
 @pytest.mark.parametrize(("prepare", "kept"), ((still, True), (lambda module: None, False)))

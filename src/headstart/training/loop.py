@@ -103,6 +103,8 @@ def train(
     done, number = 0, 0
     for epoch in range(last):
         module.train()
+        _set_rates(optimizer, plan, number)
+        _hold_statistics(module)
         prepare(module)
         losses: list[float] = []
         shuffled = torch.from_numpy(random.permutation(rows))
@@ -132,6 +134,14 @@ def train(
         if evaluate is not None and stopping.exhausted(done):
             break
     return _ended(module, stopping, history, done, cut_short=False)
+
+
+def _hold_statistics(module: nn.Module) -> None:
+    """Let normalisation layers that are frozen keep their statistics too, bit for bit."""
+    for layer in module.modules():
+        own = list(layer.parameters(recurse=False))
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and own:
+            layer.train(own[0].requires_grad)
 
 
 def _ended(
