@@ -97,10 +97,6 @@ def fit(
     try:
         with stoppable(clock):
             from headstart import api
-            from headstart.errors import UsageError
-
-            if max_trials is not None and max_trials < 1:
-                raise UsageError("--max-trials must be 1 or more")
         study = api.fit(
             data,
             input=input,
