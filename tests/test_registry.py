@@ -82,3 +82,12 @@ def test_a_name_like_no_other_gets_no_hint(package):
     with pytest.raises(UsageError) as caught:
         registry.get("zzz")
     assert str(caught.value) == "There is no thing called 'zzz'. Known: alpha."
+
+
+def test_a_module_that_cannot_be_imported_is_said_at_every_look(package, tmp_path):
+    (tmp_path / "plugged" / "two.py").write_text("raise OSError('no room')\n")
+    registry = Registry("thing", package)
+    registry.register("a", 1)
+    for _ in range(2):
+        with pytest.raises(OSError, match="no room"):
+            registry.names()

@@ -9,6 +9,7 @@ from typing import Any
 
 from headstart.artifact.predictor import Predictor
 from headstart.data.dataset import SetAside
+from headstart.evidence.verdict import sentence
 from headstart.report.live import Live
 from headstart.report.page import write_page
 from headstart.report.summary import summary
@@ -38,14 +39,7 @@ class Study:
     @property
     def verdict(self) -> str:
         """Return the verdict in one line, such as ``helps: +0.31 accuracy [0.27, 0.35] …``."""
-        found = self.result["verdict"]
-        gain = found["gain"]
-        if gain is None:
-            return f"{found['transfer']}: {found.get('reason', '')}"
-        return (
-            f"{found['transfer']}: {gain['value']:+.2f} {self.result['metric']} "
-            f"[{gain['low']:.2f}, {gain['high']:.2f}] over the best model from scratch"
-        )
+        return sentence(self.result["verdict"], self.result["metric"])
 
     @cached_property
     def model(self) -> Predictor:

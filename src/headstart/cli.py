@@ -91,7 +91,7 @@ def fit(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in RUN.")] = False,
 ) -> None:
     """Fit a model to labelled data, and say whether its head start helped."""
-    from headstart.search.budget import Clock, Stopped, parse_budget, stoppable
+    from headstart.search.budget import Clock, Stopped, parse_budget, stoppable, too_short
 
     clock = Clock(parse_budget(budget), _STARTED)
     try:
@@ -116,13 +116,8 @@ def fit(
             clock=clock,
         )
     except Stopped as stop:
-        from headstart.errors import BudgetError
-
         if stop.status == "budget":
-            raise BudgetError(
-                f"the budget of {budget} ended before any model was usable; "
-                "give it some more (20s is enough for small data)"
-            ) from None
+            raise too_short(clock.budget) from None
         _complain("interrupted before any model was usable")
         raise typer.Exit(INTERRUPTED) from None
     if json_:

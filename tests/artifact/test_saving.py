@@ -154,3 +154,10 @@ def test_a_place_inside_a_file_is_said(words, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ArtifactError, match="cannot be written"):
         save(words, tmp_path / "file" / "model")
+
+
+def test_what_a_killed_process_left_is_swept_but_not_another_model(words, saved):
+    (saved.parent / f".{saved.name}-x1y2z3").mkdir()
+    (saved.parent / f".{saved.name}2-x1y2z3").mkdir()
+    save(words, saved)
+    assert files(saved.parent) == [f".{saved.name}2-x1y2z3", saved.name]

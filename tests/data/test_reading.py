@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from headstart.data.reading import from_cells, read, read_inputs
+from headstart.data.splits import units
 from headstart.errors import DataError
 
 LONG = "a sentence that is longer than any of the other cells in this table, number"
@@ -266,6 +267,13 @@ def test_groups_are_taken_from_the_named_column_and_it_is_no_input(table):
     dataset = read(path, group="who")
     assert dataset.groups == tuple("112233") and dataset.inputs == tuple(sentences(6))
     assert read(path, input="words").groups is None
+
+
+def test_rows_without_a_group_stand_by_themselves_and_are_counted(table):
+    words, labels = sentences(6), ["a", "b"] * 3
+    dataset = read(table(words=words, label=labels, who=["1", "1", "", " ", "", "2"]), group="who")
+    assert len(set(units(dataset).tolist())) == 5
+    assert "3 rows have no 'who': each is a group of its own" in dataset.notes
 
 
 def test_test_rows_of_the_user_are_marked_and_others_left_to_be_split(table):

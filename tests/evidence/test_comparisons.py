@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from headstart.evidence import intervals
-from headstart.evidence.comparisons import deciding, gain
+from headstart.evidence.comparisons import deciding, gain, score
 from headstart.tasks.metrics import CLASSIFICATION
 
 ACCURACY = CLASSIFICATION["accuracy"]
@@ -33,7 +35,9 @@ def pair():
 def test_a_model_gains_nothing_over_itself(pair, name):
     better, _, targets = pair
     found = gain(CLASSIFICATION[name], better, better.clone(), targets, np.arange(80))
-    assert (found.value, found.low, found.high) == (0.0, 0.0, 0.0)
+    assert found.value == 0
+    unsure = 1.96**2 / (80 + 1.96**2) if name == "accuracy" else 0  # no row decides, yet
+    assert (-found.low, found.high) == pytest.approx((unsure, unsure), abs=1e-4)
 
 
 @pytest.mark.parametrize("name", CLASSIFICATION)
@@ -100,3 +104,28 @@ def test_the_exact_interval_leaves_out_zero_just_where_mcnemars_test_rejects(won
     rejected = binomtest(won, won + lost).pvalue < 0.05
     assert (low > 0 or high < 0) == rejected
     assert low <= (won - lost) / 200 <= high
+
+
+@pytest.mark.parametrize(
+    ("won", "lost", "rows"), [(9, 3, 40), (22, 12, 200), (5, 14, 60), (8, 0, 30), (0, 6, 500)]
+)
+def test_the_score_intervals_ends_are_where_its_statistic_reaches_the_quantile(won, lost, rows):
+    """The constrained maximum is searched for here, not taken from its formula."""
+    for true in score(won, lost, rows):
+        shares = np.linspace(max(0, -true) + 1e-9, (1 - true) / 2 - 1e-9, 200_001)
+        likelihood = (
+            won * np.log(shares + true)
+            + lost * np.log(shares)
+            + (rows - won - lost) * np.log(1 - true - 2 * shares)
+        )
+        theirs = shares[np.argmax(likelihood)]
+        spread = np.sqrt(rows * (2 * theirs + true - true**2))
+        assert abs(won - lost - rows * true) / spread == pytest.approx(1.96, abs=0.01)
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(1, 200))
+def test_the_score_interval_turns_with_its_sides_and_holds_the_difference(won, lost, more):
+    rows = won + lost + more
+    low, high = score(won, lost, rows)
+    assert -1 <= low < (won - lost) / rows < high <= 1
+    assert score(lost, won, rows) == pytest.approx((-high, -low), abs=1e-6)

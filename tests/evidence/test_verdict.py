@@ -24,8 +24,8 @@ def test_the_answer_is_where_the_interval_lies(low, high, answer):
 
 
 def test_a_verdict_says_by_how_much_and_over_what():
-    verdict = Verdict("helps", Interval(0.31, 0.27, 0.35), "accuracy", "small-cnn", "holdout")
-    expected = "helps: +0.310 accuracy [0.270, 0.350] over the best model from scratch (small-cnn)"
+    verdict = Verdict("helps", Interval(0.31, 0.27, 0.35), "accuracy", "holdout")
+    expected = "helps: +0.310 accuracy [0.270, 0.350] over the best model from scratch"
     assert str(verdict) == expected
     assert verdict.data() == {
         "transfer": "helps",
@@ -43,7 +43,7 @@ def test_a_loss_keeps_its_sign():
 
 
 def test_without_a_gain_the_reason_is_said():
-    verdict = Verdict("no evidence", None, "accuracy", None, "holdout", "no time for scratch")
+    verdict = Verdict("no evidence", None, "accuracy", "holdout", "no time for scratch")
     assert str(verdict) == "no evidence: no time for scratch"
     data = verdict.data()
     assert data["gain"] is None and data["reason"] == "no time for scratch"

@@ -151,3 +151,10 @@ def test_the_folder_is_the_users_unless_another_is_named(tmp_path, monkeypatch):
     assert ActivationCache().folder == tmp_path / "activations"
     monkeypatch.delenv("HEADSTART_CACHE")
     assert ActivationCache().folder.parent.name == "headstart"
+
+
+def test_a_value_larger_than_the_whole_cache_drives_nothing_out(cache, monkeypatch):
+    cache.save(KEY, boundary())
+    monkeypatch.setattr(module, "LIMIT", cache.size())
+    cache.save(OTHER, boundary(100))
+    assert cache.load(KEY) and cache.load(OTHER) is None

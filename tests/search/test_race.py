@@ -39,6 +39,8 @@ class World:
         self.clock.before += recipe.batch
         if recipe.decay < 0:
             raise Diverged("the loss was nan in epoch 1")
+        if recipe.decay == 0:
+            raise RuntimeError("not enough memory\nand where it was asked for")
         return Fitted(Known(recipe.decay), {"epochs": 1}, "end")
 
 
@@ -159,6 +161,12 @@ def test_a_failed_trial_is_recorded_and_the_race_goes_on(race):
     assert [t.status for t in ledger.trials()] == ["failed", "done"]
     assert "nan" in ledger.trials()[0].details["reason"]
     assert standing.winner.entry.recipe.name == "a"
+
+
+def test_whatever_goes_wrong_in_a_trial_ends_that_trial_alone(race):
+    world, _, ledger = race([recipe("greedy", 1, 0), recipe("a", 1, 0.7)])
+    assert world.begun == ["greedy", "a"]
+    assert ledger.trials()[0].details == {"reason": "RuntimeError: not enough memory"}
 
 
 def test_no_more_than_the_most_trials(race):

@@ -121,3 +121,8 @@ def test_only_log_loss_is_better_when_smaller():
 
 def test_only_accuracy_is_a_proportion():
     assert [m.name for m in CLASSIFICATION.values() if m.proportion] == ["accuracy"]
+
+
+def test_auroc_tells_rows_apart_of_which_a_model_is_sure():
+    logits = torch.tensor([[0.0, 60.0], [0.0, 50.0], [0.0, 45.0]])
+    assert CLASSIFICATION["auroc"].score(logits, np.array([1, 1, 0])) == 1.0

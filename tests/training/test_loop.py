@@ -89,7 +89,7 @@ def test_each_epoch_takes_every_row_once_in_another_order():
 )
 def test_a_last_batch_of_one_row_is_left_out(rows, batch, sizes):
     task = Task(rows=rows, batch=batch, phases=(Phase("all", 2, 1e-3),))
-    task.train(prepare=lambda module: module.eval())  # one row has no statistics
+    task.train(norm="frozen")  # one row has no statistics
     assert [len(taken) for epoch, taken in task.taken if epoch == 0] == sizes
 
 
@@ -176,15 +176,10 @@ def test_the_same_seed_gives_the_same_weights():
     assert same(states[0], states[1]) and not same(states[0], states[2])
 
 
-def still(module):
-    """Keep the statistics of normalisation layers."""
-    module.body[1].eval()
-
-
 def test_a_phase_of_the_head_keeps_the_body_bit_for_bit():
     task = Task(phases=(Phase("head", 3, 1e-1),))
     before = task.state()
-    task.train(decay=0.5, prepare=still)
+    task.train(decay=0.5, norm="frozen")
     assert all(p.grad is None for p in task.network.body.parameters()), "nothing computed for it"
     after = task.state()
     moved = [name for name in before if not torch.equal(before[name], after[name])]
@@ -199,7 +194,7 @@ def test_the_body_moves_once_its_phase_has_begun():
         states.append(task.state())
         return float(len(states)), 1.0
 
-    task.train(evaluate=evaluate, prepare=still)
+    task.train(evaluate=evaluate, norm="frozen")
     weights = [state["body.0.weight"] for state in states]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[1], weights[2]) and not torch.equal(weights[2], weights[3])
@@ -220,11 +215,11 @@ def test_frozen_layers_keep_their_statistics_until_their_phase():
     assert not torch.equal(means[2], means[3])
 
 
-@pytest.mark.parametrize(("prepare", "kept"), ((still, True), (lambda module: None, False)))
-def test_statistics_move_unless_they_are_held(prepare, kept):
+@pytest.mark.parametrize(("norm", "kept"), (("frozen", True), ("adapting", False)))
+def test_statistics_move_unless_they_are_held(norm, kept):
     task = Task()
     before = task.state()
-    task.train(prepare=prepare)
+    task.train(norm=norm)
     after = task.state()
     for name in ("running_mean", "running_var", "num_batches_tracked"):
         assert torch.equal(before[f"body.1.{name}"], after[f"body.1.{name}"]) == kept

@@ -46,6 +46,7 @@ def save(artifact: Artifact, folder: Path) -> None:
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
         scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
         try:
             _write(artifact, scratch)
@@ -57,6 +58,13 @@ def save(artifact: Artifact, folder: Path) -> None:
             f"{folder} cannot be written ({error.strerror or error}). Choose another place with "
             "--out, or make room."
         ) from None
+
+
+def _sweep(folder: Path) -> None:
+    """Delete what processes that were killed while saving to `folder` have left beside it."""
+    for left in folder.parent.glob(f".{folder.name}-*"):
+        if left.name != beside(folder).name:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _write(artifact: Artifact, folder: Path) -> None:

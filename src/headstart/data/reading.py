@@ -160,7 +160,7 @@ def _columns(table: Table, input: str | None, label: str | None, group: str | No
     label_column = label or _label_column(table, input, group)
     input_column = _input_column(table, input, tuple(c for c in (label_column, group) if c))
     notes: list[str] = []
-    if "file" not in table.columns or table.columns.keys() - {"file", "label"}:
+    if not Path(table.path).is_dir():  # a folder leaves nothing to choose
         if label is None:
             notes.append(f"the label is column {label_column!r} (--label COL says otherwise)")
         if input is None:
@@ -180,6 +180,12 @@ def _checked(table: Table, columns: _Columns, seed: int, enough: Enough) -> Data
     inputs = [cell for i in usable if (cell := cells[i]) is not None]
     modality = require(inputs[:1000], table.path)
     notes = (*table.notes, *columns.notes, f"the inputs are {modality.noun}s")
+    groups = None
+    if group is not None:
+        groups = tuple(str(table.columns[group][i]).strip() for i in usable)
+        if not all(groups):
+            without = sum(not name for name in groups)
+            notes = (*notes, f"{without} rows have no {group!r}: each is a group of its own")
     order = np.random.default_rng(seed).permutation(len(inputs))
     digests, bad, unreached = _check(
         modality, inputs, order, lambda looked: enough(table.path, looked)
@@ -191,7 +197,7 @@ def _checked(table: Table, columns: _Columns, seed: int, enough: Enough) -> Data
         names=tuple(table.names[i] for i in usable),
         digests=tuple(digests),
         targets=(Column(label, tuple(labels[i] for i in usable)),),
-        groups=None if group is None else tuple(str(table.columns[group][i]) for i in usable),
+        groups=groups,
         parts=tuple(table.parts[i] for i in usable),
         set_aside=tuple(aside),
         notes=notes,

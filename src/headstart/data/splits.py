@@ -45,6 +45,7 @@ class Split:
 def units(dataset: Dataset) -> np.ndarray:
     """Return for each row the number of its unit: rows tied by group or by equal content.
 
+    A row whose group is an empty string belongs to none.
     Ties are transitive: two groups that share one duplicate are one unit.
     """
     parent = list(range(len(dataset)))
@@ -61,7 +62,8 @@ def units(dataset: Dataset) -> np.ndarray:
     for keys in ties:
         first: dict[str, int] = {}
         for i, key in enumerate(keys):
-            parent[root(i)] = root(first.setdefault(key, i))
+            if key:
+                parent[root(i)] = root(first.setdefault(key, i))
     return np.array([root(i) for i in range(len(dataset))])
 
 

@@ -8,6 +8,8 @@ from torch import Tensor
 from headstart.evidence.intervals import LEVEL, Interval, ends, resamples
 from headstart.tasks import Metric
 
+_NEAR = 1e-9
+
 
 def gain(
     metric: Metric,
@@ -19,11 +21,12 @@ def gain(
 ) -> Interval:
     """Return how much better `ours` scores than `theirs`, with a 95% interval; positive is better.
 
-    Both are scored on the same bootstrap samples of units, so what makes a row hard or easy for
-    both cancels out (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
-    The spread is widened by sqrt(m / (m - 1)) for m units, the bootstrap's known shortfall; and for
-    a proportion of independent rows to the exact interval of the rows that decide, since with few
-    of them the bootstrap leaves out zero too often.
+    For a proportion of independent rows it is the score interval of a paired difference, widened to
+    the exact one of the rows that decide: with few of those the former leaves out zero too often.
+    Otherwise both models are scored on the same bootstrap samples of units, so what makes a row
+    hard or easy for both cancels out (Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
+    chapter 13), and the spread is widened by sqrt(m / (m - 1)) for m units, the bootstrap's known
+    shortfall.
     """
     a, b = (metric.statistics(outputs, targets) for outputs in (ours, theirs))
 
@@ -32,14 +35,41 @@ def gain(
         return found if metric.greater_is_better else -found
 
     value = float(difference(np.ones((1, len(a))))[0])
-    drawn = np.concatenate([difference(weights) for weights in resamples(units, seed)])
     distinct = len(np.unique(units))
-    wider = np.sqrt(distinct / max(1, distinct - 1))
-    low, high = ends(value + (drawn - value) * wider)
     if metric.proportion and distinct == len(units):
-        exact = deciding(int((a > b).sum()), int((a < b).sum()), len(units))
-        low, high = min(low, exact[0]), max(high, exact[1])
+        won, lost = int((a > b).sum()), int((a < b).sum())
+        found = score(won, lost, len(units)), deciding(won, lost, len(units))
+        low, high = min(low for low, _ in found), max(high for _, high in found)
+    else:
+        drawn = np.concatenate([difference(weights) for weights in resamples(units, seed)])
+        wider = np.sqrt(distinct / max(1, distinct - 1))
+        low, high = ends(value + (drawn - value) * wider)
     return Interval(value, min(low, value), max(high, value))
+
+
+def score(won: int, lost: int, rows: int) -> tuple[float, float]:
+    """Return the score interval of a difference of two proportions on the same rows.
+
+    Its ends are where the score statistic of the constrained model reaches the normal quantile
+    (Tango, Equivalence test and confidence interval for the difference in proportions for the
+    paired-sample design, Statistics in Medicine 17, 1998). It stays open even where no row decides.
+    """
+    from scipy.optimize import brentq
+    from scipy.stats import norm
+
+    z = float(norm.ppf(0.5 + LEVEL / 2))
+    value = (won - lost) / rows
+
+    def surplus(true: float) -> float:
+        linear = (2 * rows - won + lost) * true - won - lost
+        root = np.sqrt(max(0.0, linear**2 + 8 * rows * lost * true * (1 - true)))
+        theirs = (root - linear) / (4 * rows)
+        variance = max(0.0, rows * (2 * theirs + true * (1 - true)))
+        return (rows * (value - true)) ** 2 - z * z * variance
+
+    low = -1.0 if surplus(-1.0) <= 0 else float(brentq(surplus, -1.0, value - _NEAR))
+    high = 1.0 if surplus(1.0) <= 0 else float(brentq(surplus, value + _NEAR, 1.0))
+    return low, high
 
 
 def deciding(won: int, lost: int, rows: int) -> tuple[float, float]:

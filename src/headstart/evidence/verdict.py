@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,8 +23,6 @@ class Verdict:
         None where one of the finalists is missing.
     metric
         Name of the score that was compared.
-    over
-        The recipe of the scratch finalist, or None.
     method
         ``holdout`` or ``given``.
     reason
@@ -33,7 +32,6 @@ class Verdict:
     transfer: Answer
     gain: Interval | None
     metric: str
-    over: str | None
     method: str
     reason: str = ""
 
@@ -50,13 +48,18 @@ class Verdict:
         return {**data, "reason": self.reason} if self.reason else data
 
     def __str__(self) -> str:
-        if self.gain is None:
-            return f"{self.transfer}: {self.reason}"
-        g = self.gain
-        return (
-            f"{self.transfer}: {g.value:+.3f} {self.metric} [{g.low:.3f}, {g.high:.3f}] "
-            f"over the best model from scratch ({self.over})"
-        )
+        return sentence(self.data(), self.metric)
+
+
+def sentence(verdict: Mapping[str, Any], metric: str) -> str:
+    """Return a verdict, given as its JSON data, in one line."""
+    gain = verdict["gain"]
+    if gain is None:
+        return f"{verdict['transfer']}: {verdict.get('reason', '')}"
+    return (
+        f"{verdict['transfer']}: {gain['value']:+.3f} {metric} "
+        f"[{gain['low']:.3f}, {gain['high']:.3f}] over the best model from scratch"
+    )
 
 
 def judge(gain: Interval) -> Answer:

@@ -17,6 +17,8 @@ from headstart.sources.staged import Boundary
 
 LIMIT = 20 * 2**30
 """Bytes beyond which the values used longest ago are deleted."""
+FORMAT = 1
+"""Changes when the same key would come to mean other values."""
 
 
 def key_of(
@@ -27,7 +29,7 @@ def key_of(
     It changes with whatever would change the value: the source's digest, the cut, preprocessing,
     view, engine and precision, and the content of the rows in their order.
     """
-    return digest_data([source, cut, preprocessing, view, engine, list(rows)])
+    return digest_data([FORMAT, source, cut, preprocessing, view, engine, list(rows)])
 
 
 class ActivationCache:
@@ -53,8 +55,11 @@ class ActivationCache:
         """Keep `boundary` under `key`; where the disk is full the run goes on without."""
         path = self._path(key)
         try:
+            wanted = sum(v.numel() * v.element_size() for v in boundary.values())
+            if wanted > LIMIT:
+                return
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._make_room(sum(v.numel() * v.element_size() for v in boundary.values()))
+            self._make_room(wanted)
             handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".part")
             os.close(handle)
             try:

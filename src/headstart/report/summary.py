@@ -27,7 +27,8 @@ def summary(result: dict[str, Any], folder: Path) -> str:
     lines = [""]
     if result["status"] != "complete":
         lines.append(f"Stopped early ({result['status']}): this is the best model so far.")
-    kept = f"{data['rows']:,} rows of {len(data['classes'])} classes"
+    of = f" of {len(data['classes'])} classes" if data["classes"] else ""
+    kept = f"{data['rows']:,} rows{of}"
     lines.append(f"Learnt from {kept} in {result['seconds']['total']:.0f} seconds.")
     if data["quarantined"]:
         lines.append(f"{data['quarantined']} rows could not be used; the ledger lists them.")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import FrameType
 
-from headstart.errors import UsageError
+from headstart.errors import BudgetError, UsageError
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -83,6 +83,14 @@ class Stopped(BaseException):
     def __init__(self, status: str) -> None:
         super().__init__(status)
         self.status = status
+
+
+def too_short(budget: float) -> BudgetError:
+    """Return the error of a run that has no model when its budget ends."""
+    return BudgetError(
+        f"the budget of {budget:g} s ended before any model was usable; "
+        "give it some more (20s is enough for small data)"
+    )
 
 
 def grace(budget: float) -> float:

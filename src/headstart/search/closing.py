@@ -108,21 +108,24 @@ def _verdict(prepared: Prepared, standing: Standing, outputs: dict[str, Tensor])
     bench, test = prepared.bench, prepared.test
     method = prepared.split.method
     if "transfer" not in outputs or "scratch" not in outputs:
-        missing = "transfer" if "transfer" not in outputs else "scratch"
-        return no_verdict(prepared, f"the budget left no time for a {missing} model to compare")
+        return no_verdict(prepared, _missing(prepared, "transfer" not in outputs))
     found = gain(
         bench.metric, outputs["transfer"], outputs["scratch"], test.targets, test.units, bench.seed
     )
-    assert standing.scratch is not None
-    over = standing.scratch.entry.recipe.name
-    return Verdict(judge(found), found, bench.metric.name, over, method)
+    return Verdict(judge(found), found, bench.metric.name, method)
+
+
+def _missing(prepared: Prepared, transfer: bool) -> str:
+    """Return why there is no transfer finalist, or else no scratch finalist."""
+    kind = "with a head start" if transfer else "from scratch"
+    if any(entry.recipe.has_head_start is transfer for entry in prepared.entries):
+        return f"the budget left no time for a model {kind} to compare"
+    return f"there is no recipe {kind} for {prepared.bench.task.name}"
 
 
 def no_verdict(prepared: Prepared, reason: str) -> Verdict:
     """Return the verdict where there is nothing to compare."""
-    return Verdict(
-        "no evidence", None, prepared.bench.metric.name, None, prepared.split.method, reason
-    )
+    return Verdict("no evidence", None, prepared.bench.metric.name, prepared.split.method, reason)
 
 
 def refitted(

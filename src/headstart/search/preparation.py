@@ -29,7 +29,13 @@ from headstart.training.learners import Rows
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for; None is inferred, as `headstart fit --help` says."""
+    """What the user asked for; None is inferred, as `headstart fit --help` says.
+
+    Raises
+    ------
+    UsageError
+        If a value has no meaning.
+    """
 
     data: str | Path
     input: str | None = None
@@ -45,6 +51,10 @@ class Options:
     out: str | Path | None = None
     refit: bool = True
     resume: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_trials is not None and self.max_trials < 1:
+            raise UsageError("--max-trials must be 1 or more")
 
     def identity(self) -> dict[str, object]:
         """Return what must be the same in every session of one run, as JSON data."""
@@ -221,9 +231,3 @@ def _digest(dataset: Dataset, parts: Split) -> str:
         )
     }
     return digest_data(found)
-
-
-def check_budget(options: Options) -> None:
-    """Refuse options that have no meaning, before anything is read."""
-    if options.max_trials is not None and options.max_trials < 1:
-        raise UsageError("--max-trials must be 1 or more")

@@ -150,12 +150,12 @@ class Race:
                 continue
             if self.most is not None and begun >= self.most:
                 return
-            if not self._fits(entry):
+            assignment = self._assigned(entry)
+            if not self._fits(entry, assignment):
                 continue
             best = self.standing.winner
             score = f"{best.record.score:.3f}" if best else "none yet"
             self.listener.trial(entry.name, score, self.clock.left)
-            assignment = self._assigned(entry)
             begun += 1
             result = run_trial(assignment)
             record = self._recorded(begun, spec, result)
@@ -168,13 +168,13 @@ class Race:
             self.listener.done(record, entry.name)
 
     def _assigned(self, entry: Entry) -> Assignment:
-        kept_back = self.closing(entry.recipe)
-        late = lambda: self.clock.left < kept_back  # noqa: E731
+        def late() -> bool:
+            return self.clock.left < self.closing(entry.recipe)
+
         return assign(self.bench, entry.recipe, entry.source, late)
 
-    def _fits(self, entry: Entry) -> bool:
+    def _fits(self, entry: Entry, assignment: Assignment) -> bool:
         """Say whether a trial fits, with its refit if it wins; else note why it was left out."""
-        assignment = self._assigned(entry)
         available = self.clock.left - self.closing(entry.recipe)
         if available <= 0:
             return self._left_out(entry, None, available)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from headstart.data.dataset import SetAside
-from headstart.errors import ArtifactError, BudgetError, DataError, UsageError
-from headstart.search.budget import Clock, Stopped, arm, stoppable
+from headstart.errors import ArtifactError, DataError, HeadstartError, UsageError
+from headstart.search.budget import Clock, Stopped, arm, stoppable, too_short
 from headstart.search.closing import (
     Evaluation,
     closing_seconds,
@@ -24,7 +24,7 @@ from headstart.search.closing import (
     write_result,
 )
 from headstart.search.ledger import Ledger, TrialRecord
-from headstart.search.preparation import Options, Prepared, check_budget, prepare
+from headstart.search.preparation import Options, Prepared, prepare
 from headstart.search.race import Contender, Entry, Listener, Race, Standing
 from headstart.search.reach import Reach
 from headstart.search.trial import specify
@@ -49,7 +49,6 @@ def run(options: Options, clock: Clock, listener: Listener) -> Outcome:
     Stopped
         If the run was interrupted before any model was usable.
     """
-    check_budget(options)
     folder = _folder(options)
     finished = folder / "result.json"
     if options.resume and finished.is_file():
@@ -71,10 +70,7 @@ def run(options: Options, clock: Clock, listener: Listener) -> Outcome:
     except Stopped as stop:
         if session is None or session.standing.winner is None:
             if stop.status == "budget":
-                raise BudgetError(
-                    f"the budget of {options.budget:g} s ended before any model was usable; "
-                    "give it some more (20s is enough for small data)"
-                ) from None
+                raise too_short(options.budget) from None
             raise
         session.stop(stop.status)
     finally:
@@ -112,7 +108,7 @@ class _Session:
         self._restore()
 
     def race(self) -> None:
-        """Run the race; raise `BudgetError` if it found nothing usable."""
+        """Run the race; raise `HeadstartError` if it found nothing usable."""
         started = time.monotonic()
         prepared = self.prepared
         bench = prepared.bench
@@ -134,10 +130,10 @@ class _Session:
         finally:
             self.race_seconds = time.monotonic() - started
         if self.standing.winner is None:
-            raise BudgetError(
-                f"the budget of {self.options.budget:g} s ended before any model was usable; "
-                "give it some more"
-            )
+            failed = [record for record in self.ledger.trials() if record.status == "failed"]
+            if failed:
+                raise HeadstartError(f"every trial failed; {_why(failed)}")
+            raise too_short(self.options.budget)
 
     def close(self) -> None:
         """Evaluate, refit, save."""
@@ -226,6 +222,12 @@ class _Session:
         contender = Contender(entry, record, None)
         if (self.folder / "trials" / str(record.id)).is_dir():
             self.standing.enter(contender)
+
+
+def _why(failed: list[TrialRecord]) -> str:
+    """Return the reasons of failed trials, each once."""
+    reasons = {str(record.details.get("reason")) for record in failed}
+    return "; ".join(sorted(reasons)[:3])
 
 
 def _folder(options: Options) -> Path:

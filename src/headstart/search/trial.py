@@ -10,11 +10,10 @@ from typing import Any
 import torch
 
 from headstart.digest import digest_data
-from headstart.features.extract import Extractor, OutOfTime
+from headstart.features.extract import Extractor
 from headstart.recipes import Recipe
 from headstart.tasks import Metric, TargetSpec, Task
 from headstart.training.learners import Assignment, Fitted, Rows, learners
-from headstart.training.loop import Diverged
 from headstart.training.precision import precision
 
 
@@ -100,16 +99,20 @@ def assign(
 
 
 def run_trial(assignment: Assignment) -> TrialResult:
-    """Fit a recipe and score it on the validation rows."""
+    """Fit a recipe and score it on the validation rows.
+
+    Whatever goes wrong ends this trial alone, and is its reason: the race goes on without it.
+    """
     started = time.monotonic()
     held = assignment.validation
     assert held is not None
     try:
         fitted = learners.get(assignment.recipe.learner).fit(assignment)
         score = assignment.metric.score(fitted.model.outputs(held.data), held.targets)
-    except (OutOfTime, Diverged, torch.OutOfMemoryError, MemoryError) as reason:
-        seconds = time.monotonic() - started
-        return TrialResult(None, None, seconds, f"{type(reason).__name__}: {reason}")
+    except Exception as error:
+        first = (str(error).splitlines() or [""])[0]
+        reason = f"{type(error).__name__}: {first}"
+        return TrialResult(None, None, time.monotonic() - started, reason)
     return TrialResult(fitted, score, time.monotonic() - started)
 
 

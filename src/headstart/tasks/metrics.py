@@ -64,9 +64,20 @@ def _log_losses(outputs: Tensor, targets: np.ndarray) -> np.ndarray:
     return losses.numpy()[:, None]
 
 
-def _probabilities(outputs: Tensor, targets: np.ndarray) -> np.ndarray:
-    """(rows, 1 + classes): the true class, then the probability of each class."""
-    return np.column_stack([targets, outputs.double().softmax(1).numpy()])
+def _log_odds(outputs: Tensor, targets: np.ndarray) -> np.ndarray:
+    """(rows, 1 + classes): the true class, then the log odds of each class against the rest.
+
+    They order rows as probabilities do, which would be 1.0 for all rows that a model is sure of.
+    """
+    logits = outputs.double()
+    logits = (
+        logits - logits.max(1, keepdim=True).values
+    )  # what is equal stays equal to the last bit
+    rest = [
+        torch.cat([logits[:, :c], logits[:, c + 1 :]], 1).logsumexp(1)
+        for c in range(logits.shape[1])
+    ]
+    return np.column_stack([targets, (logits - torch.stack(rest, 1)).numpy()])
 
 
 def _auroc(statistics: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -101,7 +112,7 @@ CLASSIFICATION = {
         Metric("accuracy", True, _correct, _mean, proportion=True),
         Metric("balanced_accuracy", True, _pairs, _balanced),
         Metric("macro_f1", True, _pairs, _macro_f1),
-        Metric("auroc", True, _probabilities, _auroc),
+        Metric("auroc", True, _log_odds, _auroc),
         Metric("log_loss", False, _log_losses, _mean),
     )
 }

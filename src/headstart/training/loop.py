@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -62,7 +63,7 @@ def train(
     patience: int = 5,
     most_epochs: int | None = None,
     late: Callable[[], bool] = lambda: False,
-    prepare: Callable[[nn.Module], None] = lambda module: None,
+    norm: Literal["frozen", "adapting"] = "adapting",
 ) -> Trained:
     """Train `module` in place by AdamW.
 
@@ -82,8 +83,9 @@ def train(
         Stop after so many epochs of the plan, whose learning rates do not change for it.
     late
         Says whether the deadline has come; training then ends with the best weights so far.
-    prepare
-        Called at the start of each epoch after ``module.train()``, to freeze statistics.
+    norm
+        ``frozen``: no batch normalisation changes its statistics, whether its scale and shift train
+        or not; ``adapting``: those whose parameters train do.
 
     Raises
     ------
@@ -104,8 +106,7 @@ def train(
     for epoch in range(last):
         module.train()
         _set_rates(optimizer, plan, number)
-        _hold_statistics(module)
-        prepare(module)
+        _hold_statistics(module, norm == "frozen")
         losses: list[float] = []
         shuffled = torch.from_numpy(random.permutation(rows))
         for taken in _batches(shuffled, batch):
@@ -136,12 +137,15 @@ def train(
     return _ended(module, stopping, history, done, cut_short=False)
 
 
-def _hold_statistics(module: nn.Module) -> None:
-    """Let normalisation layers that are frozen keep their statistics too, bit for bit."""
+def _hold_statistics(module: nn.Module, always: bool) -> None:
+    """Let batch normalisation keep its statistics bit for bit: where it is frozen, or `always`.
+
+    With a small batch and few rows, adapting statistics cost more accuracy than they brought.
+    """
     for layer in module.modules():
-        own = list(layer.parameters(recurse=False))
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and own:
-            layer.train(own[0].requires_grad)
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            own = list(layer.parameters(recurse=False))
+            layer.train(not always and all(p.requires_grad for p in own))
 
 
 def _ended(

@@ -108,8 +108,7 @@ def _compile(module: nn.Module, example: Batch, key: str, folder: Path, precisio
     name = digest_data([key, inputs, shapes, ov.__version__, torch.__version__])[:32]
     stored = folder / f"{name}.xml"
     core = ov.Core()
-    outputs_file = folder / f"{name}.outputs"
-    if not (stored.is_file() and outputs_file.is_file()):
+    if not stored.is_file():
         traced = _Traced(module, inputs)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -119,12 +118,18 @@ def _compile(module: nn.Module, example: Batch, key: str, folder: Path, precisio
                 example_input=tuple(torch.from_numpy(v[:2]) for v in example.values()),
                 input=[ov.PartialShape(shape) for shape in shapes],
             )
-        _store(model, traced.outputs, folder, name)
+        for output, called in zip(model.outputs, traced.outputs, strict=True):
+            output.get_tensor().set_names({called})
+        _store(model, folder, name)
     # read even where it was just written: the two differ in the last bits of their answers
-    model = core.read_model(stored)
-    outputs = tuple(outputs_file.read_text().split("\n"))
+    try:
+        model = core.read_model(stored)
+    except RuntimeError:  # damaged on the disk: convert it again the next time
+        stored.unlink(missing_ok=True)
+        raise
     settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
     compiled = core.compile_model(model, "CPU", settings)
+    outputs = tuple(output.get_any_name() for output in compiled.outputs)
     _leave_signals_alone()
     return OpenVino(compiled, inputs, outputs)
 
@@ -145,15 +150,14 @@ def _leave_signals_alone() -> None:
     ctypes.CDLL(None).sigaltstack(ctypes.byref(_SignalStack(None, disabled, 0)), None)
 
 
-def _store(model: Any, outputs: tuple[str, ...], folder: Path, name: str) -> None:
-    """Write the converted model; one file at a time is put in place, the list of outputs last."""
+def _store(model: Any, folder: Path, name: str) -> None:
+    """Write the converted model, the weights before the graph, by which it is found."""
     import openvino as ov
 
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         ov.save_model(model, Path(scratch) / f"{name}.xml", compress_to_fp16=False)
-        (Path(scratch) / f"{name}.outputs").write_text("\n".join(outputs))
-        for suffix in ("bin", "xml", "outputs"):
+        for suffix in ("bin", "xml"):
             os.replace(Path(scratch) / f"{name}.{suffix}", folder / f"{name}.{suffix}")
 
 

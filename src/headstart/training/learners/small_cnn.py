@@ -82,6 +82,7 @@ class LearnSmallCnn:
             patience=recipe.patience,
             most_epochs=assignment.settled.get("epochs"),
             late=assignment.late,
+            norm=recipe.norm,
         )
         return Fitted(
             SmallCnn(network, size, WIDTH, spec.outputs),

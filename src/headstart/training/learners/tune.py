@@ -128,7 +128,7 @@ class Tune:
             patience=recipe.patience,
             most_epochs=assignment.settled.get("epochs"),
             late=assignment.late,
-            prepare=_freeze_norms if recipe.norm == "frozen" else _adapt_norms,
+            norm=recipe.norm,
         )
         backbone = extractor.backbone.with_suffix(tuned.suffix)
         backbone.preprocessing = backbone.preprocessing.resized(recipe.scale)
@@ -226,20 +226,6 @@ def _random_weights(backbone: Backbone, output: str, seed: int) -> Backbone:
     torch.manual_seed(seed)
     family = families.get(backbone.family)
     return family.build(backbone.config, backbone.preprocessing, output)  # type: ignore[arg-type]
-
-
-def _adapt_norms(_module: nn.Module) -> None:
-    """Let normalisation layers learn their statistics."""
-
-
-def _freeze_norms(module: nn.Module) -> None:
-    """Keep the statistics of normalisation layers bit for bit; their scale and shift still train.
-
-    With a small batch and few rows, adapting statistics cost more accuracy than they brought.
-    """
-    for layer in module.modules():
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            layer.eval()
 
 
 learners.register("tune", Tune())
