@@ -40,7 +40,9 @@ def compared(rows: int, width: int, classes: int) -> dict[str, Any]:
         ).fit(standard, labels)
     their_seconds = time.perf_counter() - started
     strength = float(np.ravel(theirs.C_)[0])
-    same = solve(features, labels, classes, np.arange(rows), seed=0, strength=strength)
+    # of two classes scikit-learn keeps one vector of weights, of which ours are the two halves
+    equal = strength / 2 if classes == 2 else strength
+    same = solve(features, labels, classes, np.arange(rows), seed=0, strength=equal)
     logits = features @ same.weight.T + same.bias
     probability = np.exp(logits - logits.max(1, keepdims=True))
     probability /= probability.sum(1, keepdims=True)

@@ -12,7 +12,8 @@ from torch import Tensor
 from headstart.data.splits import deal
 
 STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)
-"""Inverse strengths of L2 regularisation tried, on standardised features (scikit-learn's C)."""
+"""Inverse strengths of L2 regularisation tried, on standardised features (scikit-learn's C; for two
+classes half of it, since there are two vectors of weights where scikit-learn has one)."""
 FOLDS = 5
 MOST = 4_000
 """Rows that take part in cross-validation at most."""

@@ -20,6 +20,9 @@ from headstart.features.engines import Batch, engines
 # without its telemetry, OpenVINO reports nothing over the network, and forks no process to do so
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
+FORMAT = 2
+"""Changes when models are converted or kept in another way."""
+
 
 class _Traced(nn.Module):
     """The module with inputs and outputs by position, as tracing wants them."""
@@ -105,7 +108,8 @@ def _compile(module: nn.Module, example: Batch, key: str, folder: Path, precisio
         [-1, *(-1 for _ in v.shape[1:])] if v.ndim == 2 else [-1, *v.shape[1:]]
         for v in example.values()
     ]
-    name = digest_data([key, inputs, shapes, ov.__version__, torch.__version__])[:32]
+    versions = [FORMAT, ov.__version__, torch.__version__]
+    name = digest_data([key, inputs, shapes, versions])[:32]
     stored = folder / f"{name}.xml"
     core = ov.Core()
     if not stored.is_file():
@@ -124,12 +128,12 @@ def _compile(module: nn.Module, example: Batch, key: str, folder: Path, precisio
     # read even where it was just written: the two differ in the last bits of their answers
     try:
         model = core.read_model(stored)
+        outputs = tuple(output.get_any_name() for output in model.outputs)
     except RuntimeError:  # damaged on the disk: convert it again the next time
         stored.unlink(missing_ok=True)
         raise
     settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
     compiled = core.compile_model(model, "CPU", settings)
-    outputs = tuple(output.get_any_name() for output in compiled.outputs)
     _leave_signals_alone()
     return OpenVino(compiled, inputs, outputs)
 
