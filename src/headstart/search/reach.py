@@ -9,6 +9,7 @@ import numpy as np
 
 from headstart.data.dataset import Dataset
 from headstart.data.reading import Enough
+from headstart.data.splits import FOLDS, shares
 from headstart.search.budget import Clock
 from headstart.search.race import Entry
 from headstart.search.trial import Bench, assign
@@ -18,11 +19,11 @@ READING = 0.15
 """Share of the budget in which rows are looked at."""
 EMBEDDING = 0.30
 """Share of the time left that embedding all rows once may take."""
-SMALL = 0.70
-"""Share of the time left that the small model may take: scratch gets a fair trial."""
+CLOSING = 4.0
+"""Seconds that probing, evaluating and saving take besides."""
+SURE = 0.85
+"""Share of the time then left for which the small model is planned; its forecast may be too low."""
 FEWEST_ROWS = 60
-LEARNT = 0.7
-"""Share of the rows that are learnt from, at most."""
 _MEASURED = 48
 _TRIES = 4
 
@@ -58,7 +59,10 @@ class Reach:
 
 
 def affordable(planned: list[Entry], clock: Clock, bench: Bench) -> int:
-    """Return how many rows can be embedded, and learnt from scratch, in their shares of time."""
+    """Return how many rows can be embedded in their share of time, and learnt from scratch after.
+
+    Without the small model there would be no verdict: scratch gets a fair trial on the same rows.
+    """
     dataset = bench.train.data
     if len(dataset) <= FEWEST_ROWS:
         return len(dataset)
@@ -70,17 +74,22 @@ def affordable(planned: list[Entry], clock: Clock, bench: Bench) -> int:
     rows = clock.left * EMBEDDING / max(embedding, 1e-9)
     small = next((entry for entry in planned if entry.recipe.start == "small"), None)
     if small is not None:
-        rows = _learnable(bench, small, min(len(dataset), int(rows)), clock.left * SMALL)
+        seconds = SURE * (clock.left - CLOSING)
+        rows = _learnable(bench, small, min(len(dataset), int(rows)), seconds, embedding)
     return max(FEWEST_ROWS, min(len(dataset), int(rows)))
 
 
-def _learnable(bench: Bench, small: Entry, rows: int, seconds: float) -> int:
-    """Return how many rows, at most `rows`, the small model can learn from in `seconds`."""
+def _learnable(bench: Bench, small: Entry, rows: int, seconds: float, embedding: float) -> int:
+    """Return how many rows, at most `rows`, the small model can learn from in `seconds`.
+
+    Of these seconds the rows' embedding, `embedding` for each, takes its part first.
+    """
     learner = learners.get(small.recipe.learner)
     for _ in range(_TRIES):
-        learnt = bench.train.data.take(range(max(1, int(rows * LEARNT))))
+        learnt = bench.train.data.take(range(max(1, rows * (FOLDS - sum(shares(rows))) // FOLDS)))
         some = replace(bench, train=replace(bench.train, data=learnt))
         needed = learner.forecast(assign(some, small.recipe, None, lambda: False))
+        needed += rows * embedding
         if needed <= seconds or rows <= FEWEST_ROWS:
             break
         rows = max(FEWEST_ROWS, int(0.95 * rows * seconds / needed))

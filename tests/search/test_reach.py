@@ -1,0 +1,112 @@
+"""What the budget reaches for, in made-up worlds where every cost is known."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headstart.data.dataset import Column, Dataset
+from headstart.recipes import Recipe
+from headstart.search.budget import Clock
+from headstart.search.race import Entry
+from headstart.search.reach import CLOSING, FEWEST_ROWS, Reach, affordable, subset
+from headstart.search.trial import Bench
+from headstart.tasks import tasks
+from headstart.training.learners import Rows, learners
+
+
+def dataset(rows: int, parts=None) -> Dataset:
+    return Dataset(
+        path="world",
+        modality="text",
+        inputs=tuple(f"row {i}" for i in range(rows)),
+        names=tuple(f"row {i}" for i in range(rows)),
+        digests=tuple(f"{i:064x}" for i in range(rows)),
+        targets=(Column("label", tuple(str(i % 2) for i in range(rows))),),
+        groups=None,
+        parts=parts or (None,) * rows,
+    )
+
+
+@pytest.fixture
+def reached(monkeypatch):
+    """Return how many of `rows` are affordable, at so many seconds a row each."""
+
+    def run(rows, budget, embedding, learning):
+        class Small:
+            def forecast(self, assignment):
+                return learning * sum(len(piece.data) for piece in assignment.train)
+
+        monkeypatch.setitem(learners._entries, "made-up", Small())
+        task = tasks.get("text-classification")
+        everything = Rows(dataset(rows), np.arange(rows) % 2, np.arange(rows))
+        extractor = SimpleNamespace(
+            backbone=SimpleNamespace(end=3), rate=lambda *_: 1 / embedding, digest="toy"
+        )
+        bench = Bench(
+            task=task,
+            spec={"name": "label", "classes": ["0", "1"]},
+            metric=task.metrics["accuracy"],
+            train=everything,
+            validation=everything,
+            extractors={"toy": extractor},
+            data="data",
+            split="",
+            seed=0,
+        )
+        small = Entry(Recipe("small", "text", "small", "made-up", 1), None)
+        return affordable([small], Clock(budget), bench)
+
+    learners.names()  # discovered before the made-up one is added
+    return run
+
+
+def test_all_rows_are_used_where_there_is_time(reached):
+    assert reached(1000, budget=60, embedding=0.003, learning=0.01) == 1000
+
+
+def test_embedding_takes_no_more_than_its_share(reached):
+    assert reached(10_000, budget=100, embedding=0.01, learning=0.0) == pytest.approx(
+        3000, rel=0.01
+    )
+
+
+@pytest.mark.parametrize("budget", [10, 20, 60])
+def test_what_is_used_leaves_time_to_learn_from_scratch(reached, budget):
+    rows = reached(20_000, budget, embedding=0.002, learning=0.05)
+    needed = 0.002 * rows + 0.05 * rows / 2
+    assert 0.5 * (budget - CLOSING) < needed < budget - CLOSING
+
+
+def test_even_without_time_a_few_rows_are_used(reached):
+    assert reached(1000, budget=1, embedding=1, learning=1) == FEWEST_ROWS
+    assert reached(30, budget=1, embedding=1, learning=1) == 30
+
+
+@given(st.data())
+def test_a_subset_keeps_the_share_of_every_class_in_every_part(data):
+    rows = data.draw(st.integers(10, 200))
+    parts = tuple(data.draw(st.sampled_from(["train", "test"])) for _ in range(rows))
+    classes = np.array(data.draw(st.lists(st.integers(0, 3), min_size=rows, max_size=rows)))
+    size = data.draw(st.integers(1, rows))
+    found = subset(dataset(rows, parts), classes, size, seed=0)
+    assert len(found) == size and f"{size:,} of {rows:,} rows" in found.notes[-1]
+    whole = Counter(zip(parts, classes.tolist(), strict=True))
+    taken = [int(name.split()[1]) for name in found.names]
+    kept = Counter((parts[i], int(classes[i])) for i in taken)
+    for kind, count in whole.items():
+        assert abs(kept[kind] - count * size / rows) < 2
+
+
+def test_a_resumed_run_reaches_exactly_as_far():
+    first = Reach()
+    assert first.enough(until=0.0)("a.csv", 640)
+    first.rows = 500
+    again = Reach(**vars(first)).enough(until=float("inf"))
+    assert [again("a.csv", looked) for looked in (576, 640)] == [False, True]
+    assert not again("b.csv", 10_000)
