@@ -16,7 +16,7 @@ from targets import fashion_folder
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "fashion"
 BUDGET = 20.0
-AFTER = (0.0, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0)
+AFTER = (0.0, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 9.0, 12.0)
 """Seconds after the first trial at which a run is interrupted."""
 
 
