@@ -79,9 +79,7 @@ def toy_image(shaken):
     """A backbone of a hundred thousand random weights for pictures of 32 pixels."""
     torch.manual_seed(0)
     looks = {"size": 32, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
-    backbone = families.get("timm-efficientnet").build(
-        {"name": "test_efficientnet"}, Preprocessing(looks, {})
-    )
+    backbone = families.get("timm").build({"name": "test_efficientnet"}, Preprocessing(looks, {}))
     shaken(backbone.model)
     return backbone
 
@@ -91,6 +89,7 @@ def toy_text(shaken, tokenizer):
     """A three-layer encoder with random weights that reads the words of `tokenizer`."""
     torch.manual_seed(0)
     config = {
+        "model_type": "bert",
         "vocab_size": 62,
         "hidden_size": 32,
         "num_hidden_layers": 3,
@@ -99,7 +98,7 @@ def toy_text(shaken, tokenizer):
         "max_position_embeddings": 40,
     }
     reads = Preprocessing({"max_length": 24, "pad": 0}, {"tokenizer.json": tokenizer})
-    backbone = families.get("bert").build(config, reads)
+    backbone = families.get("transformers-text").build(config, reads)
     shaken(backbone.model)
     return backbone
 

@@ -228,10 +228,10 @@ def list_sources(json_: Json = False) -> None:
 @sources_app.command("show")
 def show_source(id: Annotated[str, typer.Argument(metavar="ID")], json_: Json = False) -> None:
     """Show what is known of a source."""
-    from headstart.sources.catalogue import sources
     from headstart.sources.fetching import folder_of, is_fetched
+    from headstart.sources.opening import find_source
 
-    source = sources.get(id)
+    source = find_source(id)
     facts = {**_facts(source), "fetched": is_fetched(source), "folder": str(folder_of(source))}
     if json_:
         print(json.dumps(facts, ensure_ascii=False))
@@ -243,12 +243,15 @@ def show_source(id: Annotated[str, typer.Argument(metavar="ID")], json_: Json = 
 @sources_app.command("fetch")
 def fetch_source(id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """Bring a source's files to this machine and check them."""
-    from headstart.sources.catalogue import sources
     from headstart.sources.fetching import fetch
     from headstart.sources.loading import check_digest
+    from headstart.sources.opening import find_source
 
-    source = sources.get(id)
-    folder = fetch(source, lambda message: print(message, file=sys.stderr))
+    def say(message: str) -> None:
+        print(message, file=sys.stderr)
+
+    source = find_source(id, say=say)
+    folder = fetch(source, say)
     for file in source.files:
         check_digest(folder / file.name, file.sha256, source.id)
     print(folder)

@@ -27,7 +27,7 @@ from headstart.search.budget import Clock
 from headstart.search.preparation import Prepared
 from headstart.search.race import Contender, Listener, Standing
 from headstart.search.trial import assign, refit
-from headstart.sources.catalogue import sources
+from headstart.sources.opening import find_source
 from headstart.training.learners import Rows
 from headstart.training.loop import Diverged
 
@@ -163,7 +163,8 @@ def save_model(
 ) -> None:
     """Write the artifact with its card."""
     bench = prepared.bench
-    source = sources.get(contender.entry.source) if contender.entry.source else None
+    name = contender.entry.source
+    source = find_source(name, prepared.dataset.modality) if name else None
     side = "transfer" if contender.entry.recipe.has_head_start else "scratch"
     facts = {
         "title": f"{bench.spec['name']}: {bench.task.name}",

@@ -23,6 +23,7 @@ from headstart.sources.catalogue import Source, sources
 from headstart.sources.families import Output
 from headstart.sources.fetching import fetch, is_fetched
 from headstart.sources.loading import load_source
+from headstart.sources.opening import find_source
 from headstart.tasks import metric_for, task_for
 from headstart.training.learners import Rows
 
@@ -182,7 +183,7 @@ def _shortlist(options: Options, modality: str) -> list[Source]:
     """Return the sources to try: those asked for, or all of the modality."""
     if not options.source:
         return [source for source in sources if source.modality == modality]
-    chosen = [sources.get(name) for name in options.source]
+    chosen = [find_source(name, modality) for name in options.source]
     for source in chosen:
         if source.modality != modality:
             fitting = [s.id for s in sources if s.modality == modality]

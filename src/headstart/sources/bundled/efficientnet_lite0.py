@@ -16,7 +16,7 @@ sources.register(
         id="bundled/efficientnet-lite0",
         title="EfficientNet-Lite0",
         modality="image",
-        family="timm-efficientnet",
+        family="timm",
         config={"name": "tf_efficientnet_lite0"},
         settings={
             "size": 224,
@@ -24,7 +24,6 @@ sources.register(
             "std": [0.5, 0.5, 0.5],
             "interpolation": "bilinear",
         },
-        texts=(),
         weights="efficientnet-lite0.pth",
         files=(
             SourceFile(

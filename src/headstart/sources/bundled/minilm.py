@@ -35,7 +35,7 @@ sources.register(
         id="bundled/minilm",
         title="all-MiniLM-L6-v2",
         modality="text",
-        family="bert",
+        family="transformers-text",
         config="config.json",
         settings={"max_length": 128, "pad": 0},
         texts=("tokenizer.json",),

@@ -1,0 +1,108 @@
+"""timm's picture networks: a line of stages for each architecture; any other is a single stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from headstart.data.modalities import Preprocessing
+from headstart.errors import SourceError
+from headstart.sources.families import Output, PictureNetwork, families
+from headstart.sources.staged import WHOLE, Backbone, stages_of
+
+STAGES = {
+    "convnext": "stem stages.*",
+    "densenet": "stem=features.conv0,features.norm0,features.pool0 "
+    "block1=features.denseblock1,features.transition1 "
+    "block2=features.denseblock2,features.transition2 "
+    "block3=features.denseblock3,features.transition3 "
+    "block4=features.denseblock4,features.norm5",
+    "efficientnet": "stem=conv_stem,bn1 blocks.* neck=conv_head,bn2",
+    "inception_v3": "stem=Conv2d_1a_3x3,Conv2d_2a_3x3,Conv2d_2b_3x3,Pool1,"
+    "Conv2d_3b_1x1,Conv2d_4a_3x3,Pool2 "
+    "Mixed_5b Mixed_5c Mixed_5d Mixed_6a Mixed_6b Mixed_6c Mixed_6d Mixed_6e "
+    "Mixed_7a Mixed_7b Mixed_7c",
+    "mobilenetv3": "stem=conv_stem,bn1 blocks.*",
+    "resnet": "stem=conv1,bn1,act1,maxpool layer1 layer2 layer3 layer4",
+    "swin_transformer": "patch_embed layers.*,norm",
+    "vgg": "features.*/MaxPool2d",
+    "vision_transformer": "patch_embed blocks.*,norm",
+}
+"""Stages by timm's module; an architecture that is not here is a probe, or tuned whole."""
+EXAMPLE = 107
+"""Pixels of the example: no layer of it is as large as a network has channels."""
+
+
+class TimmNetwork(PictureNetwork):
+    """A network of timm without classifier."""
+
+    def __init__(self, network: nn.Module, settings: Mapping[str, Any], pooled: bool) -> None:
+        super().__init__(network, settings)
+        self.pooled = pooled
+
+    def forward(self, pixels: Tensor) -> dict[str, Tensor]:
+        """Map (rows, 3, height, width) uint8 to features: a vector a row, or a map."""
+        network: Any = self.network
+        values = self.standardised(pixels)
+        if self.pooled:
+            return {"features": network(values)}
+        return {"features": as_map(network.forward_features(values), network)}
+
+
+def as_map(features: Tensor, network: Any) -> Tensor:
+    """Return features as (rows, channels, height, width), whatever a network's own layout is."""
+    if features.ndim == 3:  # tokens: that of the class, then those of the patches
+        patches = features[:, getattr(network, "num_prefix_tokens", 0) :]
+        return patches.transpose(1, 2).unflatten(2, network.patch_embed.grid_size)
+    last = getattr(network, "output_fmt", "NCHW") == "NHWC"
+    return features.permute(0, 3, 1, 2) if last else features
+
+
+class Timm:
+    """Any network of timm; `config` is its ``name``, and ``arguments`` of its own if need be."""
+
+    modality = "image"
+
+    def build(
+        self, config: Mapping[str, Any], preprocessing: Preprocessing, output: Output = "pooled"
+    ) -> Backbone:
+        """Return the network without classifier; ``map`` leaves out the pooling.
+
+        Raises
+        ------
+        SourceError
+            If timm has no network of this name.
+        """
+        import timm
+
+        arguments = config.get("arguments", {})
+        try:
+            network: Any = timm.create_model(
+                config["name"], pretrained=False, num_classes=0, **arguments
+            )
+        except RuntimeError as error:
+            raise SourceError(f"timm has no network {config['name']!r} ({error}).") from None
+        settings = dict(preprocessing.settings)
+        own = getattr(getattr(network, "patch_embed", None), "img_size", None)
+        if own is not None:  # made for one size, whatever size a recipe asks for
+            settings |= {"size": int(own[0]), "fixed": True}
+        size = settings["size"] if "fixed" in settings else EXAMPLE
+        pooled = output == "pooled"
+        model = TimmNetwork(network, settings, pooled)
+        line = STAGES.get(type(network).__module__.rsplit(".", 1)[-1], WHOLE)
+        return Backbone(
+            family="timm",
+            config=config,
+            model=model,
+            stages=stages_of(model, line),
+            example={"pixels": torch.zeros(2, 3, size, size, dtype=torch.uint8)},
+            width=network.head_hidden_size if pooled else network.num_features,
+            preprocessing=replace(preprocessing, settings=settings),
+        )
+
+
+families.register("timm", Timm())
