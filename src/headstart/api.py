@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from headstart.artifact.predictor import Predictor
+from headstart.data.columns import Roles
 from headstart.data.dataset import SetAside
 from headstart.evidence.verdict import sentence
 from headstart.report.live import Live
@@ -53,11 +55,13 @@ class Study:
 def fit(
     data: str | Path,
     *,
-    input: str | None = None,
-    label: str | None = None,
+    input: str | Sequence[str] | None = None,
+    label: str | Sequence[str] | None = None,
     task: str | None = None,
     metric: str | None = None,
     group: str | None = None,
+    subgroup: str | None = None,
+    time: str | None = None,
     test: str | Path | None = None,
     source: str | tuple[str, ...] | list[str] = (),
     budget: str | float = "5m",
@@ -76,8 +80,12 @@ def fit(
     data
         A folder with a sub-folder per class, a folder with ``train/``, ``validation/`` and
         ``test/``, or a CSV file.
-    input, label, group
-        Columns of a table. Rows of one group stay on one side of the split.
+    input, label
+        Columns of a table, one or several; inferred where None. Several inputs of a row are a pair
+        of texts, say, or a picture and a text; several labels are several outputs.
+    group, subgroup, time
+        Further columns. Rows of one group stay on one side of the split; scores are told by
+        subgroup; with times, older rows are learnt from and newer ones tested on.
     task, metric
         Inferred where None.
     test
@@ -106,11 +114,9 @@ def fit(
     seconds = parse_budget(budget)
     options = Options(
         data=data,
-        input=input,
-        label=label,
+        roles=Roles.of(input, label, group=group, subgroup=subgroup, time=time),
         task=task,
         metric=metric,
-        group=group,
         test=test,
         source=(source,) if isinstance(source, str) else tuple(source),
         budget=seconds,

@@ -32,8 +32,18 @@ app.add_typer(sources_app, name="sources")
 app.add_typer(cache_app, name="cache")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Input = Annotated[str | None, typer.Option("--input", metavar="COL", help="Column of the input.")]
-Label = Annotated[str | None, typer.Option("--label", metavar="COL", help="Column of the label.")]
+Input = Annotated[
+    list[str] | None,
+    typer.Option("--input", metavar="COL", help="Column of the input; may be repeated."),
+]
+Label = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="COL", help="Column of the label; may be repeated."),
+]
+Subgroup = Annotated[
+    str | None,
+    typer.Option("--subgroup", metavar="COL", help="Scores for each of its values."),
+]
 Group = Annotated[
     str | None,
     typer.Option("--group", metavar="COL", help="Rows of one group stay on one side of a split."),
@@ -76,6 +86,11 @@ def fit(
     task: Annotated[str | None, typer.Option(help="Inferred if not given.")] = None,
     metric: Annotated[str | None, typer.Option(help="What is optimised and compared.")] = None,
     group: Group = None,
+    subgroup: Subgroup = None,
+    time_: Annotated[
+        str | None,
+        typer.Option("--time", metavar="COL", help="Learn from older rows, test on newer ones."),
+    ] = None,
     test: Annotated[str | None, typer.Option(metavar="DATA", help="Your own test rows.")] = None,
     source: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Source to try; may be repeated.")
@@ -104,6 +119,8 @@ def fit(
             task=task,
             metric=metric,
             group=group,
+            subgroup=subgroup,
+            time=time_,
             test=test,
             source=tuple(source or ()),
             budget=budget,
@@ -140,7 +157,7 @@ def predict(
     from headstart.artifact.predictor import Predictor
 
     predictor = Predictor.load(model)
-    rows = predictor.read(inputs, input)
+    rows = predictor.read(inputs, tuple(input or ()))
     for aside in rows.set_aside:
         _complain(f"set aside: {aside.where}: {aside.reason}")
     answers = zip(rows.names, predictor.answers(rows), strict=True)
@@ -173,12 +190,16 @@ def evaluate(
     input: Input = None,
     label: Label = None,
     group: Group = None,
+    subgroup: Subgroup = None,
     json_: Json = False,
 ) -> None:
     """Score a saved model on labelled rows, with intervals."""
     from headstart.artifact.predictor import Predictor
+    from headstart.data.columns import Roles
+    from headstart.report.summary import subgroup_lines
 
-    scores = Predictor.load(model).evaluate(data, input=input, label=label, group=group)
+    roles = Roles.of(input, label, group=group, subgroup=subgroup)
+    scores = Predictor.load(model).evaluate(data, roles)
     for aside in scores.set_aside:
         _complain(f"set aside: {aside.where}: {aside.reason}")
     if json_:
@@ -187,6 +208,8 @@ def evaluate(
     print(f"{scores.rows:,} rows")
     for name, score in scores.scores.items():
         print(f"{name:20} {score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]")
+    for line in subgroup_lines(scores.subgroups, scores.metric):
+        print(line)
 
 
 @app.command()

@@ -11,6 +11,7 @@ import torch
 from headstart.artifact import predictor as module
 from headstart.artifact.predictor import Predictor
 from headstart.artifact.saving import Artifact, save
+from headstart.data.columns import Roles
 from headstart.errors import DataError, UsageError
 from headstart.models.heads import HeadSpec
 from headstart.models.network import Network
@@ -111,13 +112,13 @@ def test_any_number_of_rows_streams_through(reader, headlines, monkeypatch):
 def test_files_folders_and_tables_are_read(reader, viewer, squares, tmp_path):
     table = tmp_path / "new.csv"
     table.write_text("id,text\n1,w1 w2\n2,\n")
-    rows = reader.read([table], input="text")
+    rows = reader.read([table], ("text",))
     assert [answer["prediction"] for answer in reader.answers(rows)] == ["topic 0"]
     assert [aside.reason for aside in rows.set_aside] == ["an empty text"]
     folder = Path(squares.inputs[0]).parent
     assert len(viewer.read([folder])) == 24
     with pytest.raises(DataError, match="for image inputs"):
-        viewer.read([table], input="text")
+        viewer.read([table], ("text",))
 
 
 def table(path, rows, header="text,label"):
@@ -149,17 +150,19 @@ def test_rows_of_unknown_labels_are_set_aside(reader, tmp_path):
 
 def test_where_no_label_is_known_nothing_is_scored(reader, tmp_path):
     with pytest.raises(DataError, match="no row is left.*does not know the label 'sport'"):
-        reader.evaluate(table(tmp_path / "new.csv", ["w1,sport", "w2,sport"]), label="label")
+        reader.evaluate(
+            table(tmp_path / "new.csv", ["w1,sport", "w2,sport"]), Roles.of(label="label")
+        )
 
 
 def test_columns_and_groups_are_the_user_s(reader, tmp_path):
     rows = [f"w{i},w{59 - i},topic {i // 20},author {i % 3}" for i in range(60)]
     data = table(tmp_path / "new.csv", rows, "said,unsaid,about,by")
     columns = {"input": "said", "label": "about"}
-    alone = reader.evaluate(data, **columns).scores["accuracy"]
-    grouped = reader.evaluate(data, **columns, group="by").scores["accuracy"]
+    alone = reader.evaluate(data, Roles.of(**columns)).scores["accuracy"]
+    grouped = reader.evaluate(data, Roles.of(**columns, group="by")).scores["accuracy"]
     assert alone["value"] == grouped["value"] == 1
-    assert reader.evaluate(data, input="unsaid", label="about").scores["accuracy"]["value"] < 0.7
+    assert reader.evaluate(data, Roles.of("unsaid", "about")).scores["accuracy"]["value"] < 0.7
     assert alone["low"] < 1 == grouped["low"], "three groups are resampled, all of them right"
 
 
@@ -177,7 +180,7 @@ def test_of_data_with_parts_the_test_part_is_scored(viewer, squares, tmp_path):
 def test_labelled_rows_of_another_kind_are_refused(viewer, tmp_path):
     data = table(tmp_path / "new.csv", ["w1,topic 0", "w2,topic 1"])
     with pytest.raises(DataError, match="for image inputs, but these are text"):
-        viewer.evaluate(data, label="label", input="text")
+        viewer.evaluate(data, Roles.of("text", "label"))
 
 
 def test_it_loads_from_a_run_folder(sentences, tmp_path):

@@ -24,6 +24,7 @@ import headstart as hs
 from headstart.artifact.loading import load
 from headstart.artifact.predictor import Predictor
 from headstart.artifact.saving import Artifact, save
+from headstart.data.columns import Roles
 from headstart.data.dataset import Dataset
 from headstart.data.modalities import Preprocessing
 from headstart.data.reading import read
@@ -405,7 +406,7 @@ MAKE: dict[str, tuple[Callable[..., Any], dict[str, str], str, dict[str, int]]] 
 def toy(request, tmp_path, tokenizer):
     make, columns, family, settings = MAKE[request.param]
     file = make(tmp_path)
-    dataset = read(file, **columns)
+    dataset = read(file, Roles.of(**columns))
     task = task_for(dataset, request.param)
     dataset, spec = task.validate(dataset)
     targets = task.encode(dataset, spec)
@@ -448,7 +449,7 @@ RECIPES = {
 
 
 def test_rows_that_are_no_target_are_set_aside_and_the_rest_split(toy):
-    whole = read(toy.file, **toy.columns)
+    whole = read(toy.file, Roles.of(**toy.columns))
     kept, _ = toy.task.validate(whole)
     assert len(kept) == len(whole) - 1 == sum(
         len(part.data) for part in (toy.train, toy.validation, toy.test)
@@ -534,7 +535,7 @@ def test_a_constant_is_saved_and_decoded_too(toy, tmp_path):
 def test_a_saved_model_is_evaluated_on_labelled_rows(toy):
     model = toy.fit(TUNE).model
     predictor = Predictor(Artifact(model, toy.task.name, toy.spec, toy.metric.name))
-    scores = predictor.evaluate(toy.file, **toy.columns)
+    scores = predictor.evaluate(toy.file, Roles.of(**toy.columns))
     total = sum(len(part.data) for part in (toy.train, toy.validation, toy.test))
     assert scores.rows == total and len(scores.set_aside) == 1
     assert list(scores.scores) == [toy.metric.name]

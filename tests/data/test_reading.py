@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from headstart.data.columns import Roles
 from headstart.data.reading import from_cells, read, read_inputs
 from headstart.data.splits import units
 from headstart.errors import DataError
@@ -60,7 +61,7 @@ SIX = {"text": sentences(6), "label": list("ababab")}
 @pytest.mark.parametrize("name", ["label", "Label", "CLASS", "category", "sentiment", "topic"])
 def test_the_label_is_the_one_column_of_a_usual_name(table, name):
     path = table(text=sentences(6), kind=list("xyxyxy"), **{name: list("ababab")})
-    dataset = read(path, input="text")
+    dataset = read(path, Roles.of(input="text"))
     assert dataset.targets[0].name == name
     assert f"the label is column {name!r} (--label COL says otherwise)" in dataset.notes
 
@@ -130,7 +131,7 @@ def test_a_column_of_picture_paths_is_the_input_before_any_other(table, paint):
 
 def test_the_user_has_the_last_word(table):
     path = table(text=sentences(6), label=list("ababab"), other=list("xyxyxy"))
-    dataset = read(path, input="label", label="other")
+    dataset = read(path, Roles.of(input="label", label="other"))
     assert labelled(dataset) == {"a": "x", "b": "y"}
     assert dataset.targets[0].name == "other"
     assert not any("says otherwise" in note for note in dataset.notes)
@@ -139,14 +140,14 @@ def test_the_user_has_the_last_word(table):
 @pytest.mark.parametrize("option", ["input", "label", "group"])
 def test_a_column_that_is_not_there_is_answered_with_those_that_are(table, option):
     with pytest.raises(DataError) as caught:
-        read(table(**SIX), **{option: "lable"})
+        read(table(**SIX), Roles.of(**{option: "lable"}))
     assert f"--{option} 'lable' is no column. It has: text, label." in str(caught.value)
 
 
 @pytest.mark.parametrize(("one", "other"), [("input", "label"), ("group", "label")])
 def test_one_column_cannot_be_two_things(table, one, other):
     with pytest.raises(DataError) as caught:
-        read(table(**SIX), **{one: "label", other: "label"})
+        read(table(**SIX), Roles.of(**{one: "label", other: "label"}))
     assert "name the same column 'label'" in str(caught.value)
     assert f"--{one}" in str(caught.value) and f"--{other}" in str(caught.value)
 
@@ -204,7 +205,7 @@ def test_paths_that_leave_the_folder_are_set_aside_however_they_do_it(table, pai
         "": "no path",
     }
     path = table("data/table.csv", image=list(cells), label=list("ab" * 6))
-    dataset = read(path, label="label")
+    dataset = read(path, Roles.of(label="label"))
     assert len(dataset) == 4
     reasons = aside(dataset)
     for line, (cell, reason) in enumerate(cells.items(), 2):
@@ -264,14 +265,16 @@ def test_given_parts_travel_with_their_rows(paint):
 
 def test_groups_are_taken_from_the_named_column_and_it_is_no_input(table):
     path = table(label=list("ababab"), who=list("112233"), words=sentences(6))
-    dataset = read(path, group="who")
+    dataset = read(path, Roles.of(group="who"))
     assert dataset.groups == tuple("112233") and dataset.inputs == tuple(sentences(6))
-    assert read(path, input="words").groups is None
+    assert read(path, Roles.of(input="words")).groups is None
 
 
 def test_rows_without_a_group_stand_by_themselves_and_are_counted(table):
     words, labels = sentences(6), ["a", "b"] * 3
-    dataset = read(table(words=words, label=labels, who=["1", "1", "", " ", "", "2"]), group="who")
+    dataset = read(
+        table(words=words, label=labels, who=["1", "1", "", " ", "", "2"]), Roles.of(group="who")
+    )
     assert len(set(units(dataset).tolist())) == 5
     assert "3 rows have no 'who': each is a group of its own" in dataset.notes
 
@@ -296,7 +299,7 @@ def test_test_rows_are_read_by_the_columns_found_in_the_training_rows(table):
 def test_test_rows_may_come_in_another_form(table, paint, tmp_path):
     paint("data/a/1.png", "data/b/2.png", "own/3.png", "own/4.png")
     own = table("own/table.csv", image=["3.png", "4.png"], kind=["a", "b"])
-    dataset = read(tmp_path / "data", test=own, label=None)
+    dataset = read(tmp_path / "data", test=own)
     assert dataset.parts == (None, None, "test", "test")
     assert dataset.targets[0].values == ("a", "b", "a", "b")
 
@@ -371,3 +374,49 @@ def test_cells_are_taken_as_they_are_and_empty_ones_set_aside():
 def test_no_cells_are_refused():
     with pytest.raises(DataError, match="there are no inputs"):
         from_cells([])
+
+
+def test_several_labels_are_several_outputs(table):
+    path = table(text=sentences(4), size=list("1234"), mass=["1", "", "3", "4"])
+    dataset = read(path, Roles.of(label=["size", "mass"]))
+    assert [column.name for column in dataset.targets] == ["size", "mass"]
+    assert dataset.targets[1].values == ("1", "3", "4")
+    assert aside(dataset) == {"table.csv, line 3": "no label in column 'mass'"}
+
+
+def test_a_column_of_fractions_is_the_label_where_nothing_else_is(table):
+    path = table(text=sentences(6), price=["1.5", "2", "", "4.25", "5", "6"])
+    assert read(path, Roles.of("text")).targets[0].name == "price"
+    with pytest.raises(DataError, match="no column looks like a label"):
+        read(table(text=sentences(6), number=list("123456")), Roles.of("text"))
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (["2001", "1999", "2000.5"], [1, 2, 0]),
+        (["2021-03-01", "2020-12-31T23:59:59", "2021-01-01"], [1, 2, 0]),
+        (["2021-03-01 00:00+02:00", "2021-03-01 00:00+00:00", "2021-02-28"], [2, 0, 1]),
+    ],
+    ids=["numbers", "dates", "zones"],
+)
+def test_times_are_numbers_or_dates(table, written, expected):
+    path = table(text=sentences(3), label=list("aba"), when=written)
+    times = read(path, Roles.of(time="when")).times
+    assert sorted(range(3), key=lambda i: times[i]) == expected
+
+
+def test_rows_without_a_time_are_set_aside(table):
+    path = table(text=sentences(3), label=list("aba"), when=["2020-01-01", "soon", ""])
+    dataset = read(path, Roles.of(time="when"))
+    assert len(dataset) == 1
+    reason = "column 'when' holds no number and no date that can be read"
+    assert aside(dataset) == dict.fromkeys(("table.csv, line 3", "table.csv, line 4"), reason)
+
+
+def test_subgroups_may_be_any_column_and_do_not_tie_rows(table):
+    path = table(**SIX, site=list("uuvvww"))
+    dataset = read(path, Roles.of(subgroup="site"))
+    assert dataset.subgroups == tuple("uuvvww") and dataset.groups is None
+    assert read(path, Roles.of("text", subgroup="label")).subgroups == tuple("ababab")
+    assert dataset.fingerprint() == read(path, Roles.of("text", "label")).fingerprint()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from headstart.data.splits import FOLDS, deal, shares, split, straddling, units
+from headstart.errors import DataError
 
 # (content, class, group, given part); few values, so that ties are common
 ROW = st.tuples(
@@ -207,3 +209,56 @@ def test_after_straddling_no_given_part_shares_a_unit_with_another(dataset_of, r
     sides = {}
     for unit, part in zip(units(kept).tolist(), kept.parts, strict=True):
         assert sides.setdefault(unit, part or "train") == (part or "train")
+
+
+@given(st.lists(st.tuples(ROW, st.integers(0, 40)), min_size=12, max_size=60), st.integers(0, 3))
+def test_by_time_nothing_that_is_learnt_from_is_newer_than_what_is_tested_on(
+    dataset_of, rows, seed
+):
+    dataset = make(dataset_of, [row for row, _ in rows])
+    times = tuple(float(time) for _, time in rows)
+    dataset = replace(dataset, times=times)
+    try:
+        parts = split(dataset, strata_of(dataset), seed)
+    except DataError:
+        return
+    unit_of = units(dataset)
+    newest = {u: max(t for v, t in zip(unit_of, times, strict=True) if v == u) for u in unit_of}
+    when = np.array([newest[u] for u in unit_of])
+    assert parts.method == "time" and len(parts.train) and len(parts.test)
+    assert sorted(np.concatenate([parts.train, parts.validation, parts.test])) == list(
+        range(len(rows))
+    )
+    older = np.concatenate([parts.train, parts.validation])
+    assert when[older].max() < when[parts.test].min()
+    if len(parts.validation):
+        assert when[parts.train].max() < when[parts.validation].min()
+    parts_of = {u: set() for u in unit_of}
+    for name in ("train", "validation", "test"):
+        for row in getattr(parts, name):
+            parts_of[unit_of[row]].add(name)
+    assert all(len(found) == 1 for found in parts_of.values())
+
+
+def test_by_time_the_newest_rows_have_their_usual_share(dataset_of):
+    rows = [(i, "ab"[i % 2], i, None) for i in range(50)]
+    dataset = replace(make(dataset_of, rows), times=tuple(float(-i) for i in range(50)))
+    parts = split(dataset, strata_of(dataset), 0)
+    assert parts.test.tolist() == list(range(15))
+    assert parts.validation.tolist() == list(range(15, 25))
+
+
+def test_by_time_given_test_rows_stay_and_validation_is_the_newest_of_the_others(dataset_of):
+    rows = [(i, "ab"[i % 2], i, "test" if i < 10 else None) for i in range(40)]
+    dataset = make(dataset_of, rows, parted=True)
+    dataset = replace(dataset, times=tuple(float(i) for i in range(40)))
+    parts = split(dataset, strata_of(dataset), 0)
+    assert parts.method == "given" and parts.test.tolist() == list(range(10))
+    assert parts.validation.tolist() == list(range(34, 40))
+
+
+def test_by_time_rows_of_one_time_cannot_be_split(dataset_of):
+    dataset = make(dataset_of, [(i, "ab"[i % 2], i, None) for i in range(20)])
+    dataset = replace(dataset, times=(2020.0,) * 20)
+    with pytest.raises(DataError, match="only 1 different times"):
+        split(dataset, strata_of(dataset), 0)

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.evidence import intervals
-from headstart.evidence.intervals import Interval, ends, resamples, score_interval, wilson
+from headstart.evidence.intervals import (
+    Interval,
+    by_subgroup,
+    ends,
+    resamples,
+    score_interval,
+    wilson,
+)
 from headstart.tasks.metrics import CLASSIFICATION
 
 
@@ -114,3 +121,13 @@ def test_an_interval_prints_and_becomes_data():
     found = Interval(0.87654321, 0.8, 0.95)
     assert str(found) == "0.877 [0.800, 0.950]"
     assert found.data() == {"value": 0.876543, "low": 0.8, "high": 0.95}
+
+
+def test_subgroups_are_scored_each_for_itself_the_largest_first():
+    outputs = torch.tensor([[1.0, 0.0]] * 6)
+    targets = np.array([0, 0, 1, 1, 0, 0])
+    metric = CLASSIFICATION["accuracy"]
+    found = by_subgroup(metric, outputs, targets, np.arange(6), ("u", "v", "u", "v", "u", ""))
+    assert list(found) == ["u", "v", "(empty)"]
+    assert found["u"] == {"rows": 3, **wilson(2, 3).data()}
+    assert found["v"]["value"] == 0.5 and found["(empty)"]["value"] == 1

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from headstart.artifact.loading import load
 from headstart.artifact.saving import Artifact
+from headstart.data.columns import Roles
 from headstart.data.dataset import Dataset, SetAside
 from headstart.data.modalities import modalities
 from headstart.data.reading import from_cells, read, read_inputs
 from headstart.data.splits import units
 from headstart.errors import DataError, UsageError
-from headstart.evidence.intervals import score_interval
+from headstart.evidence.intervals import by_subgroup, score_interval
 from headstart.tasks import tasks
 
 _ROWS = 1024
@@ -28,6 +29,8 @@ class Scores:
     metric: str
     scores: dict[str, dict[str, float]]
     set_aside: tuple[SetAside, ...]
+    subgroups: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Rows and the score of the model's own metric by subgroup, if one was named."""
 
     def data(self) -> dict[str, Any]:
         """Return the scores as JSON data."""
@@ -37,6 +40,7 @@ class Scores:
             "set_aside": len(self.set_aside),
             "metric": self.metric,
             "scores": self.scores,
+            **({"subgroups": self.subgroups} if self.subgroups else {}),
         }
 
 
@@ -105,7 +109,7 @@ class Predictor:
             raise DataError(f"{first.where}: {first.reason}.")
         return list(self.answers(rows))
 
-    def read(self, paths: Sequence[str | Path], input: str | None = None) -> Dataset:
+    def read(self, paths: Sequence[str | Path], input: tuple[str, ...] = ()) -> Dataset:
         """Return the rows in files, folders and tables; bad ones are set aside."""
         return self._own(read_inputs(paths, input))
 
@@ -118,10 +122,7 @@ class Predictor:
     def evaluate(
         self,
         data: str | Path,
-        *,
-        input: str | None = None,
-        label: str | None = None,
-        group: str | None = None,
+        roles: Roles | None = None,
     ) -> Scores:
         """Score the model on labelled rows; where the data give a test part, on that alone.
 
@@ -132,7 +133,7 @@ class Predictor:
         DataError
             If nothing usable is left.
         """
-        rows = self._own(read(data, input=input, label=label, group=group))
+        rows = self._own(read(data, roles))
         if "test" in rows.parts:
             rows = rows.take([i for i, part in enumerate(rows.parts) if part == "test"])
         rows = rows.without(self.task.unknown(rows, self.artifact.spec))
@@ -146,7 +147,11 @@ class Predictor:
             metric.name: score_interval(metric, outputs, targets, unit_of).data()
             for metric in self.task.metrics.values()
         }
-        return Scores(len(rows), self.artifact.metric, scores, rows.set_aside)
+        subgroups = {}
+        if rows.subgroups is not None:
+            metric = self.task.metrics[self.artifact.metric]
+            subgroups = by_subgroup(metric, outputs, targets, unit_of, rows.subgroups)
+        return Scores(len(rows), self.artifact.metric, scores, rows.set_aside, subgroups)
 
     def _own(self, rows: Dataset) -> Dataset:
         if rows.modality != self.task.modality:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 from headstart.digest import digest_data
 
 Part = Literal["train", "validation", "test"]
-Cell = str | Path
-"""One input as it was found: text, or the path of a file that stays encoded until it is needed."""
+Cell: TypeAlias = "str | Path | bytes | tuple[Cell, ...]"
+"""One input as it was found: a text, or a file that stays encoded until it is needed, as its path
+or its bytes; a tuple where a row has several inputs."""
+Value = str | tuple[str, ...]
+"""One answer as it was read: a label or a number, or a set of labels."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Column:
     """One named output of the target: `values` are as read, one a row."""
 
     name: str
-    values: tuple[str, ...]
+    values: tuple[Value, ...]
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,10 @@ class Table:
     notes: list[str]
 
 
+BY_ROW = ("inputs", "names", "digests", "groups", "parts", "subgroups", "times")
+"""What a data set holds of each row besides its targets."""
+
+
 @dataclass(frozen=True)
 class Dataset:
     """The usable rows of a target.
@@ -60,9 +67,14 @@ class Dataset:
     digests
         Content digest of each input; equal digests are exact duplicates.
     targets
-        The named outputs, of length one today.
+        The named outputs; most tasks have one.
     groups
         Group of each row (patient, speaker, …) that must stay on one side of a split, or None.
+    subgroups
+        Part of the population that each row belongs to, for scores by subgroup, or None.
+    times
+        When each row came about, in seconds or in the data's own unit, or None. The split then lets
+        older rows be learnt from and newer ones be tested on.
     parts
         Part of the split given by the data, or None where headstart splits.
     set_aside
@@ -81,6 +93,8 @@ class Dataset:
     targets: tuple[Column, ...]
     groups: tuple[str, ...] | None
     parts: tuple[Part | None, ...]
+    subgroups: tuple[str, ...] | None = None
+    times: tuple[float, ...] | None = None
     set_aside: tuple[SetAside, ...] = ()
     notes: tuple[str, ...] = ()
     unseen: int = 0
@@ -90,18 +104,15 @@ class Dataset:
 
     def take(self, rows: Sequence[int]) -> Dataset:
         """Return the data set of these rows, in this order."""
-        return replace(
-            self,
-            inputs=tuple(self.inputs[i] for i in rows),
-            names=tuple(self.names[i] for i in rows),
-            digests=tuple(self.digests[i] for i in rows),
-            targets=tuple(
-                Column(column.name, tuple(column.values[i] for i in rows))
-                for column in self.targets
-            ),
-            groups=None if self.groups is None else tuple(self.groups[i] for i in rows),
-            parts=tuple(self.parts[i] for i in rows),
+        taken: dict[str, Any] = {
+            name: tuple(values[i] for i in rows)
+            for name in BY_ROW
+            if (values := getattr(self, name)) is not None
+        }
+        targets = tuple(
+            Column(column.name, tuple(column.values[i] for i in rows)) for column in self.targets
         )
+        return replace(self, targets=targets, **taken)
 
     def without(self, rows: dict[int, str]) -> Dataset:
         """Set `rows` aside, each with its reason."""
@@ -120,6 +131,7 @@ class Dataset:
                 *(column.values[i] for column in self.targets),
                 self.groups[i] if self.groups else "",
                 self.parts[i] or "",
+                *([repr(self.times[i])] if self.times else []),
             ]
             for i in range(len(self))
         )

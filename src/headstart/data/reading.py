@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from headstart.data.dataset import Cell, Column, Dataset, Part, SetAside, Table
+from headstart.data.columns import Roles, are_paths, complete, inputs
+from headstart.data.dataset import BY_ROW, Cell, Column, Dataset, Part, SetAside, Table, Value
 from headstart.data.modalities import Modality, modalities, require
 from headstart.data.readers import read_table
 from headstart.data.readers.folder import files_in
 from headstart.errors import DataError, Unreadable
 
-LABELS = ("label", "labels", "class", "category", "target", "y", "sentiment", "intent", "topic")
-INPUTS = ("text", "image", "picture", "photo", "file", "filename", "path", "message", "sentence")
 Enough = Callable[[str, int], bool]
 _CHUNK = 64
 
 
 def read(
     path: str | Path,
+    roles: Roles | None = None,
     *,
-    input: str | None = None,
-    label: str | None = None,
-    group: str | None = None,
     test: str | Path | None = None,
     seed: int = 0,
     enough: Enough = lambda _path, _looked: False,
@@ -39,8 +38,8 @@ def read(
     path
         A folder with a sub-folder per class, a folder with ``train/``, ``validation/`` and
         ``test/``, or a CSV file.
-    input, label, group
-        Columns of a table; inferred where None (`group` is never inferred).
+    roles
+        What the columns of a table are for; inferred where it does not say.
     test
         The user's own test rows, in any of the same forms.
     seed
@@ -55,24 +54,25 @@ def read(
         If nothing usable can be read; the text says what, where and what to do.
     """
     table = read_table(path)
-    columns = _columns(table, input, label, group)
-    dataset = _checked(table, columns, seed, enough)
+    asked = roles or Roles()
+    found, notes = complete(table, asked)
+    dataset = _checked(table, found, notes, seed, enough)
     if test is None:
         return dataset
     if any(part == "test" for part in dataset.parts):
         raise DataError(f"{path} has test rows of its own: leave out --test, or its test folder.")
     own = read_table(test)
     # a few test rows by themselves might suggest other columns
-    input = input or (columns.input if columns.input in own.columns else None)
-    label = label or (columns.label if columns.label in own.columns else None)
-    given = _checked(own, _columns(own, input, label, group), seed, enough)
+    known = found.within(own)
+    asked = replace(asked, input=asked.input or known.input, label=asked.label or known.label)
+    given = _checked(own, *complete(own, replace(asked, time=None)), seed, enough)
     if given.modality != dataset.modality:
         raise DataError(f"{test} holds {given.modality} inputs, {path} {dataset.modality} inputs.")
     tested: tuple[Part | None, ...] = tuple("test" for _ in range(len(given)))
     return _joined(dataset, replace(given, parts=tested))
 
 
-def read_inputs(paths: Sequence[str | Path], input: str | None = None) -> Dataset:
+def read_inputs(paths: Sequence[str | Path], input: tuple[str, ...] = ()) -> Dataset:
     """Read inputs without labels: files, folders (searched through) and CSV tables.
 
     Raises
@@ -86,8 +86,7 @@ def read_inputs(paths: Sequence[str | Path], input: str | None = None) -> Datase
     for path in map(Path, paths):
         if path.suffix.lower() == ".csv" and path.is_file():
             table = read_table(path)
-            column = _input_column(table, input, taken=())
-            found, lost = _cells(table, column)
+            found, lost = _inputs(table, inputs(table, input))
             cells += [cell for cell in found if cell is not None]
             names += [table.names[i] for i, cell in enumerate(found) if cell is not None]
             aside += table.set_aside + [SetAside(table.names[i], r) for i, r in lost.items()]
@@ -136,56 +135,35 @@ def from_cells(
     return dataset.without(bad)
 
 
-@dataclass(frozen=True)
-class _Columns:
-    """Which column is what, and what was inferred of it."""
-
-    input: str
-    label: str
-    group: str | None
-    notes: tuple[str, ...]
-
-
-def _columns(table: Table, input: str | None, label: str | None, group: str | None) -> _Columns:
-    asked: dict[str, str] = {}
-    for name, option in ((input, "--input"), (label, "--label"), (group, "--group")):
-        if name is None:
-            continue
-        if name not in table.columns:
-            known = ", ".join(table.columns)
-            raise DataError(f"{table.path}: {option} {name!r} is no column. It has: {known}.")
-        if name in asked:
-            raise DataError(f"{asked[name]} and {option} name the same column {name!r}.")
-        asked[name] = option
-    label_column = label or _label_column(table, input, group)
-    input_column = _input_column(table, input, tuple(c for c in (label_column, group) if c))
-    notes: list[str] = []
-    if not Path(table.path).is_dir():  # a folder leaves nothing to choose
-        if label is None:
-            notes.append(f"the label is column {label_column!r} (--label COL says otherwise)")
-        if input is None:
-            notes.append(f"the input is column {input_column!r} (--input COL says otherwise)")
-    return _Columns(input_column, label_column, group, tuple(notes))
-
-
-def _checked(table: Table, columns: _Columns, seed: int, enough: Enough) -> Dataset:
-    label, group = columns.label, columns.group
-    cells, lost = _cells(table, columns.input)
-    labels = [str(cell).strip() for cell in table.columns[label]]
-    lost |= {i: f"no label in column {label!r}" for i, v in enumerate(labels) if not v}
-    usable = [i for i in range(len(cells)) if i not in lost]
+def _checked(
+    table: Table, roles: Roles, notes: tuple[str, ...], seed: int, enough: Enough
+) -> Dataset:
+    found, lost = _inputs(table, roles.input)
+    targets = {column: _answers(table.columns[column]) for column in roles.label}
+    for column, values in targets.items():
+        lost |= {i: f"no label in column {column!r}" for i, v in enumerate(values) if not v}
+    times: list[float] = []
+    if roles.time is not None:
+        times, unread = _times(table.columns[roles.time])
+        reason = f"column {roles.time!r} holds no number and no date that can be read"
+        lost |= dict.fromkeys(unread, reason)
+    usable = [i for i in range(len(table.names)) if i not in lost]
     aside = table.set_aside + [SetAside(table.names[i], reason) for i, reason in lost.items()]
     if not usable:
         raise DataError(f"{table.path}: no row is usable. {_listed(aside)}")
-    inputs = [cell for i in usable if (cell := cells[i]) is not None]
+    inputs = [cell for i in usable if (cell := found[i]) is not None]
     modality = require(inputs[:1000], table.path)
-    notes = (*table.notes, *columns.notes, f"the inputs are {modality.noun}s")
-    groups = None
-    if group is not None:
-        groups = tuple(str(table.columns[group][i]).strip() for i in usable)
-        if not all(groups):
-            without = sum(not name for name in groups)
-            notes = (*notes, f"{without} rows have no {group!r}: each is a group of its own")
+    notes = (*table.notes, *notes, f"the inputs are {modality.noun}s")
+
+    def marks(column: str | None) -> tuple[str, ...] | None:
+        if column is None:
+            return None
+        return tuple(str(table.columns[column][i]).strip() for i in usable)
+
+    groups = marks(roles.group)
+    if groups is not None and not all(groups):
+        without = sum(not name for name in groups)
+        notes = (*notes, f"{without} rows have no {roles.group!r}: each is a group of its own")
     order = np.random.default_rng(seed).permutation(len(inputs))
     digests, bad, unreached = _check(
         modality, inputs, order, lambda looked: enough(table.path, looked)
@@ -196,9 +174,13 @@ def _checked(table: Table, columns: _Columns, seed: int, enough: Enough) -> Data
         inputs=tuple(inputs),
         names=tuple(table.names[i] for i in usable),
         digests=tuple(digests),
-        targets=(Column(label, tuple(labels[i] for i in usable)),),
+        targets=tuple(
+            Column(column, tuple(values[i] for i in usable)) for column, values in targets.items()
+        ),
         groups=groups,
         parts=tuple(table.parts[i] for i in usable),
+        subgroups=marks(roles.subgroup),
+        times=tuple(times[i] for i in usable) if times else None,
         set_aside=tuple(aside),
         notes=notes,
     ).without(bad)
@@ -207,6 +189,51 @@ def _checked(table: Table, columns: _Columns, seed: int, enough: Enough) -> Data
             f"{table.path}: no readable {modality.noun}. {_listed(list(dataset.set_aside))}"
         )
     return _reached(dataset, unreached)
+
+
+def _answers(cells: Sequence[Cell]) -> list[Value]:
+    """Return the labels of a column: texts, or sets of them if any cell is a set."""
+    if any(isinstance(cell, tuple) for cell in cells):
+        return [
+            tuple(str(c).strip() for c in cell) if isinstance(cell, tuple) else _alone(str(cell))
+            for cell in cells
+        ]
+    return [str(cell).strip() for cell in cells]
+
+
+def _alone(cell: str) -> tuple[str, ...]:
+    return (cell.strip(),) if cell.strip() else ()
+
+
+def _times(cells: Sequence[Cell]) -> tuple[list[float], list[int]]:
+    """Return when each row came about, and the rows of which it cannot be said.
+
+    Numbers are taken as they are (a year, seconds), anything else as dates, in seconds since 1970.
+    """
+    texts = [str(cell).strip() for cell in cells]
+    try:
+        times = [float(text or "nan") for text in texts]
+    except ValueError:
+        import pandas
+
+        dates = pandas.to_datetime(pandas.Series(texts), errors="coerce", utc=True, format="mixed")
+        known = dates.notna()
+        times = ((dates - pandas.Timestamp(0, tz="UTC")).dt.total_seconds()).where(known).tolist()
+    return times, [i for i, time in enumerate(times) if not np.isfinite(time)]
+
+
+def _inputs(table: Table, columns: tuple[str, ...]) -> tuple[list[Cell | None], dict[int, str]]:
+    """Return one cell a row, of several columns a tuple, and the reason of each row without."""
+    if len(columns) == 1:
+        return _cells(table, columns[0])
+    lost: dict[int, str] = {}
+    parts: list[list[Cell | None]] = []
+    for column in columns:
+        found, bad = _cells(table, column)
+        parts.append(found)
+        lost |= {i: f"column {column!r}: {reason}" for i, reason in bad.items()}
+    rows = zip(*parts, strict=True)
+    return [None if None in row else tuple(c for c in row if c is not None) for row in rows], lost
 
 
 def _reached(dataset: Dataset, unreached: int) -> Dataset:
@@ -246,7 +273,7 @@ def _cells(table: Table, column: str) -> tuple[list[Cell | None], dict[int, str]
     given = [cell for cell in cells if isinstance(cell, str)]
     if not given:
         return cells, lost
-    if not _are_paths(given):
+    if not are_paths(given):
         lost = {i: "an empty text" for i, cell in enumerate(cells) if not str(cell).strip()}
         return [None if i in lost else cell for i, cell in enumerate(cells)], lost
     root = table.root.resolve()
@@ -263,79 +290,21 @@ def _cells(table: Table, column: str) -> tuple[list[Cell | None], dict[int, str]
     return cells, lost
 
 
-def _are_paths(cells: Sequence[Cell]) -> bool:
-    image = modalities.get("image")
-    filled = [cell for cell in cells if str(cell).strip()]
-    return 2 * sum(map(image.recognises, filled)) > len(filled)
-
-
-def _label_column(table: Table, input: str | None, group: str | None) -> str:
-    free = [c for c in table.columns if c not in (input, group)]
-    named = [c for c in free if c.lower() in LABELS]
-    if len(named) == 1:
-        return named[0]
-    candidates = named or [c for c in free if _few_values(table.columns[c])]
-    if len(candidates) == 1 and len(free) + (input is not None) > 1:
-        return candidates[0]
-    if candidates:
-        raise DataError(
-            f"{table.path}: which column holds the label? It could be "
-            f"{' or '.join(map(repr, candidates))}. Say it with --label COL."
-        )
-    raise DataError(
-        f"{table.path}: no column looks like a label. "
-        f"The columns are: {', '.join(table.columns)}. Say which with --label COL."
-    )
-
-
-def _few_values(cells: Sequence[Cell]) -> bool:
-    distinct = len({str(cell) for cell in cells})
-    return 2 <= distinct <= max(2, min(1000, len(cells) // 3)) and not _are_paths(cells)
-
-
-def _input_column(table: Table, input: str | None, taken: Sequence[str]) -> str:
-    if input is not None:
-        if input not in table.columns:
-            known = ", ".join(table.columns)
-            raise DataError(f"{table.path}: --input {input!r} is no column. It has: {known}.")
-        return input
-    free = [c for c in table.columns if c not in taken]
-    if not free:
-        raise DataError(
-            f"{table.path}: besides {' and '.join(map(repr, taken))} there is no column to learn "
-            "from. Say which holds the input with --input COL."
-        )
-    paths = [c for c in free if _are_paths(table.columns[c])]
-    named = [c for c in free if c.lower() in INPUTS]
-    for candidates in (paths, named, free):
-        if len(candidates) == 1:
-            return candidates[0]
-    length = {c: sum(len(str(v)) for v in table.columns[c]) for c in free}
-    longest = sorted(free, key=lambda c: -length[c])
-    if length[longest[0]] > 3 * length[longest[1]]:
-        return longest[0]
-    raise DataError(
-        f"{table.path}: which column holds the input? It could be "
-        f"{' or '.join(map(repr, longest[:4]))}. Say it with --input COL."
-    )
-
-
 def _joined(dataset: Dataset, given: Dataset) -> Dataset:
-    parts: tuple[Part | None, ...] = dataset.parts + given.parts
-    groups = None
-    if dataset.groups is not None and given.groups is not None:
-        groups = dataset.groups + given.groups
+    def both(name: str) -> tuple[Any, ...] | None:
+        ours, theirs = getattr(dataset, name), getattr(given, name)
+        return None if ours is None or theirs is None else ours + theirs
+
+    joined: dict[str, Any] = {name: both(name) for name in BY_ROW}
+    if dataset.times is not None:  # the order in time is asked for where headstart splits
+        joined["times"] = dataset.times + (math.inf,) * len(given)
     return replace(
         dataset,
-        inputs=dataset.inputs + given.inputs,
-        names=dataset.names + given.names,
-        digests=dataset.digests + given.digests,
+        **joined,
         targets=tuple(
             Column(ours.name, ours.values + theirs.values)
             for ours, theirs in zip(dataset.targets, given.targets, strict=True)
         ),
-        groups=groups,
-        parts=parts,
         set_aside=dataset.set_aside + given.set_aside,
         unseen=dataset.unseen + given.unseen,
         notes=(*dataset.notes, f"the test rows are those of {given.path}"),

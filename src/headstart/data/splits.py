@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headstart.data.dataset import Dataset
+from headstart.errors import DataError
 
 FOLDS = 10
 TEST_FOLDS = (1, 6, 4)
@@ -39,7 +40,8 @@ class Split:
     validation: np.ndarray
     test: np.ndarray
     method: str
-    """``holdout``, or ``given`` where the test rows are the user's own."""
+    """``holdout``, ``time`` where it is the newest rows that are held out, or ``given`` where the
+    test rows are the user's own."""
 
 
 def units(dataset: Dataset) -> np.ndarray:
@@ -114,6 +116,8 @@ def split(dataset: Dataset, strata: np.ndarray, seed: int) -> Split:
     given = np.array([part or "" for part in dataset.parts])
     has_test, has_validation = bool((given == "test").any()), bool((given == "validation").any())
     free = np.flatnonzero((given != "test") & (given != "validation"))
+    if dataset.times is not None:
+        return _by_time(np.array(dataset.times), unit_of, free, given)
     fold = np.full(len(dataset), FOLDS)
     position = {row: i for i, row in enumerate(free.tolist())}
     inner = np.array([position[row] for row in order.tolist() if row in position])
@@ -133,6 +137,37 @@ def split(dataset: Dataset, strata: np.ndarray, seed: int) -> Split:
         validation=np.flatnonzero(validation & ~test),
         test=np.flatnonzero(test),
         method="given" if has_test else "holdout",
+    )
+
+
+def _by_time(times: np.ndarray, unit_of: np.ndarray, free: np.ndarray, given: np.ndarray) -> Split:
+    """Return the split in which no free row that is learnt from is newer than one tested on."""
+    newest: dict[int, float] = {}
+    for unit, time in zip(unit_of.tolist(), times.tolist(), strict=True):
+        newest[unit] = max(time, newest.get(unit, time))
+    tested, chosen_by = shares(len(free))
+    has_test, has_validation = bool((given == "test").any()), bool((given == "validation").any())
+    when = np.array([newest[unit] for unit in unit_of[free].tolist()])
+    ordered = np.sort(when)
+    # rows of one time stay together, on the newer side
+    test_from = ordered[len(free) - max(1, len(free) * tested // FOLDS)]
+    test = np.zeros(len(free), bool) if has_test else when >= test_from
+    rest = ordered[: len(free) - int(test.sum())]
+    validation = np.zeros(len(free), bool)
+    if not has_validation and len(rest):
+        held = max(1, len(free) * chosen_by // FOLDS)
+        validation = (when >= rest[max(0, len(rest) - held)]) & ~test
+    train = free[~test & ~validation]
+    if not len(train):
+        raise DataError(
+            f"the rows have only {len(np.unique(when))} different times, too few to learn from "
+            "older rows and test on newer ones. Leave out --time, or give more rows."
+        )
+    return Split(
+        train=train,
+        validation=np.flatnonzero(given == "validation") if has_validation else free[validation],
+        test=np.flatnonzero(given == "test") if has_test else free[test],
+        method="given" if has_test else "time",
     )
 
 

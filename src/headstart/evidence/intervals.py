@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -70,6 +71,28 @@ def score_interval(
     drawn = [metric.aggregate(statistics, weights) for weights in resamples(units, seed)]
     low, high = ends(np.concatenate(drawn))
     return Interval(value, min(low, value), max(high, value))
+
+
+def by_subgroup(
+    metric: Metric,
+    outputs: Tensor,
+    targets: np.ndarray,
+    units: np.ndarray,
+    subgroups: Sequence[str],
+    seed: int = 0,
+) -> dict[str, dict[str, float]]:
+    """Return rows and score with interval of each subgroup, as JSON data; the largest first.
+
+    Many subgroups make it likely that one of them stands out by chance: intervals are each for
+    itself.
+    """
+    names = np.array(subgroups)
+    found = {}
+    for name, _ in Counter(subgroups).most_common():
+        rows = np.flatnonzero(names == name)
+        score = score_interval(metric, outputs[rows], targets[rows], units[rows], seed)
+        found[name or "(empty)"] = {"rows": len(rows), **score.data()}
+    return found
 
 
 def resamples(units: np.ndarray, seed: int) -> Iterator[np.ndarray]:

@@ -41,6 +41,7 @@ def summary(result: dict[str, Any], folder: Path) -> str:
         f"Did the head start help? {_ANSWER[verdict['transfer']]}",
     ]
     lines.append(_gain(result, metric))
+    lines += subgroup_lines(result.get("subgroups", {}), metric)
     lines += ["", f"You get: {_handed_back(winner)}."]
     disagreement = _disagreement(result)
     if disagreement:
@@ -54,6 +55,18 @@ def summary(result: dict[str, Any], folder: Path) -> str:
         lines.append(f"Not tried for lack of time: {'; '.join(result['left_out'][:4])}.")
     lines += ["", f"Saved in {folder}/model. Use it: headstart predict {folder} INPUT..."]
     return "\n".join(lines)
+
+
+def subgroup_lines(scores: dict[str, dict[str, float]], metric: str) -> list[str]:
+    """Return the scores of subgroups, a line each, under a line that says what they are."""
+    if not scores:
+        return []
+    listed = [
+        f"  {score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]  "
+        f"{name} ({score['rows']:,} rows)"
+        for name, score in scores.items()
+    ]
+    return ["", f"{metric.capitalize()} by subgroup:", *listed]
 
 
 def _scores(result: dict[str, Any], metric: str) -> str:

@@ -18,7 +18,7 @@ from headstart.artifact.loading import load
 from headstart.artifact.saving import Artifact, save
 from headstart.errors import HeadstartError
 from headstart.evidence.comparisons import gain
-from headstart.evidence.intervals import Interval, score_interval
+from headstart.evidence.intervals import Interval, by_subgroup, score_interval
 from headstart.evidence.verdict import Verdict, judge
 from headstart.features.extract import OutOfTime
 from headstart.models import Model
@@ -48,6 +48,7 @@ class Evaluation:
     test: dict[str, Interval] = field(default_factory=dict)
     validation: Interval | None = None
     verdict: Verdict | None = None
+    subgroups: dict[str, dict[str, float]] = field(default_factory=dict)
     refitted: bool = False
     seconds: float = 0.0
 
@@ -98,6 +99,15 @@ def evaluate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
     for name, values in outputs.items():
         found.test[name] = score_interval(
             bench.metric, values, test.targets, test.units, bench.seed
+        )
+    if test.data.subgroups is not None:
+        found.subgroups = by_subgroup(
+            bench.metric,
+            scored[winner.record.id],
+            test.targets,
+            test.units,
+            test.data.subgroups,
+            bench.seed,
         )
     found.verdict = _verdict(prepared, standing, outputs)
     found.seconds = time.monotonic() - started
@@ -232,6 +242,7 @@ def result(
         },
         "baselines": _baselines(standing, found),
         "verdict": verdict.data(),
+        **({"subgroups": found.subgroups} if found.subgroups else {}),
         "trials": trials,
         "left_out": standing.skipped,
         "seconds": {

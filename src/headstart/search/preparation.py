@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from headstart.data.columns import Roles
 from headstart.data.dataset import Dataset
 from headstart.data.reading import read
 from headstart.data.splits import Split, split, straddling, units
@@ -39,11 +40,9 @@ class Options:
     """
 
     data: str | Path
-    input: str | None = None
-    label: str | None = None
+    roles: Roles = field(default_factory=Roles)
     task: str | None = None
     metric: str | None = None
-    group: str | None = None
     test: str | Path | None = None
     source: tuple[str, ...] = ()
     budget: float = 300.0
@@ -59,9 +58,10 @@ class Options:
 
     def identity(self) -> dict[str, object]:
         """Return what must be the same in every session of one run, as JSON data."""
-        named = ("input", "label", "task", "metric", "group", "seed", "refit")
-        found = {name: getattr(self, name) for name in named}
-        return {**found, "source": list(self.source), "test": self.test and str(self.test)}
+        found = {name: getattr(self, name) for name in ("task", "metric", "seed", "refit")}
+        columns = [list(pair) for pair in self.roles.named()]
+        test = self.test and str(self.test)
+        return {**found, "columns": columns, "source": list(self.source), "test": test}
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,7 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
 def _read(options: Options, clock: Clock, reach: Reach) -> Dataset:
     dataset = read(
         options.data,
-        input=options.input,
-        label=options.label,
-        group=options.group,
+        options.roles,
         test=options.test,
         seed=options.seed,
         enough=reach.enough(time.monotonic() + clock.left * READING),

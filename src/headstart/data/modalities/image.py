@@ -52,6 +52,7 @@ def load(cell: Cell, at_least: int | None = None) -> Image.Image:
     Unreadable
         If the file is missing, empty, no picture, cut short, or larger than `LARGEST` pixels.
     """
+    assert isinstance(cell, str | Path)
     try:
         with Image.open(cell) as picture:
             if picture.width * picture.height > LARGEST:
@@ -159,6 +160,7 @@ class ImageModality:
         """Return the shorter side of each picture in pixels, from its header."""
         found = []
         for cell in cells:
+            assert isinstance(cell, str | Path)
             with Image.open(cell) as picture:
                 found.append(min(picture.size))
         return found

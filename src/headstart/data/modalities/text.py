@@ -50,6 +50,7 @@ def load(cell: Cell) -> str:
         except UnicodeDecodeError:
             text = content.decode("cp1252", errors="replace")
     else:
+        assert isinstance(cell, str)
         text = cell.encode("utf-8", "replace").decode()  # half a surrogate pair becomes "?"
     text = unicodedata.normalize("NFC", text.strip())
     if not text:
