@@ -180,7 +180,7 @@ def _input(table: Table, taken: Sequence[str]) -> str:
             f"{table.path}: besides {' and '.join(map(repr, taken))} there is no column to learn "
             "from. Say which holds the input with --input COL."
         )
-    pictures = [c for c in free if _pictures(table.columns[c])]
+    pictures = [c for c in free if are_pictures(table.columns[c])]
     named = [c for c in free if c.lower() in INPUTS]
     for candidates in (pictures, named, free):
         if len(candidates) == 1:
@@ -196,5 +196,6 @@ def _input(table: Table, taken: Sequence[str]) -> str:
     )
 
 
-def _pictures(cells: Sequence[Cell]) -> bool:
+def are_pictures(cells: Sequence[Cell]) -> bool:
+    """Say whether a column holds pictures, as paths or as bytes."""
     return any(isinstance(cell, bytes) for cell in cells) or are_paths(cells)

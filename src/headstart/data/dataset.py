@@ -13,6 +13,8 @@ Part = Literal["train", "validation", "test"]
 Cell: TypeAlias = "str | Path | bytes | tuple[Cell, ...]"
 """One input as it was found: a text, or a file that stays encoded until it is needed, as its path
 or its bytes; a tuple where a row has several inputs."""
+TOGETHER = "+"
+"""Joins the names of modalities that come together in one row, and the digests of its parts."""
 Value = str | tuple[str, ...]
 """One answer as it was read: a label or a number, or a set of labels."""
 
@@ -113,6 +115,18 @@ class Dataset:
             Column(column.name, tuple(column.values[i] for i in rows)) for column in self.targets
         )
         return replace(self, targets=targets, **taken)
+
+    def of(self, modality: str) -> Dataset:
+        """Return the same rows with that part of each input which is of `modality`."""
+        if modality == self.modality:
+            return self
+        number = self.modality.split(TOGETHER).index(modality)
+        return replace(
+            self,
+            modality=modality,
+            inputs=tuple(cell[number] for cell in self.inputs if isinstance(cell, tuple)),
+            digests=tuple(digest.split(TOGETHER)[number] for digest in self.digests),
+        )
 
     def without(self, rows: dict[int, str]) -> Dataset:
         """Set `rows` aside, each with its reason."""

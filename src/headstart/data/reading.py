@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.data.columns import Roles, are_paths, complete, inputs
+from headstart.data.columns import Roles, are_paths, are_pictures, complete, inputs
 from headstart.data.dataset import BY_ROW, Cell, Column, Dataset, Part, SetAside, Table, Value
 from headstart.data.modalities import Modality, modalities, require
 from headstart.data.readers import read_table
@@ -223,17 +223,32 @@ def _times(cells: Sequence[Cell]) -> tuple[list[float], list[int]]:
 
 
 def _inputs(table: Table, columns: tuple[str, ...]) -> tuple[list[Cell | None], dict[int, str]]:
-    """Return one cell a row, of several columns a tuple, and the reason of each row without."""
+    """Return one cell a row, and the reason of each row without.
+
+    Of several texts it is a tuple; of a picture and a text a pair of these two, in this order.
+    """
     if len(columns) == 1:
         return _cells(table, columns[0])
     lost: dict[int, str] = {}
-    parts: list[list[Cell | None]] = []
+    pictures: list[list[Cell | None]] = []
+    texts: list[list[Cell | None]] = []
     for column in columns:
         found, bad = _cells(table, column)
-        parts.append(found)
+        (pictures if are_pictures(table.columns[column]) else texts).append(found)
         lost |= {i: f"column {column!r}: {reason}" for i, reason in bad.items()}
+    if len(pictures) > 1:
+        raise DataError(
+            f"{table.path}: {len(pictures)} of the columns {', '.join(map(repr, columns))} hold "
+            "pictures; headstart takes one picture a row. Leave out an --input."
+        )
+    whole = pictures + ([_tied(texts)] if len(texts) > 1 and pictures else texts)
+    return _tied(whole), lost
+
+
+def _tied(parts: list[list[Cell | None]]) -> list[Cell | None]:
+    """Return the cells of each row as one tuple, or None where one is missing."""
     rows = zip(*parts, strict=True)
-    return [None if None in row else tuple(c for c in row if c is not None) for row in rows], lost
+    return [None if None in row else tuple(c for c in row if c is not None) for row in rows]
 
 
 def _reached(dataset: Dataset, unreached: int) -> Dataset:

@@ -240,14 +240,14 @@ class Backbone:
             slopes = torch.autograd.grad(total, list(outside.values()), allow_unused=True)
         return {name for name, slope in zip(outside, slopes, strict=True) if slope is not None}
 
-    def middle(self) -> tuple[Stage, ...]:
-        """Return the stages whose summaries are read beside the features at the end.
+    def middle(self) -> list[str]:
+        """Return the modules whose summaries are read beside the features at the end.
 
         They lie between two fifths of the depth and the last stage but one: earlier ones see
         edges and word pieces, the last ones answer the question of the pre-training.
         """
         begin = math.ceil(0.4 * self.end)
-        return self.stages[begin : max(begin, self.end - 2)]
+        return [stage.modules[-1] for stage in self.stages[begin : max(begin, self.end - 2)]]
 
 
 class _Leave(Exception):
@@ -264,7 +264,7 @@ class Prefix(nn.Module):
         self.end = backbone.end
         self.kept = backbone.kept
         self.last = backbone.stages[cut - 1].modules[-1] if cut else ""
-        self.middle = [stage.modules[-1] for stage in backbone.middle()]
+        self.middle = backbone.middle()
         self.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> Prefix:
@@ -276,7 +276,7 @@ class Prefix(nn.Module):
         if self.cut == 0:
             return dict(inputs)
         if self.cut == self.end:
-            return self._whole(inputs)
+            return summarised(self.model, self.middle, inputs)
         grabbed: Boundary = {}
 
         def leave(_module: nn.Module, _args: Any, output: Any) -> None:
@@ -294,23 +294,23 @@ class Prefix(nn.Module):
             handle.remove()
         raise RuntimeError(f"the stage {self.last} was never reached")
 
-    def _whole(self, inputs: dict[str, Tensor]) -> Boundary:
-        """Return the backbone's output, and summaries of its middle stages as ``layers``."""
-        summaries: list[Tensor] = []
-        mask = inputs.get("attention_mask")
 
-        def read(_module: nn.Module, _args: Any, output: Any) -> None:
-            summaries.extend(
-                summary(x, mask) for x in tree_flatten(output)[0] if torch.is_tensor(x)
-            )
 
-        handles = [self.model.get_submodule(n).register_forward_hook(read) for n in self.middle]
-        try:
-            output = dict(self.model(**inputs))
-        finally:
-            for handle in handles:
-                handle.remove()
-        return {**output, "layers": torch.cat(summaries, 1)} if summaries else output
+def summarised(model: nn.Module, middle: Sequence[str], inputs: Mapping[str, Tensor]) -> Boundary:
+    """Return a network's output, and summaries of its modules `middle` as ``layers``."""
+    summaries: list[Tensor] = []
+    mask = inputs.get("attention_mask")
+
+    def read(_module: nn.Module, _args: Any, output: Any) -> None:
+        summaries.extend(summary(x, mask) for x in tree_flatten(output)[0] if torch.is_tensor(x))
+
+    handles = [model.get_submodule(name).register_forward_hook(read) for name in middle]
+    try:
+        output = dict(model(**inputs))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {**output, "layers": torch.cat(summaries, 1)} if summaries else output
 
 
 def summary(value: Tensor, mask: Tensor | None) -> Tensor:

@@ -1,0 +1,73 @@
+"""A picture and a text together: each is made ready as it would be alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from headstart.data.dataset import TOGETHER, Cell
+from headstart.data.modalities import Preprocessing, View, modalities
+
+_PARTS = ("image", "text")
+
+
+class ImageTextModality:
+    """Cells that are a tuple of a picture and a text."""
+
+    name = TOGETHER.join(_PARTS)
+    noun = "picture with text"
+
+    def recognises(self, cell: Cell) -> bool:
+        """Say whether `cell` is a pair of what the two modalities recognise."""
+        return (
+            isinstance(cell, tuple)
+            and len(cell) == len(_PARTS)
+            and all(modalities.get(n).recognises(c) for n, c in zip(_PARTS, cell, strict=True))
+        )
+
+    def check(self, cell: Cell) -> str:
+        """Return the digests of both parts; raise `Unreadable` if one of them is bad."""
+        assert isinstance(cell, tuple)
+        digests = [modalities.get(n).check(c) for n, c in zip(_PARTS, cell, strict=True)]
+        return TOGETHER.join(digests)
+
+    def collate(
+        self,
+        cells: Sequence[Cell],
+        digests: Sequence[str],
+        preprocessing: Preprocessing,
+        view: View,
+    ) -> dict[str, np.ndarray]:
+        """Return the arrays of both parts; `settings` holds those of each under its name."""
+        batch: dict[str, np.ndarray] = {}
+        for number, name in enumerate(_PARTS):
+            batch |= modalities.get(name).collate(
+                part(cells, number),
+                [digest.split(TOGETHER)[number] for digest in digests],
+                Preprocessing(preprocessing.settings[name], preprocessing.files),
+                view,
+            )
+        return batch
+
+    def sizes(self, cells: Sequence[Cell]) -> list[int]:
+        """Return the length of each text."""
+        return modalities.get("text").sizes(part(cells, 1))
+
+    def order(self, cells: Sequence[Cell]) -> list[int]:
+        """Return the rows by the length of their texts."""
+        return modalities.get("text").order(part(cells, 1))
+
+    def render(self, cell: Cell) -> str:
+        """Return the picture above the beginning of the text."""
+        assert isinstance(cell, tuple)
+        shown = [modalities.get(n).render(c) for n, c in zip(_PARTS, cell, strict=True)]
+        return "<br>".join(shown)
+
+
+def part(cells: Sequence[Cell], number: int) -> list[Cell]:
+    """Return one item of each cell."""
+    return [cell[number] for cell in cells if isinstance(cell, tuple)]
+
+
+modalities.register("image+text", ImageTextModality())
