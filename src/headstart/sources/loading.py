@@ -15,7 +15,7 @@ from headstart.digest import digest_data, digest_file
 from headstart.errors import SourceError
 from headstart.sources.catalogue import Source, Tensors
 from headstart.sources.families import Output, families
-from headstart.sources.fetching import Say, fetch
+from headstart.sources.fetching import Say, fetch, kept_digest
 from headstart.sources.staged import Backbone
 
 
@@ -39,8 +39,7 @@ def load_source(
         If a file is missing, its sha256 differs, or it holds anything but tensors.
     """
     folder = fetch(source, say)
-    for file in source.files:
-        check_digest(folder / file.name, file.sha256, source.id)
+    digests = check_files(source, folder)
     config = source.config
     if isinstance(config, str):
         config = json.loads((folder / config).read_text())
@@ -56,8 +55,18 @@ def load_source(
     if wrong:
         raise SourceError(f"{source.id}: the weights do not fit the network (first: {wrong[0]}).")
     backbone.model.load_state_dict(state)
-    identity = [source.id, output, *sorted(file.sha256 for file in source.files)]
+    identity = [source.id, output, *sorted(digests)]
     return LoadedSource(source, backbone, digest_data(identity))
+
+
+def check_files(source: Source, folder: Path) -> list[str]:
+    """Return the sha256 of each file of a source; raise `SourceError` if it is not what it was."""
+    digests = []
+    for file in source.files:
+        expected = kept_digest(file, folder) or "nothing"
+        check_digest(folder / file.name, expected, source.id)
+        digests.append(expected)
+    return digests
 
 
 def check_digest(path: Path, sha256: str, owner: str) -> None:

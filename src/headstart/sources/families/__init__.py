@@ -16,6 +16,10 @@ Output = Literal["pooled", "map", "sequence"]
 """What a task wants of a backbone: a vector a row, a map (channels first), or a sequence."""
 
 
+EXAMPLE = 107
+"""Pixels of the example of pictures: no layer of it is as large as a network has channels."""
+
+
 class PictureNetwork(nn.Module):
     """A network on uint8 pictures: standardising them is part of it."""
 

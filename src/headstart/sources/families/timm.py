@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from headstart.data.modalities import Preprocessing
 from headstart.errors import SourceError
-from headstart.sources.families import Output, PictureNetwork, families
+from headstart.sources.families import EXAMPLE, Output, PictureNetwork, families
 from headstart.sources.staged import WHOLE, Backbone, stages_of
 
 STAGES = {
@@ -33,24 +33,26 @@ STAGES = {
     "vision_transformer": "patch_embed blocks.*,norm",
 }
 """Stages by timm's module; an architecture that is not here is a probe, or tuned whole."""
-EXAMPLE = 107
-"""Pixels of the example: no layer of it is as large as a network has channels."""
 
 
 class TimmNetwork(PictureNetwork):
     """A network of timm without classifier."""
 
-    def __init__(self, network: nn.Module, settings: Mapping[str, Any], pooled: bool) -> None:
+    def __init__(
+        self, network: nn.Module, settings: Mapping[str, Any], pooled: bool, trunk: bool
+    ) -> None:
         super().__init__(network, settings)
         self.pooled = pooled
+        self.trunk = trunk
 
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:
         """Map (rows, 3, height, width) uint8 to features: a vector a row, or a map."""
         network: Any = self.network
         values = self.standardised(pixels)
-        if self.pooled:
+        if self.pooled and not self.trunk:
             return {"features": network(values)}
-        return {"features": as_map(network.forward_features(values), network)}
+        found = as_map(network.forward_features(values), network)
+        return {"features": found.mean((2, 3)) if self.pooled else found}
 
 
 def as_map(features: Tensor, network: Any) -> Tensor:
@@ -63,7 +65,12 @@ def as_map(features: Tensor, network: Any) -> Tensor:
 
 
 class Timm:
-    """Any network of timm; `config` is its ``name``, and ``arguments`` of its own if need be."""
+    """Any network of timm.
+
+    `config` is its ``name``, ``arguments`` of its own if need be, and ``trunk`` where the layers
+    between the last map and the classifier (of VGG, say) are left out: the mean of the map is then
+    the vector of a row.
+    """
 
     modality = "image"
 
@@ -86,13 +93,16 @@ class Timm:
             )
         except RuntimeError as error:
             raise SourceError(f"timm has no network {config['name']!r} ({error}).") from None
+        trunk = bool(config.get("trunk"))
+        if trunk:
+            network.prune_intermediate_layers(1)
         settings = dict(preprocessing.settings)
         own = getattr(getattr(network, "patch_embed", None), "img_size", None)
         if own is not None:  # made for one size, whatever size a recipe asks for
             settings |= {"size": int(own[0]), "fixed": True}
         size = settings["size"] if "fixed" in settings else EXAMPLE
         pooled = output == "pooled"
-        model = TimmNetwork(network, settings, pooled)
+        model = TimmNetwork(network, settings, pooled, trunk)
         line = STAGES.get(type(network).__module__.rsplit(".", 1)[-1], WHOLE)
         return Backbone(
             family="timm",
@@ -100,7 +110,7 @@ class Timm:
             model=model,
             stages=stages_of(model, line),
             example={"pixels": torch.zeros(2, 3, size, size, dtype=torch.uint8)},
-            width=network.head_hidden_size if pooled else network.num_features,
+            width=network.head_hidden_size if pooled and not trunk else network.num_features,
             preprocessing=replace(preprocessing, settings=settings),
         )
 

@@ -27,8 +27,8 @@ class Kind:
     stages
         In the notation of `stages_of`.
     pooling
-        What makes one vector of all tokens: their ``mean``, the ``first`` one (a class token), or
-        the network's own ``pooler``.
+        What makes one vector of all tokens: their ``mean``, the ``first`` one (a class token), the
+        ``last`` one, or the network's own ``pooler``.
     options
         Further arguments of the class.
     part
@@ -128,6 +128,9 @@ def pooled(found: Any, pooling: str, mask: Tensor | None = None) -> Tensor:
         return hidden[:, 0]
     if mask is None:
         return hidden.mean(1)
+    if pooling == "last":
+        place = (mask.sum(1, keepdim=True) - 1).clamp(min=0).unsqueeze(-1)
+        return hidden.take_along_dim(place, 1).squeeze(1)
     weight = mask.unsqueeze(-1).to(hidden.dtype)
     return (hidden * weight).sum(1) / weight.sum(1).clamp(min=1)
 
