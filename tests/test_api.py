@@ -7,8 +7,10 @@ import random
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import headstart as hs
+from headstart.data.columns import Roles
 from headstart.errors import DataError, UsageError
 
 WORDS = {
@@ -88,3 +90,34 @@ def test_errors_are_raised_as_they_are_said(tmp_path):
         hs.fit(tmp_path / "nowhere")
     with pytest.raises(UsageError, match="budget"):
         hs.fit(tmp_path, budget="soon")
+
+
+def test_a_picture_and_a_text_of_a_row_are_read_together(tmp_path):
+    """What is wanted needs both: the colour of the picture and the topic of the text."""
+    chance = random.Random(0)
+    data = tmp_path / "posts.csv"
+    with data.open("w", newline="", encoding="utf-8") as out:
+        table = csv.writer(out)
+        table.writerow(["picture", "caption", "kind"])
+        for i in range(90):
+            colour, topic = ("red", "blue")[i % 2], ("sport", "money")[i // 2 % 2]
+            shade = {"red": (200 + i % 50, 20, 30), "blue": (20, 30, 200 + i % 50)}[colour]
+            Image.new("RGB", (40, 40), shade).save(tmp_path / f"{i}.png")
+            said = chance.sample(WORDS[topic].split(), 4)
+            table.writerow([f"{i}.png", " and ".join(said), f"{colour} {topic}"])
+    options = {"input": ["caption", "picture"], "budget": "5m", "max_trials": 3}
+    study = hs.fit(data, out=tmp_path / "run", **options)
+    assert study.result["task"] == "image+text-classification"
+    assert study.result["finalists"]["transfer"]["source"] == (
+        "bundled/efficientnet-lite0+bundled/minilm"
+    )
+    assert study.result["finalists"]["transfer"]["test"]["value"] > 0.9
+    assert study.result["finalists"]["scratch"]["recipe"] == "small-fused"
+    picture, text = str(tmp_path / "4.png"), "the league and the referee"
+    assert study.model.predict([(picture, text)]) == ["red sport"]
+    assert (
+        hs.load(study.folder)
+        .evaluate(data, Roles.of(["caption", "picture"], "kind"))
+        .scores["accuracy"]["value"]
+        > 0.9
+    )

@@ -194,7 +194,7 @@ def test_at_the_end_the_middle_stages_are_summarised_beside_the_features(pixels)
         width=3,
         preprocessing=Preprocessing({}, {}),
     )
-    assert [stage.name for stage in seven.middle()] == ["s3", "s4"]
+    assert seven.middle() == ["network.3", "network.4"]
     found = seven.prefix(7)(pixels=pixels)
     with torch.no_grad():
         fourth = network[:4](pixels.float())

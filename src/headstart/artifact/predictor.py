@@ -94,13 +94,14 @@ class Predictor:
 
     def rows_of(self, inputs: Sequence[str | Path]) -> Dataset:
         """Return inputs as rows of this model's modality; what cannot be decoded is set aside."""
-        if self.task.modality != "text":
-            paths = [Path(cell) for cell in inputs]
-            return self._own(from_cells(paths, [str(path) for path in paths]))
-        # a string is a text, even one that ends like the name of a picture
-        texts = bool(inputs) and all(isinstance(cell, str) for cell in inputs)
-        known = modalities.get("text") if texts else None
-        return self._own(from_cells(list(inputs), modality=known))
+        modality = self.task.modality
+        if modality == "text":
+            # a string is a text, even one that ends like the name of a picture
+            texts = bool(inputs) and all(isinstance(cell, str) for cell in inputs)
+            known = modalities.get("text") if texts else None
+            return self._own(from_cells(list(inputs), modality=known))
+        cells = [_with_path(cell) for cell in inputs]
+        return self._own(from_cells(cells, [str(cell) for cell in inputs]))
 
     def _answers_to(self, inputs: Sequence[str | Path]) -> list[dict[str, Any]]:
         rows = self.rows_of(inputs)
@@ -159,3 +160,10 @@ class Predictor:
                 f"This model is for {self.task.modality} inputs, but these are {rows.modality}."
             )
         return rows
+
+
+def _with_path(cell: Any) -> Any:
+    """Return the picture of an input as a path, where it is given as a string."""
+    if isinstance(cell, tuple):
+        return (_with_path(cell[0]), *cell[1:])
+    return Path(cell) if isinstance(cell, str) else cell

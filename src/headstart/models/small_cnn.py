@@ -58,6 +58,7 @@ class SmallCnn:
 
     def outputs(self, rows: Dataset) -> Tensor:
         """Return logits (rows, outputs)."""
+        rows = rows.of("image")
         modality = modalities.get("image")
         found = []
         for start in range(0, len(rows), _BATCH):

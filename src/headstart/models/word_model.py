@@ -33,7 +33,7 @@ def vectoriser(vocabulary: dict[str, int] | None = None, most: int | None = None
 
 def texts_of(rows: Dataset) -> list[str]:
     """Return the beginning of each text."""
-    return [load(cell)[:LONGEST] for cell in rows.inputs]
+    return [load(cell)[:LONGEST] for cell in rows.of("text").inputs]
 
 
 class WordModel:

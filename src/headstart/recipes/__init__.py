@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from headstart.data.dataset import TOGETHER
 from headstart.registry import Registry
 
 if TYPE_CHECKING:
@@ -142,11 +143,19 @@ def register(name: str, variants: Iterable[Recipe]) -> None:
 
 
 def recipes_for(modality: str, output: Output) -> list[Recipe]:
-    """Return every variant for a modality and a task, in the order in which the race tries them."""
+    """Return every variant for a modality and a task, in the order in which the race tries them.
+
+    Where a row has several inputs, the small models of each of them compete as well.
+    """
     found = [
         recipe
         for variants in recipes
         for recipe in variants
-        if recipe.modality in (modality, "any") and recipe.output in (output, "any")
+        if recipe.output in (output, "any") and _suits(recipe, modality)
     ]
     return sorted(found, key=lambda recipe: recipe.rank)
+
+
+def _suits(recipe: Recipe, modality: str) -> bool:
+    parts = modality.split(TOGETHER) if recipe.start == "small" else []
+    return recipe.modality in (modality, "any", *parts)

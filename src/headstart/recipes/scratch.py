@@ -29,6 +29,10 @@ register(
     [Recipe("tfidf-logistic", "text", "small", "words", rank=20, output="pooled")],
 )
 register(
+    "small-fused",
+    [Recipe("small-fused", "image+text", "small", "fused", rank=18, output="pooled")],
+)
+register(
     "scratch-same-architecture",
     [
         Recipe(

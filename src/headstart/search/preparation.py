@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart.data.columns import Roles
-from headstart.data.dataset import Dataset
+from headstart.data.dataset import TOGETHER, Dataset
 from headstart.data.reading import read
 from headstart.data.splits import Split, split, straddling, units
 from headstart.digest import digest_data
@@ -20,7 +21,7 @@ from headstart.search.budget import Clock
 from headstart.search.race import Entry, Listener, entries
 from headstart.search.reach import READING, Reach, affordable, subset
 from headstart.search.trial import Bench
-from headstart.sources.catalogue import Source, sources
+from headstart.sources.catalogue import Source, side_by_side, sources
 from headstart.sources.families import Output
 from headstart.sources.fetching import fetch, is_fetched
 from headstart.sources.loading import load_source
@@ -178,18 +179,30 @@ def _load(
 
 
 def _shortlist(options: Options, modality: str) -> list[Source]:
-    """Return the sources to try: those asked for, or all of the modality."""
-    if not options.source:
-        return [source for source in sources if source.modality == modality]
-    chosen = [find_source(name, modality) for name in options.source]
-    for source in chosen:
-        if source.modality != modality:
-            fitting = [s.id for s in sources if s.modality == modality]
-            raise SourceError(
-                f"{source.id} is for {source.modality} inputs, but these are {modality}. "
-                f"For {modality}: {', '.join(fitting)}."
-            )
-    return chosen
+    """Return the sources to try: those asked for, or the defaults of the modality.
+
+    For rows of several inputs it is every source of the one beside every source of the other.
+    """
+    kinds = modality.split(TOGETHER)
+    asked = [_asked(name, kinds) for name in options.source]
+    found = []
+    for kind in kinds:
+        fitting = [source for source in asked if source.modality == kind]
+        found.append(fitting or [s for s in sources if s.modality == kind and s.default])
+    return [side_by_side(*one) if len(one) > 1 else one[0] for one in itertools.product(*found)]
+
+
+def _asked(name: str, kinds: list[str]) -> Source:
+    """Return a source that the user named; raise `SourceError` if it is for other inputs."""
+    for kind in kinds:
+        source = find_source(name, kind)
+        if source.modality == kind:
+            return source
+    fitting = [s.id for s in sources if s.modality in kinds]
+    raise SourceError(
+        f"{source.id} is for {source.modality} inputs, but these are {TOGETHER.join(kinds)}. "
+        f"For {' or '.join(kinds)}: {', '.join(fitting)}."
+    )
 
 
 def _embed(bench: Bench, clock: Clock, listener: Listener) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from headstart.data.dataset import TOGETHER
 from headstart.errors import SourceError
 from headstart.registry import Registry
 
@@ -92,6 +93,8 @@ class Source:
         Tried for every target of its modality where the user names no source.
     folder
         Where the files are, if the user brought them; else they are fetched and kept.
+    parts
+        The sources that it is made of, if it is several side by side.
     """
 
     id: str
@@ -113,6 +116,32 @@ class Source:
     texts: tuple[str, ...] | Mapping[str, str] = ()
     folder: Path | None = None
     read: Callable[[Path], Tensors] | None = None
+    parts: tuple[Source, ...] = ()
 
 
 sources: Registry[Source] = Registry("source", "headstart.sources.bundled", SourceError)
+
+
+def side_by_side(*parts: Source) -> Source:
+    """Return a source for rows with several inputs, of one source for each of them."""
+
+    def together(name: str) -> str:
+        return " and ".join(dict.fromkeys(getattr(part, name) for part in parts))
+
+    return Source(
+        id=TOGETHER.join(part.id for part in parts),
+        title=together("title"),
+        modality=TOGETHER.join(part.modality for part in parts),
+        family="joint",
+        config={},
+        settings={},
+        weights="",
+        files=(),
+        convert=lambda tensors, _fresh: tensors,
+        parameters=sum(part.parameters for part in parts),
+        architecture=together("architecture"),
+        pretraining=together("pretraining"),
+        licence=together("licence"),
+        prefer="rows of a picture and a text",
+        parts=parts,
+    )

@@ -26,7 +26,8 @@ def folder_of(source: Source) -> Path:
 
 def is_fetched(source: Source) -> bool:
     """Say whether all files of a source are there (their digests are checked on loading)."""
-    return all(_is_kept(file, folder_of(source)) for file in source.files)
+    here = all(_is_kept(file, folder_of(source)) for file in source.files)
+    return here and all(map(is_fetched, source.parts))
 
 
 def _is_kept(file: SourceFile, folder: Path) -> bool:
@@ -67,6 +68,8 @@ def fetch(source: Source, say: Say = lambda _message: None) -> Path:
     SourceError
         If no origin answers, what it sends has another sha256, or it cannot be kept.
     """
+    for part in source.parts:
+        fetch(part, say)
     folder = folder_of(source)
     missing = [file for file in source.files if not _is_kept(file, folder)]
     if not missing:

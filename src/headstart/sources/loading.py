@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,8 @@ def load_source(
     SourceError
         If a file is missing, its sha256 differs, or it holds anything but tensors.
     """
+    if source.parts:
+        return _together(source, [load_source(part, output, say) for part in source.parts])
     folder = fetch(source, say)
     digests = check_files(source, folder)
     config = source.config
@@ -57,6 +59,19 @@ def load_source(
     backbone.model.load_state_dict(state)
     identity = [source.id, output, *sorted(digests)]
     return LoadedSource(source, backbone, digest_data(identity))
+
+
+def _together(source: Source, parts: Sequence[LoadedSource]) -> LoadedSource:
+    """Return loaded sources as one, side by side."""
+    backbones = {part.source.modality: part.backbone for part in parts}
+    config = {n: {"family": b.family, "config": b.config} for n, b in backbones.items()}
+    settings = {name: dict(b.preprocessing.settings) for name, b in backbones.items()}
+    files = {name: text for b in backbones.values() for name, text in b.preprocessing.files.items()}
+    joint = families.get(source.family).build(config, Preprocessing(settings, files))
+    for number, backbone in enumerate(backbones.values()):
+        network = joint.model.get_submodule(f"network.{number}")
+        network.load_state_dict(backbone.model.state_dict())
+    return LoadedSource(source, joint, digest_data([part.digest for part in parts]))
 
 
 def check_files(source: Source, folder: Path) -> list[str]:

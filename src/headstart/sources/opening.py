@@ -8,10 +8,11 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from headstart.data.dataset import TOGETHER
 from headstart.digest import digest_file
 from headstart.errors import SourceError
 from headstart.places import cache_folder
-from headstart.sources.catalogue import Source, SourceFile, Tensors, sources
+from headstart.sources.catalogue import Source, SourceFile, Tensors, side_by_side, sources
 from headstart.sources.families.transformers import PICTURES, TEXTS, Kind, pretrained
 from headstart.sources.fetching import Say, fetch_repository
 
@@ -28,7 +29,8 @@ def find_source(name: str, modality: str | None = None, say: Say = lambda _messa
     ----------
     name
         An entry of the catalogue, ``timm/NAME`` or ``hf/OWNER/NAME`` of the Hugging Face hub, or a
-        folder with ``config.json`` and weights, as ``save_pretrained`` and timm write it.
+        folder with ``config.json`` and weights, as ``save_pretrained`` and timm write it; or
+        several of these joined by ``+``, one for each input of a row.
     modality
         Which tower is wanted, where a network has one for pictures and one for texts.
     say
@@ -44,6 +46,9 @@ def find_source(name: str, modality: str | None = None, say: Say = lambda _messa
     hub, _, rest = name.partition("/")
     if Path(name).is_dir():
         return open_folder(name, Path(name), modality)
+    if TOGETHER in name and modality and TOGETHER in modality:
+        pairs = zip(name.split(TOGETHER), modality.split(TOGETHER), strict=True)
+        return side_by_side(*(find_source(one, kind, say) for one, kind in pairs))
     if hub in HUBS and rest:
         folder = cache_folder() / "sources" / name.replace("/", "--")
         if not (folder / "config.json").is_file():

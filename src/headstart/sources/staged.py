@@ -295,7 +295,6 @@ class Prefix(nn.Module):
         raise RuntimeError(f"the stage {self.last} was never reached")
 
 
-
 def summarised(model: nn.Module, middle: Sequence[str], inputs: Mapping[str, Tensor]) -> Boundary:
     """Return a network's output, and summaries of its modules `middle` as ``layers``."""
     summaries: list[Tensor] = []

@@ -137,5 +137,6 @@ class Classification:
         ]
 
 
-tasks.register("image-classification", Classification("image-classification", "image"))
-tasks.register("text-classification", Classification("text-classification", "text"))
+for _modality in ("image", "text", "image+text"):
+    _name = f"{_modality}-classification"
+    tasks.register(_name, Classification(_name, _modality))

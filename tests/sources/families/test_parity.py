@@ -108,6 +108,13 @@ NETWORKS = {
     "xlm-roberta": text("xlm-roberta", **TEXT, pad_token_id=0),
     "another of transformers": text("albert", **TEXT, embedding_size=16),
 }
+NETWORKS["joint"] = (
+    "joint",
+    {
+        kind: {"family": NETWORKS[name][0], "config": NETWORKS[name][1]}
+        for kind, name in (("image", "efficientnet"), ("text", "bert"))
+    },
+)
 WHOLE = ("efficientnet", "swin", "vit", "vgg", "hf vit", "dinov2", "bert", "gpt2", "t5")
 """Networks that are also tried without pooling, as dense and token-wise tasks want them."""
 ROWS = [(name, "pooled") for name in NETWORKS] + [
@@ -119,7 +126,11 @@ IDS = [f"{name}-{output}" for name, output in ROWS]
 def build(name, output, shaken):
     family, config = NETWORKS[name]
     torch.manual_seed(0)
-    settings = LOOKS if families.get(family).modality == "image" else {}
+    settings = {
+        "image": LOOKS,
+        "text": {},
+        "image+text": {"image": LOOKS, "text": {}},
+    }[families.get(family).modality]
     backbone = families.get(family).build(config, Preprocessing(settings, {}), output)
     shaken(backbone.model)
     return backbone
@@ -135,17 +146,21 @@ def fixed(backbone):
 
 
 def inputs_for(backbone, rows=3, size=40, seed=0):
-    """Random pictures, or texts of different lengths with padding on the right."""
+    """Random pictures, or texts of different lengths with padding on the right, or both."""
     random = np.random.default_rng(seed)
+    inputs = {}
     if "pixels" in backbone.example:
         side = backbone.preprocessing.settings["size"] if fixed(backbone) else size + 75
-        pixels = random.integers(0, 256, (min(rows, 3), 3, side, side), np.uint8)
-        return {"pixels": torch.from_numpy(pixels)}
-    tokens = size // 2
-    lengths = [max(1, tokens - 3 * i) for i in range(rows)]
-    mask = torch.tensor([[int(t < length) for t in range(tokens)] for length in lengths])
-    ids = torch.from_numpy(random.integers(1, 50, (rows, tokens))) * mask
-    return {"input_ids": ids, "attention_mask": mask}
+        rows = min(rows, 3)
+        pixels = random.integers(0, 256, (rows, 3, side, side), np.uint8)
+        inputs["pixels"] = torch.from_numpy(pixels)
+    if "input_ids" in backbone.example:
+        tokens = size // 2
+        lengths = [max(1, tokens - 3 * i) for i in range(rows)]
+        mask = torch.tensor([[int(t < length) for t in range(tokens)] for length in lengths])
+        ids = torch.from_numpy(random.integers(1, 50, (rows, tokens))) * mask
+        inputs |= {"input_ids": ids, "attention_mask": mask}
+    return inputs
 
 
 def assert_close(found, expected, scale=1e-5):

@@ -66,7 +66,7 @@ def test_a_backbone_without_middle_stages_gets_the_layers_head_all_the_same(
     assign, headlines, toy_text
 ):
     assignment = assign(replace(RECIPE, head="layers"), headlines, toy_text)
-    assert toy_text.middle() == ()
+    assert toy_text.middle() == []
     assert score(PROBE.fit(assignment), assignment) > 0.9
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from headstart.data.dataset import Cell
+from headstart.data.dataset import TOGETHER, Cell
 from headstart.errors import DataError
 from headstart.registry import Registry
 
@@ -93,7 +93,7 @@ def require(cells: Sequence[Cell], where: str) -> Modality:
     """Return the modality of `cells`, or raise `DataError` naming what can be read."""
     modality = sniff(cells)
     if modality is None:
-        kinds = [f"{m.noun}s" for m in modalities]
+        kinds = [f"{m.noun}s" for m in modalities if TOGETHER not in m.name]
         raise DataError(
             f"{where}: the inputs are neither {' nor '.join(kinds)}. "
             f"Looked at {len(cells)} of them, the first being {str(cells[0])[:80]!r}."

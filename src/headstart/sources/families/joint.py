@@ -28,9 +28,7 @@ class JointNetwork(nn.Module):
         """Map the inputs of all parts to their ``features`` and ``layers``, (rows, width) each."""
         found = [
             summarised(network, middle, {name: inputs[name] for name in names})
-            for network, middle, names in zip(
-                self.network, self._middle, self._inputs, strict=True
-            )
+            for network, middle, names in zip(self.network, self._middle, self._inputs, strict=True)
         ]
         joined = {"features": torch.cat([value["features"] for value in found], 1)}
         layers = [value["layers"] for value in found if "layers" in value]

@@ -93,14 +93,14 @@ class LearnSmallCnn:
         )
 
     def _size(self, assignment: Assignment) -> int:
-        inputs = assignment.train[0].data.inputs
+        inputs = assignment.train[0].data.of("image").inputs
         chosen = inputs[:: max(1, len(inputs) // _SEEN)]
         return right_size(modalities.get("image").sizes(chosen))
 
 
 def _pixels(rows: Rows, size: int) -> Tensor:
     preprocessing = Preprocessing({"size": size}, {})
-    data = rows.data
+    data = rows.data.of("image")
     batch = modalities.get("image").collate(data.inputs, data.digests, preprocessing, View())
     return torch.from_numpy(batch["pixels"])
 

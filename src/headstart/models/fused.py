@@ -1,0 +1,49 @@
+"""Several models whose outputs are averaged, each reading its own part of a row's inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from headstart.data.dataset import Dataset
+from headstart.models import Model, Saved, model_kinds, restore
+
+
+class Fused:
+    """Averages outputs: logits as a product of experts does (Hinton, 2002), numbers as a mean."""
+
+    def __init__(self, models: Sequence[Model]) -> None:
+        self.models = tuple(models)
+
+    def outputs(self, rows: Dataset) -> Tensor:
+        """Return (rows, outputs)."""
+        return torch.stack([model.outputs(rows) for model in self.models]).mean(0)
+
+    def saved(self) -> Saved:
+        """Return the models, the names of their tensors and texts after their number."""
+        parts = [model.saved() for model in self.models]
+        return Saved(
+            kind="fused",
+            config={"parts": [{"kind": part.kind, "config": part.config} for part in parts]},
+            tensors={
+                f"{i}.{n}": t for i, part in enumerate(parts) for n, t in part.tensors.items()
+            },
+            texts={f"{i}.{n}": t for i, part in enumerate(parts) for n, t in part.texts.items()},
+        )
+
+
+def restore_fused(saved: Saved) -> Fused:
+    """Return saved models."""
+    models = []
+    for i, part in enumerate(saved.config["parts"]):
+        own = [
+            {n.removeprefix(f"{i}."): v for n, v in named.items() if n.startswith(f"{i}.")}
+            for named in (saved.tensors, saved.texts)
+        ]
+        models.append(restore(Saved(part["kind"], part["config"], *own)))
+    return Fused(models)
+
+
+model_kinds.register("fused", restore_fused)
