@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from headstart.digest import digest_data
 
+if TYPE_CHECKING:
+    import datasets
+    import pandas
+
+Data: TypeAlias = "str | Path | pandas.DataFrame | datasets.Dataset | datasets.DatasetDict"
+"""What users bring: a path, the name of a data set on the hub, or rows that are in memory."""
 Part = Literal["train", "validation", "test"]
-Cell = str | Path
-"""One input as it was found: text, or the path of a file that stays encoded until it is needed."""
+Raw = Any
+"""One value as a container holds it: text, number, truth value, date, bytes, path, list, picture,
+``{"bytes": …, "path": …}``; None, NaN and NaT where it is missing. `cells` makes a `Value` of it.
+"""
+Cell = str | Path | bytes
+"""One input: text, or the path or the content of a file that stays encoded until it is needed."""
+Answer = str | tuple[str, ...]
+"""One output as read: a text, or several where a row has several labels."""
+Value = Cell | tuple[str, ...]
+"""What a table's column holds, the same from every container; the empty string is missing."""
 
 
 @dataclass(frozen=True)
@@ -27,24 +41,43 @@ class Column:
     """One named output of the target: `values` are as read, one a row."""
 
     name: str
-    values: tuple[str, ...]
+    values: tuple[Answer, ...]
 
 
 @dataclass(frozen=True)
 class Table:
-    """What a reader returns: named columns of cells, before anything is inferred from them.
+    """What a reader returns: named columns, before anything is inferred from them.
 
-    `names` says where each row is (for messages), `parts` the part of the split that the data
-    themselves give (or None), `root` the folder that paths in cells are relative to.
+    Attributes
+    ----------
+    path
+        What the data are called in messages: their path, or such as ``DataFrame``.
+    root
+        The folder that paths in cells are relative to.
+    columns
+        Canonical values, one a row.
+    names
+        Where each row is, for messages.
+    parts
+        The part of the split that the data themselves give, or None.
+    confined
+        Whether paths in cells must stay inside `root`: not where the user gave them in Python.
+    refused
+        Columns whose values can be neither input nor label, each with what to do about it.
+    remarks
+        What is to be said of a column if it is used.
     """
 
     path: str
     root: Path
-    columns: dict[str, list[Cell]]
+    columns: dict[str, list[Value]]
     names: list[str]
     parts: list[Part | None]
     set_aside: list[SetAside]
     notes: list[str]
+    confined: bool = True
+    refused: dict[str, str] = field(default_factory=dict)
+    remarks: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.data.dataset import Cell, Column, Dataset, Part, SetAside, Table
+from headstart.data.dataset import (
+    Answer,
+    Cell,
+    Column,
+    Data,
+    Dataset,
+    Part,
+    SetAside,
+    Table,
+    Value,
+)
 from headstart.data.modalities import Modality, modalities, require
-from headstart.data.readers import read_table
+from headstart.data.readers import read_table, reader_if_any, readers
 from headstart.data.readers.folder import files_in
 from headstart.errors import DataError, Unreadable
 
@@ -20,15 +30,17 @@ LABELS = ("label", "labels", "class", "category", "target", "y", "sentiment", "i
 INPUTS = ("text", "image", "picture", "photo", "file", "filename", "path", "message", "sentence")
 Enough = Callable[[str, int], bool]
 _CHUNK = 64
+_LOOKED_AT = 1000
+"""Cells by which a column is judged."""
 
 
 def read(
-    path: str | Path,
+    path: Data,
     *,
     input: str | None = None,
     label: str | None = None,
     group: str | None = None,
-    test: str | Path | None = None,
+    test: Data | None = None,
     seed: int = 0,
     enough: Enough = lambda _path, _looked: False,
 ) -> Dataset:
@@ -37,8 +49,8 @@ def read(
     Parameters
     ----------
     path
-        A folder with a sub-folder per class, a folder with ``train/``, ``validation/`` and
-        ``test/``, or a CSV file.
+        Anything that a reader knows: a folder with a sub-folder per class, a CSV, TSV, JSON Lines
+        or Parquet file, a DataFrame, a `datasets.Dataset`, …
     input, label, group
         Columns of a table; inferred where None (`group` is never inferred).
     test
@@ -60,20 +72,24 @@ def read(
     if test is None:
         return dataset
     if any(part == "test" for part in dataset.parts):
-        raise DataError(f"{path} has test rows of its own: leave out --test, or its test folder.")
+        raise DataError(
+            f"{table.path} has test rows of its own: leave out --test, or its test folder."
+        )
     own = read_table(test)
     # a few test rows by themselves might suggest other columns
     input = input or (columns.input if columns.input in own.columns else None)
     label = label or (columns.label if columns.label in own.columns else None)
     given = _checked(own, _columns(own, input, label, group), seed, enough)
     if given.modality != dataset.modality:
-        raise DataError(f"{test} holds {given.modality} inputs, {path} {dataset.modality} inputs.")
+        raise DataError(
+            f"{own.path} holds {given.modality} inputs, {table.path} {dataset.modality} inputs."
+        )
     tested: tuple[Part | None, ...] = tuple("test" for _ in range(len(given)))
     return _joined(dataset, replace(given, parts=tested))
 
 
 def read_inputs(paths: Sequence[str | Path], input: str | None = None) -> Dataset:
-    """Read inputs without labels: files, folders (searched through) and CSV tables.
+    """Read inputs without labels: files, folders (searched through) and tables.
 
     Raises
     ------
@@ -84,7 +100,7 @@ def read_inputs(paths: Sequence[str | Path], input: str | None = None) -> Datase
     names: list[str] = []
     aside: list[SetAside] = []
     for path in map(Path, paths):
-        if path.suffix.lower() == ".csv" and path.is_file():
+        if _is_table(path):
             table = read_table(path)
             column = _input_column(table, input, taken=())
             found, lost = _cells(table, column)
@@ -109,6 +125,12 @@ def read_inputs(paths: Sequence[str | Path], input: str | None = None) -> Datase
     return from_cells(cells, names, tuple(aside))
 
 
+def _is_table(path: Path) -> bool:
+    """Say whether `path` holds rows and columns: not a folder to search through, nor an input."""
+    known = any(modality.recognises(path) for modality in modalities)
+    return path.exists() and not known and reader_if_any(path) not in (None, readers.get("folder"))
+
+
 def from_cells(
     cells: Sequence[Cell],
     names: Sequence[str] | None = None,
@@ -120,7 +142,9 @@ def from_cells(
     What they are is inferred where `modality` is None.
     """
     modality = modality or require(cells, "The inputs to predict")
-    names = names or [str(cell)[:80] for cell in cells]
+    names = names or [
+        f"input {i}" if isinstance(cell, bytes) else str(cell)[:80] for i, cell in enumerate(cells)
+    ]
     digests, bad, _ = _check(modality, cells, np.arange(len(cells)), lambda _looked: False)
     dataset = Dataset(
         path="",
@@ -151,34 +175,42 @@ def _columns(table: Table, input: str | None, label: str | None, group: str | No
     for name, option in ((input, "--input"), (label, "--label"), (group, "--group")):
         if name is None:
             continue
-        if name not in table.columns:
-            known = ", ".join(table.columns)
-            raise DataError(f"{table.path}: {option} {name!r} is no column. It has: {known}.")
+        _require(table, name, option)
         if name in asked:
             raise DataError(f"{asked[name]} and {option} name the same column {name!r}.")
         asked[name] = option
     label_column = label or _label_column(table, input, group)
     input_column = _input_column(table, input, tuple(c for c in (label_column, group) if c))
     notes: list[str] = []
-    if not Path(table.path).is_dir():  # a folder leaves nothing to choose
+    if not isinstance(table.columns[input_column][0], Path):  # a folder leaves nothing to choose
         if label is None:
             notes.append(f"the label is column {label_column!r} (--label COL says otherwise)")
         if input is None:
             notes.append(f"the input is column {input_column!r} (--input COL says otherwise)")
+    for column in (input_column, label_column, *([group] if group else [])):
+        notes += [f"column {column!r} {remark}" for remark in table.remarks.get(column, [])]
     return _Columns(input_column, label_column, group, tuple(notes))
+
+
+def _require(table: Table, column: str, option: str) -> None:
+    if column in table.refused:
+        raise DataError(f"{table.path}: column {column!r} {table.refused[column]}.")
+    if column not in table.columns:
+        known = ", ".join(table.columns)
+        raise DataError(f"{table.path}: {option} {column!r} is no column. It has: {known}.")
 
 
 def _checked(table: Table, columns: _Columns, seed: int, enough: Enough) -> Dataset:
     label, group = columns.label, columns.group
     cells, lost = _cells(table, columns.input)
-    labels = [str(cell).strip() for cell in table.columns[label]]
-    lost |= {i: f"no label in column {label!r}" for i, v in enumerate(labels) if not v}
+    labels = [_answer(cell) for cell in table.columns[label]]
+    lost |= {i: f"no label in column {label!r}" for i, v in enumerate(labels) if v == ""}
     usable = [i for i in range(len(cells)) if i not in lost]
     aside = table.set_aside + [SetAside(table.names[i], reason) for i, reason in lost.items()]
     if not usable:
         raise DataError(f"{table.path}: no row is usable. {_listed(aside)}")
     inputs = [cell for i in usable if (cell := cells[i]) is not None]
-    modality = require(inputs[:1000], table.path)
+    modality = require(inputs[:_LOOKED_AT], table.path)
     notes = (*table.notes, *columns.notes, f"the inputs are {modality.noun}s")
     groups = None
     if group is not None:
@@ -194,7 +226,10 @@ def _checked(table: Table, columns: _Columns, seed: int, enough: Enough) -> Data
         path=table.path,
         modality=modality.name,
         inputs=tuple(inputs),
-        names=tuple(table.names[i] for i in usable),
+        names=tuple(
+            table.names[i] + (f", column {columns.input!r}" if isinstance(cells[i], bytes) else "")
+            for i in usable
+        ),
         digests=tuple(digests),
         targets=(Column(label, tuple(labels[i] for i in usable)),),
         groups=groups,
@@ -239,34 +274,54 @@ def _check(
     return digests, bad, 0
 
 
+def _answer(cell: Value) -> Answer:
+    """Return a label without surrounding white space, or several."""
+    if isinstance(cell, tuple):
+        return tuple(text.strip() for text in cell)
+    return str(cell).strip()
+
+
 def _cells(table: Table, column: str) -> tuple[list[Cell | None], dict[int, str]]:
     """Return the inputs of `column`, with paths resolved inside the table's own folder."""
-    cells: list[Cell | None] = list(table.columns[column])
+    values = table.columns[column]
+    cells: list[Cell | None] = [cell for cell in values if not isinstance(cell, tuple)]
+    if len(cells) < len(values):
+        raise DataError(
+            f"{table.path}: column {column!r} holds lists, but an input is one text or picture a "
+            "row. Say which column holds the input with --input COL."
+        )
     lost: dict[int, str] = {}
     given = [cell for cell in cells if isinstance(cell, str)]
     if not given:
         return cells, lost
-    if not _are_paths(given):
-        lost = {i: "an empty text" for i, cell in enumerate(cells) if not str(cell).strip()}
+    if not _are_pictures(given):
+        missing = "an empty text" if len(given) == len(cells) else f"nothing in column {column!r}"
+        lost = {
+            i: missing for i, cell in enumerate(cells) if isinstance(cell, str) and not cell.strip()
+        }
         return [None if i in lost else cell for i, cell in enumerate(cells)], lost
     root = table.root.resolve()
     for i, cell in enumerate(cells):
-        text = str(cell).strip()
+        if not isinstance(cell, str):
+            continue
+        text = cell.strip()
         # not Path.resolve, which raises where links go round in a circle
         path = Path(os.path.realpath(root / text))
         if not text:
             lost[i], cells[i] = "no path", None
-        elif not path.is_relative_to(root):
+        elif table.confined and not path.is_relative_to(root):
             lost[i], cells[i] = f"the path {text!r} leads out of {table.root}; move it inside", None
         else:
             cells[i] = path
     return cells, lost
 
 
-def _are_paths(cells: Sequence[Cell]) -> bool:
+def _are_pictures(cells: Sequence[Value]) -> bool:
+    """Say whether most cells are pictures: their content, or written like their paths."""
     image = modalities.get("image")
-    filled = [cell for cell in cells if str(cell).strip()]
-    return 2 * sum(map(image.recognises, filled)) > len(filled)
+    filled = [c for c in cells if not isinstance(c, str) or c.strip()][:_LOOKED_AT]
+    found = sum(image.recognises(c) for c in filled if not isinstance(c, tuple))
+    return 2 * found > len(filled)
 
 
 def _label_column(table: Table, input: str | None, group: str | None) -> str:
@@ -288,29 +343,30 @@ def _label_column(table: Table, input: str | None, group: str | None) -> str:
     )
 
 
-def _few_values(cells: Sequence[Cell]) -> bool:
-    distinct = len({str(cell) for cell in cells})
-    return 2 <= distinct <= max(2, min(1000, len(cells) // 3)) and not _are_paths(cells)
+def _few_values(cells: Sequence[Value]) -> bool:
+    distinct = len(set(cells))
+    return 2 <= distinct <= max(2, min(1000, len(cells) // 3)) and not _are_pictures(cells)
 
 
 def _input_column(table: Table, input: str | None, taken: Sequence[str]) -> str:
     if input is not None:
-        if input not in table.columns:
-            known = ", ".join(table.columns)
-            raise DataError(f"{table.path}: --input {input!r} is no column. It has: {known}.")
+        _require(table, input, "--input")
         return input
-    free = [c for c in table.columns if c not in taken]
+    lists = {c for c, values in table.columns.items() if any(isinstance(v, tuple) for v in values)}
+    free = [c for c in table.columns if c not in (*taken, *lists)]
     if not free:
         raise DataError(
             f"{table.path}: besides {' and '.join(map(repr, taken))} there is no column to learn "
             "from. Say which holds the input with --input COL."
         )
-    paths = [c for c in free if _are_paths(table.columns[c])]
+    pictures = [c for c in free if _are_pictures(table.columns[c])]
     named = [c for c in free if c.lower() in INPUTS]
-    for candidates in (paths, named, free):
+    for candidates in (pictures, named, free):
         if len(candidates) == 1:
             return candidates[0]
-    length = {c: sum(len(str(v)) for v in table.columns[c]) for c in free}
+    length = {
+        c: sum(len(v) if isinstance(v, (str, bytes)) else 0 for v in table.columns[c]) for c in free
+    }
     longest = sorted(free, key=lambda c: -length[c])
     if length[longest[0]] > 3 * length[longest[1]]:
         return longest[0]
