@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.artifact.predictor import Predictor
-from headstart.data.dataset import SetAside
+from headstart.data.dataset import Data, SetAside
 from headstart.evidence.verdict import sentence
 from headstart.report.live import Live
 from headstart.report.page import write_page
@@ -51,14 +51,14 @@ class Study:
 
 
 def fit(
-    data: str | Path,
+    data: Data,
     *,
     input: str | None = None,
     label: str | None = None,
     task: str | None = None,
     metric: str | None = None,
     group: str | None = None,
-    test: str | Path | None = None,
+    test: Data | None = None,
     source: str | tuple[str, ...] | list[str] = (),
     budget: str | float = "5m",
     max_trials: int | None = None,
@@ -74,8 +74,10 @@ def fit(
     Parameters
     ----------
     data
-        A folder with a sub-folder per class, a folder with ``train/``, ``validation/`` and
-        ``test/``, or a CSV file.
+        A folder with a sub-folder per class, or with ``train/``, ``validation/`` and ``test/`` of
+        such; a CSV, TSV, JSON Lines or Parquet file, or a folder of them; a folder written by
+        ``datasets``; the name of a data set on the Hugging Face hub; a pandas DataFrame; a
+        ``datasets.Dataset`` or ``DatasetDict``.
     input, label, group
         Columns of a table. Rows of one group stay on one side of the split.
     task, metric

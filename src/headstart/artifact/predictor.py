@@ -9,7 +9,7 @@ from typing import Any
 
 from headstart.artifact.loading import load
 from headstart.artifact.saving import Artifact
-from headstart.data.dataset import Dataset, SetAside
+from headstart.data.dataset import Cell, Data, Dataset, SetAside
 from headstart.data.modalities import modalities
 from headstart.data.reading import from_cells, read, read_inputs
 from headstart.data.splits import units
@@ -58,13 +58,13 @@ class Predictor:
         """Return the model in an artifact folder or a run folder."""
         return cls(load(path))
 
-    def predict(self, inputs: Sequence[str | Path]) -> list[Any]:
+    def predict(self, inputs: Sequence[Cell]) -> list[Any]:
         """Return one prediction for each input.
 
         Parameters
         ----------
         inputs
-            Texts, or paths of pictures or text files.
+            Texts, paths of pictures or text files, or pictures as the bytes of their files.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class Predictor:
         """
         return [answer["prediction"] for answer in self._answers_to(inputs)]
 
-    def predict_proba(self, inputs: Sequence[str | Path]) -> list[dict[str, float]]:
+    def predict_proba(self, inputs: Sequence[Cell]) -> list[dict[str, float]]:
         """Return the probability of each class, one mapping for each input.
 
         Raises
@@ -88,17 +88,16 @@ class Predictor:
             raise UsageError(f"a model for {self.task.name} gives no probabilities; use predict")
         return [answer["probabilities"] for answer in answers]
 
-    def rows_of(self, inputs: Sequence[str | Path]) -> Dataset:
+    def rows_of(self, inputs: Sequence[Cell]) -> Dataset:
         """Return inputs as rows of this model's modality; what cannot be decoded is set aside."""
         if self.task.modality != "text":
-            paths = [Path(cell) for cell in inputs]
-            return self._own(from_cells(paths, [str(path) for path in paths]))
+            return self._own(from_cells([Path(c) if isinstance(c, str) else c for c in inputs]))
         # a string is a text, even one that ends like the name of a picture
         texts = bool(inputs) and all(isinstance(cell, str) for cell in inputs)
         known = modalities.get("text") if texts else None
         return self._own(from_cells(list(inputs), modality=known))
 
-    def _answers_to(self, inputs: Sequence[str | Path]) -> list[dict[str, Any]]:
+    def _answers_to(self, inputs: Sequence[Cell]) -> list[dict[str, Any]]:
         rows = self.rows_of(inputs)
         if rows.set_aside:
             first = rows.set_aside[0]
@@ -117,7 +116,7 @@ class Predictor:
 
     def evaluate(
         self,
-        data: str | Path,
+        data: Data,
         *,
         input: str | None = None,
         label: str | None = None,
@@ -138,7 +137,7 @@ class Predictor:
         rows = rows.without(self.task.unknown(rows, self.artifact.spec))
         if not len(rows):
             reason = rows.set_aside[-1].reason
-            raise DataError(f"{data}: no row is left to score. The last one: {reason}.")
+            raise DataError(f"{rows.path}: no row is left to score. The last one: {reason}.")
         targets = self.task.encode(rows, self.artifact.spec)
         outputs = self.artifact.model.outputs(rows)
         unit_of = units(rows)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.data.dataset import Dataset
+from headstart.data.dataset import Data, Dataset
+from headstart.data.readers import title
 from headstart.data.reading import read
 from headstart.data.splits import Split, split, straddling, units
 from headstart.digest import digest_data
@@ -38,13 +39,13 @@ class Options:
         If a value has no meaning.
     """
 
-    data: str | Path
+    data: Data
     input: str | None = None
     label: str | None = None
     task: str | None = None
     metric: str | None = None
     group: str | None = None
-    test: str | Path | None = None
+    test: Data | None = None
     source: tuple[str, ...] = ()
     budget: float = 300.0
     max_trials: int | None = None
@@ -61,7 +62,11 @@ class Options:
         """Return what must be the same in every session of one run, as JSON data."""
         named = ("input", "label", "task", "metric", "group", "seed", "refit")
         found = {name: getattr(self, name) for name in named}
-        return {**found, "source": list(self.source), "test": self.test and str(self.test)}
+        return {
+            **found,
+            "source": list(self.source),
+            "test": None if self.test is None else title(self.test),
+        }
 
 
 @dataclass(frozen=True)
