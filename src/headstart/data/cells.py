@@ -131,9 +131,8 @@ def tabulate(
         If there are no rows, or no column can be used.
     """
     if not rows.names:
-        lost = rows.set_aside
-        listed = f" {len(lost)} could not be read: {lost[0].where}: {lost[0].reason}."
-        raise DataError(f"{path}: there are no rows.{listed if lost else ''}")
+        listed = "".join(f" {aside.where}: {aside.reason}." for aside in rows.set_aside[:3])
+        raise DataError(f"{path}: there are no rows.{listed}")
     found = {name: canonical(values) for name, values in rows.columns.items()}
     refused = {name: column.refused for name, column in found.items() if column.refused}
     if len(refused) == len(found):

@@ -142,9 +142,7 @@ def from_cells(
     What they are is inferred where `modality` is None.
     """
     modality = modality or require(cells, "The inputs to predict")
-    names = names or [
-        f"input {i}" if isinstance(cell, bytes) else str(cell)[:80] for i, cell in enumerate(cells)
-    ]
+    names = names or [_called(i, cell) for i, cell in enumerate(cells)]
     digests, bad, _ = _check(modality, cells, np.arange(len(cells)), lambda _looked: False)
     dataset = Dataset(
         path="",
@@ -158,6 +156,12 @@ def from_cells(
         set_aside=aside,
     )
     return dataset.without(bad)
+
+
+def _called(number: int, cell: Cell) -> str:
+    if isinstance(cell, bytes):
+        return f"input {number}"
+    return cell[:80] if isinstance(cell, str) else str(cell)
 
 
 @dataclass(frozen=True)

@@ -200,8 +200,8 @@ class _Session:
             known = self.ledger.fact(name)
             if known is not None and known != value:
                 raise DataError(
-                    f"{title(self.options.data)}: the {name} differ from those this run began with. "
-                    "Start a new run with another --out."
+                    f"{title(self.options.data)}: the {name} differ from those this run began "
+                    "with. Start a new run with another --out."
                 )
             self.ledger.note(name, value)
         self.ledger.note(

@@ -25,6 +25,9 @@ SUFFIXES = frozenset(
     | dicom.SUFFIXES
 )
 
+_KINDS = ("PNG", "JPEG", "JPEG2000", "GIF", "BMP", "WEBP", "AVIF", "TIFF", "PPM", "ICO")
+"""Pillow's names of the formats whose content tells them."""
+
 # once and for all: pictures are decoded in threads, where `catch_warnings` does not work
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
@@ -85,6 +88,8 @@ def _is_dicom(cell: Cell) -> bool:
 def _by_pillow(cell: Cell, at_least: int | None) -> Image.Image:
     with Image.open(opened(cell)) as picture:
         require_size(*picture.size)
+        if tiff.misread(picture):
+            return _to_rgb(tiff.decode(cell))
         if at_least is not None:
             picture.draft("RGB", (at_least, at_least))
         return _to_rgb(ImageOps.exif_transpose(picture))
@@ -134,15 +139,11 @@ POLICIES = {"light": _light}
 
 
 def _begins_like_a_picture(content: bytes) -> bool:
-    if content.startswith(tiff.MAGIC) or dicom.has_magic(content):
+    if dicom.has_magic(content):
         return True
-    try:
-        Image.open(io.BytesIO(content)).close()
-    except Image.DecompressionBombError:
-        return True
-    except Exception:  # a damaged header can fail anywhere
-        return False
-    return True
+    Image.init()
+    known = [Image.OPEN[kind][1] for kind in _KINDS if kind in Image.OPEN]
+    return len(content) > 16 and any(accept and accept(content[:16]) is True for accept in known)
 
 
 class ImageModality:

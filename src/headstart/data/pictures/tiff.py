@@ -15,7 +15,7 @@ from headstart.data.pictures.tones import eight_bits
 from headstart.errors import Unreadable
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_ORIENTATION = 274
+_BITS, _ORIENTATION, _PLANES, _FORMAT = 258, 274, 284, 339
 _ALPHA = (1, 2)
 """Values of the tag ExtraSamples that say transparency."""
 
@@ -48,6 +48,18 @@ def decode(cell: Cell) -> Image.Image:
         if orientation is not None:
             picture.getexif()[_ORIENTATION] = int(orientation.value)
         return ImageOps.exif_transpose(picture)
+
+
+def misread(picture: Image.Image) -> bool:
+    """Say whether Pillow opens this TIFF but would mix up its values.
+
+    So it does with planes of more than eight bits, and with 32 bits without a sign.
+    """
+    tags = getattr(picture, "tag_v2", {})
+    bits = max(tags.get(_BITS, (1,)))
+    planes = tags.get(_PLANES, 1) == 2 and len(tags.get(_BITS, (1,))) > 1
+    unsigned = tags.get(_FORMAT, (1,))[0] == 1
+    return bits > 8 and (planes or (bits > 16 and unsigned))
 
 
 def size(cell: Cell) -> tuple[int, int]:

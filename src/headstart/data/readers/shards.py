@@ -7,6 +7,7 @@ from pathlib import Path
 
 from headstart.data.cells import joined, tabulate
 from headstart.data.dataset import Data, Part, Table
+from headstart.data.modalities import modalities
 from headstart.data.parts import PARTS, layout
 from headstart.data.readers import readers
 from headstart.data.readers.files import FileReader
@@ -16,16 +17,18 @@ from headstart.data.readers.folder import visible
 def tables_in(folder: Path) -> list[tuple[Path, FileReader]]:
     """Return the tables right in `folder`, in its ``data/``, or in its folders of parts.
 
-    There are none where other folders lie beside them: those are classes. A ``.json`` file beside
-    tables describes them.
+    There are none where pictures or other folders lie beside them: those are what is to be read.
+    A ``.json`` file beside tables describes them.
     """
     below = [p for p in visible(folder) if p.is_dir()]
     if any(p.name.lower() not in {*PARTS, "data"} for p in below):
         return []
+    files = [p for place in (folder, *below) for p in visible(place) if p.is_file()]
+    if any(modalities.get("image").recognises(file) for file in files):
+        return []
     return [
         (file, reader)
-        for place in (folder, *below)
-        for file in visible(place)
+        for file in files
         for reader in readers
         if isinstance(reader, FileReader) and file.suffix != ".json" and reader.recognises(file)
     ]
