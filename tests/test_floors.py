@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "headstart"
 FLOORS = [
-    {"errors", "registry", "digest", "places"},
+    {"errors", "registry", "digest", "places", "hub"},
     {"data"},
     {"sources"},
     {"features"},

@@ -10,7 +10,7 @@ from typing import Any
 
 from headstart.artifact.predictor import Predictor
 from headstart.data.columns import Roles
-from headstart.data.dataset import SetAside
+from headstart.data.dataset import Data, SetAside
 from headstart.evidence.verdict import sentence
 from headstart.report.live import Live
 from headstart.report.page import write_page
@@ -53,7 +53,7 @@ class Study:
 
 
 def fit(
-    data: str | Path,
+    data: Data,
     *,
     input: str | Sequence[str] | None = None,
     label: str | Sequence[str] | None = None,
@@ -62,7 +62,7 @@ def fit(
     group: str | None = None,
     subgroup: str | None = None,
     time: str | None = None,
-    test: str | Path | None = None,
+    test: Data | None = None,
     source: str | tuple[str, ...] | list[str] = (),
     budget: str | float = "5m",
     max_trials: int | None = None,
@@ -78,8 +78,10 @@ def fit(
     Parameters
     ----------
     data
-        A folder with a sub-folder per class, a folder with ``train/``, ``validation/`` and
-        ``test/``, or a CSV file.
+        A folder with a sub-folder per class, or with ``train/``, ``validation/`` and ``test/`` of
+        such; a CSV, TSV, JSON Lines or Parquet file, or a folder of them; a folder written by
+        ``datasets``; the name of a data set on the Hugging Face hub; a pandas DataFrame; a
+        ``datasets.Dataset`` or ``DatasetDict``.
     input, label
         Columns of a table, one or several; inferred where None. Several inputs of a row are a pair
         of texts, say, or a picture and a text; several labels are several outputs.

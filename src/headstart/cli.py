@@ -80,7 +80,7 @@ def _complain(message: str) -> None:
 
 @app.command()
 def fit(
-    data: Annotated[str, typer.Argument(metavar="DATA", help="Folder per class, or a CSV file.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Folder, table, or data set.")],
     input: Input = None,
     label: Label = None,
     task: Annotated[str | None, typer.Option(help="Inferred if not given.")] = None,

@@ -10,7 +10,7 @@ from typing import Any
 from headstart.artifact.loading import load
 from headstart.artifact.saving import Artifact
 from headstart.data.columns import Roles
-from headstart.data.dataset import Dataset, SetAside
+from headstart.data.dataset import Cell, Data, Dataset, SetAside
 from headstart.data.modalities import modalities
 from headstart.data.reading import from_cells, read, read_inputs
 from headstart.data.splits import units
@@ -62,13 +62,13 @@ class Predictor:
         """Return the model in an artifact folder or a run folder."""
         return cls(load(path))
 
-    def predict(self, inputs: Sequence[str | Path]) -> list[Any]:
+    def predict(self, inputs: Sequence[Cell]) -> list[Any]:
         """Return one prediction for each input.
 
         Parameters
         ----------
         inputs
-            Texts, or paths of pictures or text files.
+            Texts, paths of pictures or text files, or pictures as the bytes of their files.
 
         Raises
         ------
@@ -77,7 +77,7 @@ class Predictor:
         """
         return [answer["prediction"] for answer in self._answers_to(inputs)]
 
-    def predict_proba(self, inputs: Sequence[str | Path]) -> list[dict[str, float]]:
+    def predict_proba(self, inputs: Sequence[Cell]) -> list[dict[str, float]]:
         """Return the probability of each class, one mapping for each input.
 
         Raises
@@ -92,7 +92,7 @@ class Predictor:
             raise UsageError(f"a model for {self.task.name} gives no probabilities; use predict")
         return [answer["probabilities"] for answer in answers]
 
-    def rows_of(self, inputs: Sequence[str | Path]) -> Dataset:
+    def rows_of(self, inputs: Sequence[Cell]) -> Dataset:
         """Return inputs as rows of this model's modality; what cannot be decoded is set aside."""
         modality = self.task.modality
         if modality == "text":
@@ -103,7 +103,7 @@ class Predictor:
         cells = [_with_path(cell) for cell in inputs]
         return self._own(from_cells(cells, [str(cell) for cell in inputs]))
 
-    def _answers_to(self, inputs: Sequence[str | Path]) -> list[dict[str, Any]]:
+    def _answers_to(self, inputs: Sequence[Cell]) -> list[dict[str, Any]]:
         rows = self.rows_of(inputs)
         if rows.set_aside:
             first = rows.set_aside[0]
@@ -122,7 +122,7 @@ class Predictor:
 
     def evaluate(
         self,
-        data: str | Path,
+        data: Data,
         roles: Roles | None = None,
     ) -> Scores:
         """Score the model on labelled rows; where the data give a test part, on that alone.
@@ -140,7 +140,7 @@ class Predictor:
         rows = rows.without(self.task.unknown(rows, self.artifact.spec))
         if not len(rows):
             reason = rows.set_aside[-1].reason
-            raise DataError(f"{data}: no row is left to score. The last one: {reason}.")
+            raise DataError(f"{rows.path}: no row is left to score. The last one: {reason}.")
         targets = self.task.encode(rows, self.artifact.spec)
         outputs = self.artifact.model.outputs(rows)
         unit_of = units(rows)

@@ -12,6 +12,8 @@ from headstart.errors import DataError
 
 LABELS = ("label", "labels", "class", "category", "target", "y", "sentiment", "intent", "topic")
 INPUTS = ("text", "image", "picture", "photo", "file", "filename", "path", "message", "sentence")
+LOOKED_AT = 1000
+"""Cells by which a column is judged."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,14 @@ def complete(table: Table, roles: Roles) -> tuple[Roles, tuple[str, ...]]:
     found = replace(roles, label=roles.label or (_label(table, roles),))
     found = replace(found, input=roles.input or (_input(table, _taken(found)),))
     notes: list[str] = []
-    if not Path(table.path).is_dir():  # a folder leaves nothing to choose
+    if not isinstance(table.columns[found.input[0]][0], Path):  # a folder leaves nothing to choose
         if not roles.label:
             notes.append(f"the label is column {found.label[0]!r} (--label COL says otherwise)")
         if not roles.input:
             notes.append(f"the input is column {found.input[0]!r} (--input COL says otherwise)")
-    return found, tuple(notes)
+    for _, column in found.named():
+        notes += [f"column {column!r} {remark}" for remark in table.remarks.get(column, [])]
+    return found, tuple(dict.fromkeys(notes))
 
 
 def inputs(table: Table, asked: tuple[str, ...]) -> tuple[str, ...]:
@@ -106,6 +110,8 @@ def _checked(table: Table, roles: Roles) -> None:
     """
     asked: dict[str, str] = {}
     for option, column in roles.named():
+        if column in table.refused:
+            raise DataError(f"{table.path}: column {column!r} {table.refused[column]}.")
         if column not in table.columns:
             known = ", ".join(table.columns)
             raise DataError(f"{table.path}: {option} {column!r} is no column. It has: {known}.")
@@ -139,10 +145,8 @@ def _label(table: Table, roles: Roles) -> str:
 
 
 def _few_values(cells: Sequence[Cell]) -> bool:
-    if any(isinstance(cell, bytes) for cell in cells):
-        return False
-    distinct = len({str(cell) for cell in cells})
-    return 2 <= distinct <= max(2, min(1000, len(cells) // 3)) and not are_paths(cells)
+    distinct = len(set(cells))
+    return 2 <= distinct <= max(2, min(1000, len(cells) // 3)) and not are_pictures(cells)
 
 
 def _sets(cells: Sequence[Cell]) -> bool:
@@ -159,10 +163,10 @@ def _numbers(cells: Sequence[Cell]) -> bool:
     return any(value % 1 for value in values)
 
 
-def are_paths(cells: Sequence[Cell]) -> bool:
-    """Say whether most cells that are not empty are written like paths of pictures."""
+def are_pictures(cells: Sequence[Cell]) -> bool:
+    """Say whether most cells are pictures: their content, or written like their paths."""
     image = modalities.get("image")
-    filled = [cell for cell in cells if isinstance(cell, str | Path) and str(cell).strip()]
+    filled = [c for c in cells if not isinstance(c, str) or c.strip()][:LOOKED_AT]
     return 2 * sum(map(image.recognises, filled)) > len(filled)
 
 
@@ -174,7 +178,7 @@ def _input(table: Table, taken: Sequence[str]) -> str:
     DataError
         If there is none, or several that could be.
     """
-    free = [c for c in table.columns if c not in taken]
+    free = [c for c in table.columns if c not in taken and not _sets(table.columns[c])]
     if not free:
         raise DataError(
             f"{table.path}: besides {' and '.join(map(repr, taken))} there is no column to learn "
@@ -185,7 +189,9 @@ def _input(table: Table, taken: Sequence[str]) -> str:
     for candidates in (pictures, named, free):
         if len(candidates) == 1:
             return candidates[0]
-    length = {c: sum(len(str(v)) for v in table.columns[c]) for c in free}
+    length = {
+        c: sum(len(v) if isinstance(v, str | bytes) else 0 for v in table.columns[c]) for c in free
+    }
     longest = sorted(free, key=lambda c: -length[c])
     if length[longest[0]] > 3 * length[longest[1]]:
         return longest[0]
@@ -194,8 +200,3 @@ def _input(table: Table, taken: Sequence[str]) -> str:
         f"{' or '.join(map(repr, longest[:4]))}. Say it with --input COL; several inputs of a row "
         "(a pair of texts, a picture and a text) by one --input each."
     )
-
-
-def are_pictures(cells: Sequence[Cell]) -> bool:
-    """Say whether a column holds pictures, as paths or as bytes."""
-    return any(isinstance(cell, bytes) for cell in cells) or are_paths(cells)

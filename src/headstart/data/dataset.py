@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from headstart.digest import digest_data
 
+if TYPE_CHECKING:
+    import datasets
+    import pandas
+
+Data: TypeAlias = "str | Path | pandas.DataFrame | datasets.Dataset | datasets.DatasetDict"
+"""What users bring: a path, the name of a data set on the hub, or rows that are in memory."""
 Part = Literal["train", "validation", "test"]
+Raw = Any
+"""One value as a container holds it: text, number, truth value, date, bytes, path, list, picture,
+``{"bytes": …, "path": …}``; None, NaN and NaT where it is missing. `cells` makes a `Cell` of it.
+"""
 Cell: TypeAlias = "str | Path | bytes | tuple[Cell, ...]"
-"""One input as it was found: a text, or a file that stays encoded until it is needed, as its path
-or its bytes; a tuple where a row has several inputs."""
+"""One input, the same from every container: a text, or a file that stays encoded until it is
+needed, as its path or its content; a tuple where a row has several inputs, or several labels. In a
+table the empty string is what is missing."""
 TOGETHER = "+"
 """Joins the names of modalities that come together in one row, and the digests of its parts."""
-Value = str | tuple[str, ...]
-"""One answer as it was read: a label or a number, or a set of labels."""
+Answer = str | tuple[str, ...]
+"""One output as read: a text, or several where a row has several labels."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +43,31 @@ class Column:
     """One named output of the target: `values` are as read, one a row."""
 
     name: str
-    values: tuple[Value, ...]
+    values: tuple[Answer, ...]
 
 
 @dataclass(frozen=True)
 class Table:
-    """What a reader returns: named columns of cells, before anything is inferred from them.
+    """What a reader returns: named columns, before anything is inferred from them.
 
-    `names` says where each row is (for messages), `parts` the part of the split that the data
-    themselves give (or None), `root` the folder that paths in cells are relative to.
+    Attributes
+    ----------
+    path
+        What the data are called in messages: their path, or such as ``DataFrame``.
+    root
+        The folder that paths in cells are relative to.
+    columns
+        Canonical values, one a row.
+    names
+        Where each row is, for messages.
+    parts
+        The part of the split that the data themselves give, or None.
+    confined
+        Whether paths in cells must stay inside `root`: not where the user gave them in Python.
+    refused
+        Columns whose values can be neither input nor label, each with what to do about it.
+    remarks
+        What is to be said of a column if it is used.
     """
 
     path: str
@@ -50,6 +77,9 @@ class Table:
     parts: list[Part | None]
     set_aside: list[SetAside]
     notes: list[str]
+    confined: bool = True
+    refused: dict[str, str] = field(default_factory=dict)
+    remarks: dict[str, list[str]] = field(default_factory=dict)
 
 
 BY_ROW = ("inputs", "names", "digests", "groups", "parts", "subgroups", "times")

@@ -12,10 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from headstart.data.columns import Roles, are_paths, are_pictures, complete, inputs
-from headstart.data.dataset import BY_ROW, Cell, Column, Dataset, Part, SetAside, Table, Value
+from headstart.data.columns import LOOKED_AT, Roles, are_pictures, complete, inputs
+from headstart.data.dataset import (
+    BY_ROW,
+    Answer,
+    Cell,
+    Column,
+    Data,
+    Dataset,
+    Part,
+    SetAside,
+    Table,
+)
 from headstart.data.modalities import Modality, modalities, require
-from headstart.data.readers import read_table
+from headstart.data.readers import read_table, reader_if_any, readers
 from headstart.data.readers.folder import files_in
 from headstart.errors import DataError, Unreadable
 
@@ -24,10 +34,10 @@ _CHUNK = 64
 
 
 def read(
-    path: str | Path,
+    path: Data,
     roles: Roles | None = None,
     *,
-    test: str | Path | None = None,
+    test: Data | None = None,
     seed: int = 0,
     enough: Enough = lambda _path, _looked: False,
 ) -> Dataset:
@@ -36,8 +46,8 @@ def read(
     Parameters
     ----------
     path
-        A folder with a sub-folder per class, a folder with ``train/``, ``validation/`` and
-        ``test/``, or a CSV file.
+        Anything that a reader knows: a folder with a sub-folder per class, a CSV, TSV, JSON Lines
+        or Parquet file, a DataFrame, a `datasets.Dataset`, …
     roles
         What the columns of a table are for; inferred where it does not say.
     test
@@ -60,20 +70,24 @@ def read(
     if test is None:
         return dataset
     if any(part == "test" for part in dataset.parts):
-        raise DataError(f"{path} has test rows of its own: leave out --test, or its test folder.")
+        raise DataError(
+            f"{table.path} has test rows of its own: leave out --test, or its test folder."
+        )
     own = read_table(test)
     # a few test rows by themselves might suggest other columns
     known = found.within(own)
     asked = replace(asked, input=asked.input or known.input, label=asked.label or known.label)
     given = _checked(own, *complete(own, replace(asked, time=None)), seed, enough)
     if given.modality != dataset.modality:
-        raise DataError(f"{test} holds {given.modality} inputs, {path} {dataset.modality} inputs.")
+        raise DataError(
+            f"{own.path} holds {given.modality} inputs, {table.path} {dataset.modality} inputs."
+        )
     tested: tuple[Part | None, ...] = tuple("test" for _ in range(len(given)))
     return _joined(dataset, replace(given, parts=tested))
 
 
 def read_inputs(paths: Sequence[str | Path], input: tuple[str, ...] = ()) -> Dataset:
-    """Read inputs without labels: files, folders (searched through) and CSV tables.
+    """Read inputs without labels: files, folders (searched through) and tables.
 
     Raises
     ------
@@ -84,7 +98,7 @@ def read_inputs(paths: Sequence[str | Path], input: tuple[str, ...] = ()) -> Dat
     names: list[str] = []
     aside: list[SetAside] = []
     for path in map(Path, paths):
-        if path.suffix.lower() == ".csv" and path.is_file():
+        if _is_table(path):
             table = read_table(path)
             found, lost = _inputs(table, inputs(table, input))
             cells += [cell for cell in found if cell is not None]
@@ -108,6 +122,12 @@ def read_inputs(paths: Sequence[str | Path], input: tuple[str, ...] = ()) -> Dat
     return from_cells(cells, names, tuple(aside))
 
 
+def _is_table(path: Path) -> bool:
+    """Say whether `path` holds rows and columns: not a folder to search through, nor an input."""
+    known = any(modality.recognises(path) for modality in modalities)
+    return path.exists() and not known and reader_if_any(path) not in (None, readers.get("folder"))
+
+
 def from_cells(
     cells: Sequence[Cell],
     names: Sequence[str] | None = None,
@@ -119,7 +139,7 @@ def from_cells(
     What they are is inferred where `modality` is None.
     """
     modality = modality or require(cells, "The inputs to predict")
-    names = names or [str(cell)[:80] for cell in cells]
+    names = names or [_called(i, cell) for i, cell in enumerate(cells)]
     digests, bad, _ = _check(modality, cells, np.arange(len(cells)), lambda _looked: False)
     dataset = Dataset(
         path="",
@@ -135,13 +155,19 @@ def from_cells(
     return dataset.without(bad)
 
 
+def _called(number: int, cell: Cell) -> str:
+    if isinstance(cell, bytes):
+        return f"input {number}"
+    return cell[:80] if isinstance(cell, str) else str(cell)
+
+
 def _checked(
     table: Table, roles: Roles, notes: tuple[str, ...], seed: int, enough: Enough
 ) -> Dataset:
     found, lost = _inputs(table, roles.input)
-    targets = {column: _answers(table.columns[column]) for column in roles.label}
+    targets = {name: [_answer(cell) for cell in table.columns[name]] for name in roles.label}
     for column, values in targets.items():
-        lost |= {i: f"no label in column {column!r}" for i, v in enumerate(values) if not v}
+        lost |= {i: f"no label in column {column!r}" for i, v in enumerate(values) if v == ""}
     times: list[float] = []
     if roles.time is not None:
         times, unread = _times(table.columns[roles.time])
@@ -152,7 +178,7 @@ def _checked(
     if not usable:
         raise DataError(f"{table.path}: no row is usable. {_listed(aside)}")
     inputs = [cell for i in usable if (cell := found[i]) is not None]
-    modality = require(inputs[:1000], table.path)
+    modality = require(inputs[:LOOKED_AT], table.path)
     notes = (*table.notes, *notes, f"the inputs are {modality.noun}s")
 
     def marks(column: str | None) -> tuple[str, ...] | None:
@@ -172,7 +198,10 @@ def _checked(
         path=table.path,
         modality=modality.name,
         inputs=tuple(inputs),
-        names=tuple(table.names[i] for i in usable),
+        names=tuple(
+            table.names[i] + (f", column {roles.input[0]!r}" if isinstance(found[i], bytes) else "")
+            for i in usable
+        ),
         digests=tuple(digests),
         targets=tuple(
             Column(column, tuple(values[i] for i in usable)) for column, values in targets.items()
@@ -191,18 +220,11 @@ def _checked(
     return _reached(dataset, unreached)
 
 
-def _answers(cells: Sequence[Cell]) -> list[Value]:
-    """Return the labels of a column: texts, or sets of them if any cell is a set."""
-    if any(isinstance(cell, tuple) for cell in cells):
-        return [
-            tuple(str(c).strip() for c in cell) if isinstance(cell, tuple) else _alone(str(cell))
-            for cell in cells
-        ]
-    return [str(cell).strip() for cell in cells]
-
-
-def _alone(cell: str) -> tuple[str, ...]:
-    return (cell.strip(),) if cell.strip() else ()
+def _answer(cell: Cell) -> Answer:
+    """Return a label without surrounding white space, or several; an empty set is an answer."""
+    if isinstance(cell, tuple):
+        return tuple(str(label).strip() for label in cell)
+    return str(cell).strip()
 
 
 def _times(cells: Sequence[Cell]) -> tuple[list[float], list[int]]:
@@ -283,22 +305,33 @@ def _check(
 
 def _cells(table: Table, column: str) -> tuple[list[Cell | None], dict[int, str]]:
     """Return the inputs of `column`, with paths resolved inside the table's own folder."""
-    cells: list[Cell | None] = list(table.columns[column])
+    values = table.columns[column]
+    cells: list[Cell | None] = [cell for cell in values if not isinstance(cell, tuple)]
+    if len(cells) < len(values):
+        raise DataError(
+            f"{table.path}: column {column!r} holds lists, but an input is one text or picture a "
+            "row. Say which column holds the input with --input COL."
+        )
     lost: dict[int, str] = {}
     given = [cell for cell in cells if isinstance(cell, str)]
     if not given:
         return cells, lost
-    if not are_paths(given):
-        lost = {i: "an empty text" for i, cell in enumerate(cells) if not str(cell).strip()}
+    if not are_pictures(given):
+        missing = "an empty text" if len(given) == len(cells) else f"nothing in column {column!r}"
+        lost = {
+            i: missing for i, cell in enumerate(cells) if isinstance(cell, str) and not cell.strip()
+        }
         return [None if i in lost else cell for i, cell in enumerate(cells)], lost
     root = table.root.resolve()
     for i, cell in enumerate(cells):
-        text = str(cell).strip()
+        if not isinstance(cell, str):
+            continue
+        text = cell.strip()
         # not Path.resolve, which raises where links go round in a circle
         path = Path(os.path.realpath(root / text))
         if not text:
             lost[i], cells[i] = "no path", None
-        elif not path.is_relative_to(root):
+        elif table.confined and not path.is_relative_to(root):
             lost[i], cells[i] = f"the path {text!r} leads out of {table.root}; move it inside", None
         else:
             cells[i] = path

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from headstart.data.dataset import Dataset
 from headstart.models import Model, Saved, model_kinds, restore
+
+T = TypeVar("T")
 
 
 class Fused:
@@ -34,15 +37,16 @@ class Fused:
         )
 
 
+def _under(start: str, named: Mapping[str, T]) -> dict[str, T]:
+    return {n.removeprefix(start): value for n, value in named.items() if n.startswith(start)}
+
+
 def restore_fused(saved: Saved) -> Fused:
     """Return saved models."""
     models = []
     for i, part in enumerate(saved.config["parts"]):
-        own = [
-            {n.removeprefix(f"{i}."): v for n, v in named.items() if n.startswith(f"{i}.")}
-            for named in (saved.tensors, saved.texts)
-        ]
-        models.append(restore(Saved(part["kind"], part["config"], *own)))
+        tensors, texts = _under(f"{i}.", saved.tensors), _under(f"{i}.", saved.texts)
+        models.append(restore(Saved(part["kind"], part["config"], tensors, texts)))
     return Fused(models)
 
 

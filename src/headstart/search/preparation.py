@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from headstart.data.columns import Roles
-from headstart.data.dataset import TOGETHER, Dataset
+from headstart.data.dataset import TOGETHER, Data, Dataset
+from headstart.data.readers import title
 from headstart.data.reading import read
 from headstart.data.splits import Split, split, straddling, units
 from headstart.digest import digest_data
@@ -40,11 +41,11 @@ class Options:
         If a value has no meaning.
     """
 
-    data: str | Path
+    data: Data
     roles: Roles = field(default_factory=Roles)
     task: str | None = None
     metric: str | None = None
-    test: str | Path | None = None
+    test: Data | None = None
     source: tuple[str, ...] = ()
     budget: float = 300.0
     max_trials: int | None = None
@@ -61,7 +62,7 @@ class Options:
         """Return what must be the same in every session of one run, as JSON data."""
         found = {name: getattr(self, name) for name in ("task", "metric", "seed", "refit")}
         columns = [list(pair) for pair in self.roles.named()]
-        test = self.test and str(self.test)
+        test = None if self.test is None else title(self.test)
         return {**found, "columns": columns, "source": list(self.source), "test": test}
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.data.dataset import SetAside
+from headstart.data.dataset import Data, SetAside
+from headstart.data.readers import reader_of, title
 from headstart.errors import ArtifactError, DataError, HeadstartError, UsageError
 from headstart.search.budget import Clock, Stopped, arm, stoppable, too_short
 from headstart.search.closing import (
@@ -167,7 +168,7 @@ class _Session:
 
     def _finish(self, status: str) -> None:
         self.result = result(
-            str(self.options.data),
+            title(self.options.data),
             self.prepared,
             self.standing,
             self.found,
@@ -199,8 +200,8 @@ class _Session:
             known = self.ledger.fact(name)
             if known is not None and known != value:
                 raise DataError(
-                    f"{self.options.data}: the {name} differ from those this run began with. "
-                    "Start a new run with another --out."
+                    f"{title(self.options.data)}: the {name} differ from those this run began "
+                    "with. Start a new run with another --out."
                 )
             self.ledger.note(name, value)
         self.ledger.note(
@@ -235,7 +236,7 @@ def _folder(options: Options) -> Path:
     if options.out is not None:
         folder = Path(options.out)
     else:
-        folder = Path("runs") / (Path(options.data).resolve().stem or "run")
+        folder = Path("runs") / _name(options.data)
         number = 2
         while not options.resume and folder.exists():
             folder = folder.with_name(f"{folder.name.removesuffix(f'-{number - 1}')}-{number}")
@@ -251,9 +252,16 @@ def _folder(options: Options) -> Path:
     return folder
 
 
+def _name(data: Data) -> str:
+    """Return what a run on `data` is called where the user does not say."""
+    if isinstance(data, (str, Path)):
+        return Path(data).resolve().stem or "run"
+    return title(data).lower()
+
+
 def _open(folder: Path, options: Options, clock: Clock) -> Ledger:
-    if not Path(options.data).exists():  # said before a folder is made for it
-        raise DataError(f"{options.data}: there is no such file or folder.")
+    with clock.paused():  # a data set may have to be fetched first
+        reader_of(options.data)  # what is not there is said before a folder is made for it
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".writable"

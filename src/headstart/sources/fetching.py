@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 import os
 import shutil
 import tempfile
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from headstart.digest import digest_file
 from headstart.errors import SourceError
+from headstart.hub import answers as _hub_answers
 from headstart.places import cache_folder
 from headstart.sources.catalogue import HubOrigin, Source, SourceFile
 from headstart.sources.packages import Say, from_package
@@ -143,19 +141,6 @@ def _from_hub(origin: HubOrigin) -> Path:
         )
     except Exception as error:  # whatever it is, the next origin is tried
         raise SourceError(f"the hub did not answer ({type(error).__name__})") from None
-
-
-@functools.cache
-def _hub_answers() -> bool:
-    """Ask once whether the hub is there: its client would try for a long time where it is not."""
-    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-    try:
-        urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=3).close()
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-    return True
 
 
 _WANTED = ("*.json", "*.safetensors", "*.model", "*.txt")

@@ -293,3 +293,45 @@ def test_sizes_are_the_shorter_sides_and_order_is_as_given(save, scene):
 def test_render_is_a_small_picture_inside_the_page(save):
     shown = PICTURES.render(save(Image.new("RGB", (2000, 1000), ORANGE)))
     assert shown.startswith('<img src="data:image/png;base64,') and len(shown) < 5000
+
+
+def test_a_picture_is_the_same_as_a_file_or_as_its_bytes(save, scene):
+    path = save(scene, "a.png")
+    content = path.read_bytes()
+    assert PICTURES.check(content) == PICTURES.check(path)
+    assert PICTURES.sizes([content]) == PICTURES.sizes([path])
+    assert PICTURES.render(content) == PICTURES.render(path)
+    assert np.array_equal(
+        collate([content], index=1, policy="light"), collate([path], index=1, policy="light")
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (truncated("PNG"), True),
+        (truncated("JPEG"), True),
+        (truncated("WEBP"), True),
+        (png_claiming(50_000, 50_000), True),
+        (b"II*\0" + b"\xff" * 60, True),
+        (b"this is no picture", False),
+        (b"%PDF-1.7 \xff\xff", False),
+        (b"", False),
+    ],
+)
+def test_recognises_bytes_by_how_they_begin(content, expected):
+    assert PICTURES.recognises(content) is expected
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "an empty file"),
+        (b"no picture", "not a picture"),
+        (truncated("PNG"), "the picture cannot be decoded"),
+        (png_claiming(12_000, 10_000), "over the limit"),
+    ],
+)
+def test_bytes_that_are_no_whole_picture_are_refused_with_the_reason(content, reason):
+    with pytest.raises(Unreadable, match=reason):
+        image.load(content)

@@ -45,13 +45,15 @@ def collate(tokenizer):
         (ACCENTED.encode(), ACCENTED),
         (ACCENTED.encode("utf-8-sig"), ACCENTED),
         (ACCENTED.encode("cp1252"), ACCENTED),
+        (ACCENTED.encode("utf-16"), ACCENTED),
+        (b"\xfe\xff" + ACCENTED.encode("utf-16-be"), ACCENTED),
         ("“quoted” – €5".encode("cp1252"), "“quoted” – €5"),
         (b"byte \x81 without meaning", "byte \ufffd without meaning"),
         ("日本 🫐".encode(), "日本 🫐"),
         (b"  \n padded \t\n", "padded"),
     ],
 )
-def test_files_are_read_in_utf8_or_else_windows_1252(write, content, expected):
+def test_files_are_read_in_utf8_or_utf16_by_its_mark_or_else_windows_1252(write, content, expected):
     assert text.load(write(content)) == expected
 
 
@@ -62,7 +64,7 @@ def test_files_are_read_in_utf8_or_else_windows_1252(write, content, expected):
         (b" \n\t ", "an empty text"),
         (b"\xef\xbb\xbf", "an empty text"),
         (b"MZ\0\0binary", "not a text file"),
-        ("wide".encode("utf-16"), "not a text file"),
+        (b"\xff\xfe\0\0binary\0\0", "not a text file"),
     ],
 )
 def test_what_holds_no_text_is_refused_with_the_reason(write, content, reason):

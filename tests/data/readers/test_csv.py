@@ -135,8 +135,8 @@ def test_a_file_that_is_no_table_is_refused_and_the_message_says_why(content, sa
 
 def test_the_name_may_be_in_capitals_and_other_kinds_are_refused_with_those_known(tmp_path):
     assert read("text,label\nx,a\n", name="TABLE.CSV").columns["text"] == ["x"]
-    with pytest.raises(DataError, match=r"cannot read this kind of file\. It reads: a CSV file"):
-        read("{}", name="table.jsonl")
+    with pytest.raises(DataError, match=r"cannot read this kind of file\. It reads: a CSV or TSV"):
+        read("{}", name="table.docx")
 
 
 def test_a_path_that_is_not_there_is_answered_with_what_lies_beside(tmp_path):

@@ -15,14 +15,18 @@ from PIL import Image, ImageEnhance, ImageOps, UnidentifiedImageError
 
 from headstart.data.dataset import Cell
 from headstart.data.modalities import Preprocessing, View, modalities
+from headstart.data.pictures import LARGEST, dicom, head, opened, require_size, tiff
+from headstart.data.pictures.tones import eight_bits
 from headstart.errors import Unreadable
 
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm"}
     | {".pgm", ".pbm", ".tga", ".ico"}
+    | dicom.SUFFIXES
 )
-LARGEST = 100_000_000
-"""Pixels beyond which a picture is refused before it is decoded (a decompression bomb)."""
+
+_KINDS = ("PNG", "JPEG", "JPEG2000", "GIF", "BMP", "WEBP", "AVIF", "TIFF", "PPM", "ICO")
+"""Pillow's names of the formats whose content tells them."""
 
 # once and for all: pictures are decoded in threads, where `catch_warnings` does not work
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -37,12 +41,13 @@ def load(cell: Cell, at_least: int | None = None) -> Image.Image:
     """Decode a picture to upright RGB.
 
     Grey, palette, alpha (over white), CMYK, 16-bit and floating-point pictures are converted; the
-    EXIF orientation is applied.
+    EXIF orientation is applied. Of several pages or frames one is taken: the first of a TIFF or
+    GIF, the middle one of a DICOM file.
 
     Parameters
     ----------
     cell
-        Path of the file.
+        Path of the file, or its content.
     at_least
         Pixels of the shorter side that are enough: a JPEG is then decoded at a fraction of its
         size, no smaller than this.
@@ -52,22 +57,21 @@ def load(cell: Cell, at_least: int | None = None) -> Image.Image:
     Unreadable
         If the file is missing, empty, no picture, cut short, or larger than `LARGEST` pixels.
     """
-    assert isinstance(cell, str | Path)
     try:
-        with Image.open(cell) as picture:
-            if picture.width * picture.height > LARGEST:
-                raise Unreadable(
-                    f"a picture of {picture.width} x {picture.height} pixels is over the limit "
-                    f"of {LARGEST // 1_000_000} million; make it smaller"
-                )
-            if at_least is not None:
-                picture.draft("RGB", (at_least, at_least))
-            return _to_rgb(ImageOps.exif_transpose(picture))
+        if _is_dicom(cell):
+            return _to_rgb(dicom.decode(cell))
+        try:
+            return _by_pillow(cell, at_least)
+        except (Unreadable, Image.DecompressionBombError):
+            raise
+        except Exception:
+            if not head(cell).startswith(tiff.MAGIC):
+                raise
+            return _to_rgb(tiff.decode(cell))
     except Unreadable:
         raise
     except UnidentifiedImageError:
-        empty = isinstance(cell, Path) and cell.exists() and cell.stat().st_size == 0
-        raise Unreadable("an empty file" if empty else "not a picture") from None
+        raise Unreadable("not a picture" if head(cell, 1) else "an empty file") from None
     except FileNotFoundError:
         raise Unreadable("no such file") from None
     except Image.DecompressionBombError:
@@ -76,15 +80,35 @@ def load(cell: Cell, at_least: int | None = None) -> Image.Image:
         raise Unreadable(f"the picture cannot be decoded ({error})") from None
 
 
+def _is_dicom(cell: Cell) -> bool:
+    named = isinstance(cell, Path) and cell.suffix.lower() in dicom.SUFFIXES and cell.exists()
+    return named or dicom.has_magic(cell)
+
+
+def _by_pillow(cell: Cell, at_least: int | None) -> Image.Image:
+    with Image.open(opened(cell)) as picture:
+        require_size(*picture.size)
+        if tiff.misread(picture):
+            return _to_rgb(tiff.decode(cell))
+        if at_least is not None:
+            picture.draft("RGB", (at_least, at_least))
+        return _to_rgb(ImageOps.exif_transpose(picture))
+
+
+def _size(cell: Cell) -> tuple[int, int]:
+    """Return width and height in pixels, from the header."""
+    if _is_dicom(cell):
+        return dicom.size(cell)
+    try:
+        with Image.open(opened(cell)) as picture:
+            return picture.size
+    except UnidentifiedImageError:
+        return tiff.size(cell)
+
+
 def _to_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
-        values = np.nan_to_num(np.asarray(picture, np.float64))
-        if picture.mode == "F" or values.min() < 0 or values.max() > 65535:
-            low, high = float(values.min()), float(values.max())
-            values = (values - low) * (255.0 / (high - low or 1.0))
-        elif picture.mode.startswith("I;16") or values.max() > 255:
-            values = values / 257.0
-        return Image.fromarray(values.round().astype(np.uint8)).convert("RGB")
+        return Image.fromarray(eight_bits(np.asarray(picture))).convert("RGB")
     if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
         rgba = picture.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
@@ -114,15 +138,31 @@ def _light(picture: Image.Image, random: np.random.Generator) -> Image.Image:
 POLICIES = {"light": _light}
 
 
+def _begins_like_a_picture(content: bytes) -> bool:
+    if dicom.has_magic(content):
+        return True
+    Image.init()
+    known = [Image.OPEN[kind][1] for kind in _KINDS if kind in Image.OPEN]
+    return len(content) > 16 and any(accept and accept(content[:16]) is True for accept in known)
+
+
 class ImageModality:
-    """Pictures from files."""
+    """Pictures from files, or from their content."""
 
     name = "image"
     noun = "picture"
 
     def recognises(self, cell: Cell) -> bool:
-        """Say whether `cell` is, or is written like, the path of a picture."""
-        return Path(str(cell)[-300:]).suffix.lower() in SUFFIXES
+        """Say whether `cell` is, or is written like, the path of a picture, or is its content.
+
+        A file whose name has no suffix, or a number for one, is a picture if it begins like DICOM.
+        """
+        if isinstance(cell, bytes):
+            return _begins_like_a_picture(cell)
+        suffix = Path(str(cell)[-300:]).suffix.lower()
+        if isinstance(cell, Path) and (not suffix or suffix[1:].isdigit()):
+            return dicom.has_magic(cell)
+        return suffix in SUFFIXES
 
     def check(self, cell: Cell) -> str:
         """Decode the picture once and return the digest of its upright pixels.
@@ -158,12 +198,7 @@ class ImageModality:
 
     def sizes(self, cells: Sequence[Cell]) -> list[int]:
         """Return the shorter side of each picture in pixels, from its header."""
-        found = []
-        for cell in cells:
-            assert isinstance(cell, str | Path)
-            with Image.open(cell) as picture:
-                found.append(min(picture.size))
-        return found
+        return [min(_size(cell)) for cell in cells]
 
     def order(self, cells: Sequence[Cell]) -> list[int]:
         """Return the given order: all pictures of a batch have one size."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.data.dataset import Cell
+from headstart.data.encodings import decode
 from headstart.data.modalities import Preprocessing, View, modalities
 from headstart.digest import digest_bytes
 from headstart.errors import Unreadable
@@ -29,7 +30,7 @@ WINDOW = 40
 def load(cell: Cell) -> str:
     """Return the text of a cell or a file in Unicode's NFC, without surrounding white space.
 
-    A file that is not UTF-8 is read as Windows-1252, in which every common byte has a meaning.
+    A file is read as UTF-8, as UTF-16 where its byte order mark says so, else as Windows-1252.
 
     Raises
     ------
@@ -43,12 +44,12 @@ def load(cell: Cell) -> str:
             content = cell.read_bytes()
         except OSError as error:
             raise Unreadable(error.strerror or "cannot be read") from None
-        if b"\0" in content:
-            raise Unreadable("not a text file")
         try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = content.decode("cp1252", errors="replace")
+            text, _ = decode(content)
+        except ValueError:
+            raise Unreadable("not a text file") from None
+    elif isinstance(cell, bytes):
+        raise Unreadable("bytes that are no text")
     else:
         assert isinstance(cell, str)
         text = cell.encode("utf-8", "replace").decode()  # half a surrogate pair becomes "?"
@@ -78,7 +79,7 @@ class TextModality:
         """Say whether `cell` is a string, or the path of a text file."""
         if isinstance(cell, Path):
             return cell.suffix.lower() in SUFFIXES
-        return not modalities.get("image").recognises(cell)
+        return isinstance(cell, str) and not modalities.get("image").recognises(cell)
 
     def check(self, cell: Cell) -> str:
         """Return the digest of the text."""

@@ -5,35 +5,82 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from headstart.data.dataset import Table
+from headstart.data.dataset import Data, Table
 from headstart.errors import DataError
 from headstart.registry import Registry
 
 
 class Reader(Protocol):
-    """Reads one kind of container."""
+    """Reads one kind of container.
+
+    Attributes
+    ----------
+    form
+        What it reads, for messages.
+    rank
+        Readers of a lower rank are asked first: 0 for those that know their kind by a mark of its
+        own, 1 for those that take whatever is left of a kind, 2 for what is not on this machine.
+    """
 
     form: str
+    rank: int
 
-    def recognises(self, path: Path) -> bool:
-        """Say whether `path` is this kind of container."""
+    def recognises(self, data: Data) -> bool:
+        """Say whether `data` is this kind of container: a `Path` that exists, else as given."""
 
-    def read(self, path: Path) -> Table:
-        """Return its rows; broken ones are set aside. Raise `DataError` if there are none."""
+    def read(self, data: Data) -> Table:
+        """Return its rows, as `cells.tabulate` makes them; broken ones are set aside.
+
+        Raises
+        ------
+        DataError
+            If there are none, or the container is damaged.
+        """
 
 
 readers: Registry[Reader] = Registry("reader", __name__)
 
 
-def read_table(path: str | Path) -> Table:
-    """Read `path` with the reader that recognises it, or raise `DataError`."""
-    path = Path(path)
+def title(data: Data) -> str:
+    """Return what `data` are called in messages: their path, or the type of what is in memory."""
+    return str(data) if isinstance(data, (str, Path)) else type(data).__name__
+
+
+def reader_if_any(data: Data) -> Reader | None:
+    """Return the reader that recognises `data`, or None."""
+    data = _located(data)
+    ranked = sorted(readers, key=lambda reader: reader.rank)
+    return next((reader for reader in ranked if reader.recognises(data)), None)
+
+
+def reader_of(data: Data) -> Reader:
+    """Return the reader that recognises `data`; a data set on the hub is fetched by that.
+
+    Raises
+    ------
+    DataError
+        If nothing is there, or no reader knows what it is.
+    """
+    reader = reader_if_any(data)
+    if reader is not None:
+        return reader
+    forms = "; ".join(reader.form for reader in readers)
+    if not isinstance(data, (str, Path)):
+        kind = f"{type(data).__module__}.{type(data).__qualname__}"
+        raise DataError(f"headstart cannot read an object of type {kind}. It reads: {forms}.")
+    path = Path(data)
     if not path.exists():
         beside = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
         hint = f" In {path.parent}/ there are: {', '.join(beside[:8])}." if beside else ""
         raise DataError(f"{path}: there is no such file or folder.{hint}")
-    for reader in readers:
-        if reader.recognises(path):
-            return reader.read(path)
-    forms = "; ".join(reader.form for reader in readers)
     raise DataError(f"{path}: headstart cannot read this kind of file. It reads: {forms}.")
+
+
+def read_table(data: Data) -> Table:
+    """Read `data` with the reader that recognises it, or raise `DataError`."""
+    return reader_of(data).read(_located(data))
+
+
+def _located(data: Data) -> Data:
+    """Return a path as `Path` where it exists; what else a text may name, its reader knows."""
+    return Path(data) if isinstance(data, str) and Path(data).exists() else data

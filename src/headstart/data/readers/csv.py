@@ -1,4 +1,4 @@
-"""CSV tables: any common separator and encoding; broken rows are set aside, never the file."""
+"""CSV and TSV tables: any common separator and encoding; a broken row costs itself only."""
 
 from __future__ import annotations
 
@@ -10,30 +10,16 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from headstart.data.dataset import Cell, SetAside, Table
+from headstart.data.cells import Rows, distinct
+from headstart.data.dataset import SetAside
+from headstart.data.encodings import table_text
 from headstart.data.readers import readers
+from headstart.data.readers.files import FileReader, ends_in
 from headstart.errors import DataError
 
 csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
 _HEAD = 100_000
 """Characters in which the header must end."""
-
-
-def _decode(path: Path) -> tuple[str, list[str]]:
-    content = path.read_bytes()
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return content.decode("utf-16", errors="replace"), []
-    if b"\0" in content:
-        raise DataError(f"{path}: this is a binary file, not a CSV table.")
-    try:
-        return content.decode("utf-8-sig"), []
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        note = (
-            f"{path} is not UTF-8 (first at line {line}) and was read as Windows-1252; "
-            "if letters look wrong, save it as UTF-8"
-        )
-        return content.decode("cp1252", errors="replace"), [note]
 
 
 def _separator(text: str) -> str:
@@ -45,70 +31,86 @@ def _separator(text: str) -> str:
     return mark if count else ","
 
 
-def _rows(text: str, separator: str) -> Iterator[tuple[int, list[str] | None]]:
-    """Yield (line, fields); fields are None where the row cannot be parsed.
+class _Lines:
+    """Lines for a parser, and whether it asked for more than there are."""
+
+    def __init__(self, lines: list[str], start: int) -> None:
+        self.lines = iter(lines[start:])
+        self.ended = False
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.lines
+        self.ended = True
+
+
+def _rows(text: str, separator: str) -> Iterator[tuple[int, int, list[str] | None]]:
+    """Yield (first line, last line, fields); fields are None where a row cannot be parsed.
 
     A quotation mark that is never closed would swallow the rest of the file: reading then starts
-    anew on the line after it.
+    anew on the line after it. So it does where a later row's opening mark seemed to close it. A
+    row of several lines that is broken after its closing mark is passed over as a whole.
     """
     # not str.splitlines, which also splits at form feeds, U+2028 and others
     lines = list(io.StringIO(text, newline=""))
     start = 0
     while start < len(lines):
-        parser = csv.reader(lines[start:], delimiter=separator, strict=True)
+        given = _Lines(lines, start)
+        parser = csv.reader(given, delimiter=separator, strict=True)
         line = start
         try:
             for fields in parser:
                 if fields:
-                    yield line + 1, fields
+                    yield line + 1, start + parser.line_num, fields
                 line = start + parser.line_num
             return
         except csv.Error:
-            yield line + 1, None
-            start = line + 1
+            last = start + parser.line_num - 1
+            if given.ended or last == line or _opens(lines[last], separator):
+                last = line
+            yield line + 1, last + 1, None
+            start = last + 1
 
 
-class CsvReader:
-    """Reads a CSV file with a header."""
+def _opens(line: str, separator: str) -> bool:
+    """Say whether the first quotation mark of `line` stands where a field begins."""
+    before = line.partition('"')[0]
+    return before == "" or before.endswith(separator)
 
-    form = "a CSV file with a header"
 
-    def recognises(self, path: Path) -> bool:
-        """Say whether the name ends in .csv."""
-        return path.is_file() and path.suffix.lower() == ".csv"
+class CsvReader(FileReader):
+    """Reads a CSV or TSV file with a header."""
 
-    def read(self, path: Path) -> Table:
+    form = "a CSV or TSV file with a header"
+    suffixes = (".csv", ".tsv", ".tab")
+
+    def rows(self, path: Path) -> Rows:
         """Return the columns that the header names, all cells as strings."""
-        text, notes = _decode(path)
-        if not text.strip():
-            raise DataError(f"{path}: the file is empty. Expected a header and rows.")
-        rows = _rows(text, _separator(text))
-        at, header = next(rows)
+        text, notes = table_text(path, "a CSV table")
+        rows = _rows(text, "\t" if ends_in(path, (".tsv", ".tab")) else _separator(text))
+        at, _, header = next(rows)
         if header is None:
             raise DataError(f"{path}, line {at}: the header cannot be parsed; check its quotes.")
-        header = [name.strip() for name in header]
-        twice = [name for name, count in Counter(header).items() if count > 1]
-        if twice:
-            raise DataError(f"{path}: the column name {twice[0]!r} stands twice; rename one.")
-        columns: dict[str, list[Cell]] = {name: [] for name in header}
+        titles = distinct((name.strip() for name in header), str(path))
+        columns: list[list[str]] = [[] for _ in titles]
         names: list[str] = []
         aside: list[SetAside] = []
-        for line, fields in rows:
-            where = f"{path.name}, line {line}"
+        for first, last, fields in rows:
+            where = f"{path.name}, line {first}"
             if fields is None:
-                aside.append(SetAside(where, "a quotation mark is not closed or out of place"))
-            elif len(fields) != len(header):
-                reason = f"{len(fields)} fields where the header has {len(header)}"
+                to = f" (to line {last})" if last > first else ""
+                reason = f"a quotation mark is not closed or out of place{to}"
+                aside.append(SetAside(where, reason))
+            elif len(fields) != len(titles):
+                reason = f"{len(fields)} fields where the header has {len(titles)}"
                 aside.append(SetAside(where, reason))
             else:
                 names.append(where)
-                for name, field in zip(header, fields, strict=True):
-                    columns[name].append(field)
+                for column, field in zip(columns, fields, strict=True):
+                    column.append(field)
         if not names:
             listed = f" {len(aside)} rows could not be parsed: {aside[0].where}." if aside else ""
             raise DataError(f"{path}: there are no rows below the header.{listed}")
-        parts = [None] * len(names)
-        return Table(str(path), path.parent, columns, names, list(parts), aside, notes)
+        return Rows(dict(zip(titles, columns, strict=True)), names, aside, notes)
 
 
 readers.register("csv", CsvReader())

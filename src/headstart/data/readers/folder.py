@@ -5,25 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from headstart.data.dataset import Cell, Part, SetAside, Table
+from headstart.data.cells import Rows, tabulate
+from headstart.data.dataset import Data, Part, SetAside, Table
 from headstart.data.modalities import modalities
+from headstart.data.parts import layout
 from headstart.data.readers import readers
 from headstart.errors import DataError
 
-PARTS: dict[str, Part] = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
 _CLUTTER = frozenset({"thumbs.db", "desktop.ini"})
 
 
-def _visible(folder: Path) -> list[Path]:
+def visible(folder: Path) -> list[Path]:
+    """Return what lies in `folder`, sorted, without hidden files and clutter."""
     return sorted(
         p
         for p in folder.iterdir()
@@ -34,7 +27,7 @@ def _visible(folder: Path) -> list[Path]:
 def files_in(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
     """Yield all files in `folder` but clutter; links back to a folder `above` are not followed."""
     above = (*above, folder.resolve())
-    for path in _visible(folder):
+    for path in visible(folder):
         if not path.is_dir():
             yield path
         elif not any(known.is_relative_to(path.resolve()) for known in above):
@@ -45,26 +38,27 @@ class FolderReader:
     """Reads class folders; a class is the name of the folder, whatever characters it has."""
 
     form = "a folder with a sub-folder per class"
+    rank = 1
 
-    def recognises(self, path: Path) -> bool:
-        """Say whether `path` is a folder."""
-        return path.is_dir()
+    def recognises(self, data: Data) -> bool:
+        """Say whether `data` is a folder; one that is of another kind is recognised before."""
+        return isinstance(data, Path) and data.is_dir()
 
-    def read(self, path: Path) -> Table:
+    def read(self, data: Data) -> Table:
         """Return columns ``file`` and ``label``; given parts are respected."""
-        folders = [p for p in _visible(path) if p.is_dir()]
-        given = {p: PARTS[p.name.lower()] for p in folders if p.name.lower() in PARTS}
-        split = "train" in given.values() and len(given) == len(folders) and len(folders) > 1
+        path = Path(str(data))
+        folders = [p for p in visible(path) if p.is_dir()]
+        given = layout(p.name for p in folders)
         roots: list[tuple[Path, Part | None]] = (
-            [(folder, given[folder]) for folder in folders] if split else [(path, None)]
+            [(folder, given[folder.name]) for folder in folders] if given else [(path, None)]
         )
-        files: list[Cell] = []
-        labels: list[Cell] = []
+        files: list[Path] = []
+        labels: list[str] = []
         names: list[str] = []
         parts: list[Part | None] = []
         aside: list[SetAside] = []
         for root, part in roots:
-            for entry in _visible(root):
+            for entry in visible(root):
                 if not entry.is_dir():
                     where = str(entry.relative_to(path))
                     aside.append(SetAside(where, "outside the class folders, so without a label"))
@@ -81,10 +75,11 @@ class FolderReader:
         if not files:
             raise DataError(_nothing(path, aside))
         notes = [f"classes are the sub-folders of {path}"]
-        if split:
+        if given:
             found = ", ".join(f"{p.name}/" for p in folders)
             notes.append(f"the split is respected as given by {found}")
-        return Table(str(path), path, {"file": files, "label": labels}, names, parts, aside, notes)
+        rows = Rows({"file": files, "label": labels}, names, aside, notes)
+        return tabulate(str(path), path, rows, parts)
 
 
 def _nothing(path: Path, aside: list[SetAside]) -> str:

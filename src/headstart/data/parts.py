@@ -1,0 +1,29 @@
+"""Parts: the names that people give to the parts of a split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from headstart.data.dataset import Part
+
+PARTS: dict[str, Part] = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def layout(names: Iterable[str]) -> dict[str, Part] | None:
+    """Return the part that each name stands for, or None if together they are no split.
+
+    They are one if every name is that of a part, two parts or more, training among them.
+    """
+    names = list(names)
+    given = {name: PARTS[name.lower()] for name in names if name.lower() in PARTS}
+    whole = "train" in given.values() and len(given) == len(names) and len(names) > 1
+    return given if whole else None

@@ -1,0 +1,77 @@
+"""Folders of tables: one in several files, or one file for each part of a split."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from headstart.data.cells import joined, tabulate
+from headstart.data.dataset import Data, Part, Table
+from headstart.data.modalities import modalities
+from headstart.data.parts import PARTS, layout
+from headstart.data.readers import readers
+from headstart.data.readers.files import FileReader
+from headstart.data.readers.folder import visible
+
+
+def tables_in(folder: Path) -> list[tuple[Path, FileReader]]:
+    """Return the tables right in `folder`, in its ``data/``, or in its folders of parts.
+
+    There are none where pictures or other folders lie beside them: those are what is to be read.
+    A ``.json`` file beside tables describes them.
+    """
+    below = [p for p in visible(folder) if p.is_dir()]
+    if any(p.name.lower() not in {*PARTS, "data"} for p in below):
+        return []
+    files = [p for place in (folder, *below) for p in visible(place) if p.is_file()]
+    if any(modalities.get("image").recognises(file) for file in files):
+        return []
+    return [
+        (file, reader)
+        for file in files
+        for reader in readers
+        if isinstance(reader, FileReader) and file.suffix != ".json" and reader.recognises(file)
+    ]
+
+
+class ShardsReader:
+    """Reads the tables of a folder one after the other, each with the reader of its kind."""
+
+    form = "a folder of such files"
+    rank = 0
+
+    def recognises(self, data: Data) -> bool:
+        """Say whether `data` is a folder that holds tables, and no folders of classes."""
+        return isinstance(data, Path) and data.is_dir() and bool(tables_in(data))
+
+    def read(self, data: Data) -> Table:
+        """Return the rows of all tables; files named for parts, such as ``train-00``, are those.
+
+        Paths in cells are relative to the folder.
+
+        Raises
+        ------
+        DataError
+            If one of the files is damaged.
+        """
+        folder = Path(str(data))
+        files = tables_in(folder)
+        given = layout({_part_name(file, folder) for file, _ in files})
+        found = [reader.rows(file) for file, reader in files]
+        parts: list[Part | None] = []
+        for (file, _), rows in zip(files, found, strict=True):
+            parts += [given[_part_name(file, folder)] if given else None] * len(rows.names)
+        table = tabulate(str(folder), folder, joined(found), parts)
+        if given:
+            table.notes.append(f"the split is respected as given by {', '.join(sorted(given))}")
+        return table
+
+
+def _part_name(file: Path, root: Path) -> str:
+    """Return what says the part of a file: its folder, or the beginning of its name."""
+    if file.parent != root and file.parent.name.lower() in PARTS:
+        return file.parent.name
+    return re.split(r"[-_.]", file.name)[0]
+
+
+readers.register("shards", ShardsReader())
