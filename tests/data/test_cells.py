@@ -162,7 +162,9 @@ def test_the_same_rows_give_the_same_columns_from_every_container(tmp_path_facto
         assert read_table(place / name).columns == expected, name
     for name, mark in (("a.csv", ","), ("a.tsv", "\t")):
         with (place / name).open("w", newline="", encoding="utf-8") as out:
-            csv.writer(out, delimiter=mark).writerows([expected, *zip(*expected.values())])
+            csv.writer(out, delimiter=mark).writerows(
+                [expected, *zip(*expected.values(), strict=True)]
+            )
         assert read_table(place / name).columns == expected, name
 
 
