@@ -6,6 +6,7 @@ import csv
 import random
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -85,9 +86,28 @@ def test_own_test_rows_are_used_and_leaks_set_aside(tmp_path):
     assert sum("same content" in aside.reason for aside in study.set_aside) == 3
 
 
+def test_a_data_frame_gives_the_same_study_as_its_file(studies, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frame = pd.read_csv(news(tmp_path / "news.csv"))
+    options = {"label": "topic", "group": "author", "budget": "5m", "max_trials": 3}
+    study = hs.fit(frame, **options)
+    assert study.folder == Path("runs/dataframe") and study.result["data"]["path"] == "DataFrame"
+    changed = ("seconds", "data")
+    first, second = (
+        {k: v for k, v in s.result.items() if k not in changed} for s in (study, studies[0])
+    )
+    assert first == second
+    assert study.result["data"]["fingerprint"] == studies[0].result["data"]["fingerprint"]
+    scores = study.model.evaluate(frame, label="topic")
+    assert scores.rows == len(frame) and scores.set_aside == ()
+
+
 def test_errors_are_raised_as_they_are_said(tmp_path):
     with pytest.raises(DataError, match="no such file"):
-        hs.fit(tmp_path / "nowhere")
+        hs.fit(tmp_path / "nowhere", out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(DataError, match=r"type builtins\.dict\. It reads"):
+        hs.fit({"text": []}, out=tmp_path / "run")
     with pytest.raises(UsageError, match="budget"):
         hs.fit(tmp_path, budget="soon")
 

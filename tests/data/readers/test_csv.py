@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import re
 import tempfile
@@ -83,6 +84,37 @@ def test_a_broken_row_is_named_by_its_line_with_the_reason(row, reason):
     assert found.columns == {"text": ["fine", "fine too"], "label": ["a", "b"]}
     assert found.names == ["table.csv, line 3", "table.csv, line 6"]
     assert [(s.where, s.reason) for s in found.set_aside] == [("table.csv, line 4", reason)]
+
+
+@pytest.mark.parametrize(
+    ("content", "rows", "where"),
+    [
+        ('"two\nlines" x,a\nnext,b\n', ["next"], [2]),
+        ('"one\ntwo, b\nthree" x,a\nnext,b\n', ["next"], [2]),
+        ('"two\nlines","x" y\nnext,b\n', ["next"], [2]),
+        ('"open,a\n"next",b\n', ["next"], [2]),
+        ('"open,a\nnext,"b"\n', ["next"], [2]),
+        ('"open,a\n"two\nlines",b\n', ["two\nlines"], [2]),
+        ('"open,a\nfine,b\n"x",c\n', ["fine", "x"], [2]),
+    ],
+)
+def test_a_broken_row_of_several_lines_leaves_no_line_as_a_row(content, rows, where):
+    found = read("text,label\n" + content)
+    assert found.columns["text"] == rows
+    assert [s.where for s in found.set_aside] == [f"table.csv, line {line}" for line in where]
+
+
+def test_the_lines_of_a_broken_row_are_told():
+    (aside,) = read('text,label\n"two\nlines" x,a\nnext,b\n').set_aside
+    assert aside.reason == "a quotation mark is not closed or out of place (to line 3)"
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "a.TAB", "a.tsv.gz"])
+def test_in_a_tsv_file_only_tabs_separate(name):
+    content = b'a, b, c\ttext\nx, y\t5" wide; z\n'
+    found = read(gzip.compress(content) if name.endswith("gz") else content, name)
+    assert found.columns == {"a, b, c": ["x, y"], "text": ['5" wide; z']}
+    assert found.names == [f"{name}, line 2"]
 
 
 def test_rows_are_numbered_by_the_line_they_begin_at():

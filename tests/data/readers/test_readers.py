@@ -53,8 +53,9 @@ def containers(tmp_path):
             kept = datasets.Dataset.from_dict({"image": wrapped, "label": list(map(int, LABELS))})
             kept = kept.cast_column("image", datasets.Image()).cast_column("label", kinds)
         kept.save_to_disk(place / "saved")
-        decoded = inside.assign(image=[Image.open(io.BytesIO(f)) for f in files]) if (
-            name == "image") else frame  # fmt: skip
+        decoded = inside
+        if name == "image":
+            decoded = inside.assign(image=[Image.open(io.BytesIO(file)) for file in files])
         return [
             tmp_path / "classes",
             *(place / f"rows.{kind}" for kind in ("csv", "tsv", "jsonl", "parquet")),
@@ -96,7 +97,7 @@ def test_the_same_pictures_from_every_container_are_the_same_data_set(containers
     assert len(brought[0]) == 12 and not any(dataset.set_aside for dataset in brought)
 
 
-@pytest.mark.parametrize("reader", readers, ids=readers.names())
+@pytest.mark.parametrize("reader", list(readers), ids=readers.names())
 def test_every_reader_says_what_it_reads_and_when_it_is_asked(reader):
     assert reader.form and reader.rank in (0, 1, 2)
     assert not reader.recognises(object())

@@ -39,8 +39,11 @@ class HubReader:
         return _fetched(data) is not None
 
     def read(self, data: Data) -> Table:
-        """Return the columns; the data set's splits are the parts."""
-        return table_of(_fetched(str(data)), str(data), Path.cwd(), confined=True)
+        """Return the columns; the splits are the parts, and paths stay inside the hub's cache."""
+        import datasets
+
+        cache = Path(datasets.config.HF_CACHE_HOME)
+        return table_of(_fetched(str(data)), str(data), cache, confined=True)
 
 
 @functools.lru_cache(maxsize=2)
@@ -48,15 +51,17 @@ def _fetched(name: str) -> Any:
     import datasets
 
     known = datasets.config.HF_HUB_OFFLINE
+    reached = hub.answers()
     try:
-        datasets.config.HF_HUB_OFFLINE = known or not hub.answers()  # then its cache alone is asked
+        datasets.config.HF_HUB_OFFLINE = known or not reached  # then its cache alone is asked
         return datasets.load_dataset(name)
     except Exception as error:  # the hub's client raises whatever its parts raise
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise DataError(
             f"{name}: there is no such file or folder, and no data set of this name could be "
-            f"fetched from the Hugging Face hub ({str(error).splitlines()[0][:200]}). Where the "
-            "hub can be reached, run in Python "
-            f"datasets.load_dataset({name!r}).save_to_disk('folder'), and bring that folder."
+            f"fetched from the Hugging Face hub "
+            f"({reason if reached else 'the hub cannot be reached'}). Where it can be, run in "
+            f"Python datasets.load_dataset({name!r}).save_to_disk('folder'), and bring that folder."
         ) from None
     finally:
         datasets.config.HF_HUB_OFFLINE = known
