@@ -6,6 +6,7 @@ import datasets
 import pytest
 from PIL import Image
 
+from headstart.data.columns import Roles
 from headstart.data.readers import read_table
 from headstart.data.reading import read
 from headstart.errors import DataError
@@ -43,7 +44,7 @@ def test_pictures_are_taken_as_they_are_stored(tmp_path):
         image=datasets.Image(),
         label=datasets.Value("string"),
     )
-    dataset = read(rows, label="label")
+    dataset = read(rows, Roles.of(label="label"))
     assert dataset.inputs[:2] == (files[0], files[1].read_bytes())
     assert dataset.modality == "image" and len(set(dataset.digests)) == 3
 
@@ -83,4 +84,8 @@ def test_several_labels_of_a_row_come_by_name():
     kinds = datasets.List(datasets.ClassLabel(names=["red", "round"]))
     rows = made({"text": list("xyz"), "label": [[0, 1], [1], []]}, text=datasets.Value("string"),
                 label=kinds)  # fmt: skip
-    assert read(rows, label="label").targets[0].values == (("red", "round"), ("round",), ())
+    assert read(rows, Roles.of(label="label")).targets[0].values == (
+        ("red", "round"),
+        ("round",),
+        (),
+    )

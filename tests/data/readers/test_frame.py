@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from headstart.data.columns import Roles
 from headstart.data.readers import read_table
 from headstart.data.reading import read
 from headstart.errors import DataError
@@ -49,7 +50,9 @@ def test_pictures_may_be_paths_anywhere_bytes_or_of_pillow(tmp_path, monkeypatch
         Image.open(tmp_path / "a.png"),
         None,
     ]
-    dataset = read(pd.DataFrame({"image": cells, "label": list("abababa")}), label="label")
+    dataset = read(
+        pd.DataFrame({"image": cells, "label": list("abababa")}), Roles.of(label="label")
+    )
     assert len(dataset) == 6 and len(set(dataset.digests)) == 4
     assert dataset.digests[0] == dataset.digests[4] == dataset.digests[5]
     assert [s.where for s in dataset.set_aside] == ["DataFrame, row 6"]

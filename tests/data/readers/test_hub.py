@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from headstart import hub as reach
+from headstart.data.columns import Roles
 from headstart.data.readers import hub, read_table
 from headstart.data.reading import read
 from headstart.errors import DataError
@@ -58,7 +59,7 @@ def test_pictures_that_were_fetched_lie_in_the_cache_and_nowhere_else(tmp_path, 
     rows = rows.cast_column("image", datasets.Image())
     monkeypatch.setattr(datasets.config, "HF_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(datasets, "load_dataset", lambda _name: rows)
-    dataset = read("someone/pictures", label="label")
+    dataset = read("someone/pictures", Roles.of(label="label"))
     assert len(dataset) == 2 and "leads out of" in dataset.set_aside[0].reason
 
 

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from headstart.data.columns import Roles
 from headstart.data.readers import read_table
 from headstart.data.reading import read
 from headstart.errors import DataError
@@ -82,7 +83,7 @@ def test_nested_columns_are_refused_by_name_only_if_they_are_asked_for(write):
     assert len(read(path)) == 6
     for option in ("input", "label", "group"):
         with pytest.raises(DataError, match="column 'meta' holds nested values .* of their own"):
-            read(path, **{option: "meta"})
+            read(path, Roles.of(**{option: "meta"}))
 
 
 def test_labels_of_mixed_types_are_texts_and_that_is_said(write):
@@ -96,7 +97,7 @@ def test_labels_of_mixed_types_are_texts_and_that_is_said(write):
 def test_several_labels_of_a_row_are_handed_over_together(write):
     labels = [["b", " a "], ["c"], [], "b", None, ["c"]]
     rows = [{"text": f"text {i}", "label": label} for i, label in enumerate(labels)]
-    dataset = read(write("\n".join(map(json.dumps, rows))), label="label")
+    dataset = read(write("\n".join(map(json.dumps, rows))), Roles.of(label="label"))
     assert dataset.targets[0].values == (("b", "a"), ("c",), (), ("b",), ("c",))
     assert [s.reason for s in dataset.set_aside] == ["no label in column 'label'"]
     assert dataset.fingerprint()
@@ -106,6 +107,6 @@ def test_lists_are_no_inputs(write):
     rows = [{"words": ["a", "b"], "label": "ab"[i % 2]} for i in range(6)]
     path = write("\n".join(map(json.dumps, rows)))
     with pytest.raises(DataError, match="column 'words' holds lists, but an input is one text"):
-        read(path, input="words", label="label")
+        read(path, Roles.of(input="words", label="label"))
     with pytest.raises(DataError, match="no column to learn from"):
-        read(path, label="label")
+        read(path, Roles.of(label="label"))

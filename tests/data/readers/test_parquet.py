@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from headstart.data.columns import Roles
 from headstart.data.readers import read_table
 from headstart.data.reading import read
 from headstart.errors import DataError
@@ -73,7 +74,7 @@ def test_paths_must_stay_inside_the_folder(write, tmp_path):
     paths = ["a.png", "../out.png", str(tmp_path / "out.png"), "b.png"]
     images = [{"bytes": None, "path": path} for path in paths]
     dataset = read(
-        write({"image": images, "label": list("abab")}, "in/rows.parquet"), label="label"
+        write({"image": images, "label": list("abab")}, "in/rows.parquet"), Roles.of(label="label")
     )
     assert len(dataset) == 2
     assert all("leads out of" in s.reason for s in dataset.set_aside)

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from headstart.data.columns import Roles
 from headstart.data.readers import reader_of, readers, title
 from headstart.data.reading import read
 from headstart.data.splits import split
@@ -91,7 +92,7 @@ def test_the_same_pictures_from_every_container_are_the_same_data_set(containers
         Image.fromarray(random.integers(0, 255, (6, 5, 3), np.uint8)).save(written, "PNG")
         contents.append(written.getvalue())
     brought = containers("image", [f"{i}.png" for i in range(12)], contents)
-    brought = [read(data, label="label") for data in brought]
+    brought = [read(data, Roles.of(label="label")) for data in brought]
     assert len({dataset.fingerprint() for dataset in brought}) == 1
     assert all(parts_of(dataset) == parts_of(brought[0]) for dataset in brought)
     assert len(brought[0]) == 12 and not any(dataset.set_aside for dataset in brought)

@@ -6,6 +6,7 @@ import datasets
 import pytest
 from PIL import Image
 
+from headstart.data.columns import Roles
 from headstart.data.readers import read_table
 from headstart.data.reading import read
 from headstart.errors import DataError
@@ -33,7 +34,7 @@ def test_pictures_travel_inside(tmp_path):
     contents = tuple((tmp_path / f"{i}.png").read_bytes() for i in range(2))
     for i in range(2):
         (tmp_path / f"{i}.png").unlink()
-    assert read(tmp_path / "saved", label="label").inputs == contents
+    assert read(tmp_path / "saved", Roles.of(label="label")).inputs == contents
 
 
 def test_a_damaged_folder_is_refused_by_name(tmp_path):
