@@ -79,6 +79,7 @@ def recipe(name, seconds, accuracy, start="source", stages=0):
 
 class Extracting:
     digest = "source"
+    divides = False
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headstart.data import tokenizing
 from headstart.data.modalities import Preprocessing, View, modalities, text
 from headstart.errors import Unreadable
 
@@ -119,22 +120,18 @@ def test_collate_cuts_long_texts_and_a_row_does_not_depend_on_its_neighbours(col
 
 def test_a_text_of_a_megabyte_is_tokenized_as_far_as_the_model_reads(collate, monkeypatch):
     seen = []
-    real = text._tokenizer
+    real = tokenizing.Reading._encoded
 
-    class Spy:
-        def __init__(self, *arguments):
-            self.real = real(*arguments)
+    def spy(reading, texts):
+        seen.extend(map(len, texts))
+        return real(reading, texts)
 
-        def encode_batch(self, texts):
-            seen.extend(map(len, texts))
-            return self.real.encode_batch(texts)
-
-    monkeypatch.setattr(text, "_tokenizer", Spy)
+    monkeypatch.setattr(tokenizing.Reading, "_encoded", spy)
     started = time.monotonic()
     batch = collate("w5 " * 350_000)
     assert time.monotonic() - started < 1
     assert batch["input_ids"].tolist() == [[7] * 6]
-    assert seen == [6 * text.WINDOW]
+    assert max(seen) == 6 * tokenizing.CHARACTERS
 
 
 def test_order_is_longest_first_and_takes_each_row_once(write):

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps, UnidentifiedImageError
 
 from headstart.data.dataset import Cell
-from headstart.data.modalities import Preprocessing, View, modalities
+from headstart.data.modalities import Extent, Preprocessing, View, modalities
 from headstart.errors import Unreadable
 
 SUFFIXES = frozenset(
@@ -52,9 +52,8 @@ def load(cell: Cell, at_least: int | None = None) -> Image.Image:
     Unreadable
         If the file is missing, empty, no picture, cut short, or larger than `LARGEST` pixels.
     """
-    assert isinstance(cell, str | Path)
     try:
-        with Image.open(cell) as picture:
+        with Image.open(_file(cell)) as picture:
             if picture.width * picture.height > LARGEST:
                 raise Unreadable(
                     f"a picture of {picture.width} x {picture.height} pixels is over the limit "
@@ -74,6 +73,13 @@ def load(cell: Cell, at_least: int | None = None) -> Image.Image:
         raise Unreadable(f"over the limit of {LARGEST // 1_000_000} million pixels") from None
     except Exception as error:  # a damaged file can fail anywhere in a decoder
         raise Unreadable(f"the picture cannot be decoded ({error})") from None
+
+
+def _file(cell: Cell) -> str | Path | io.BytesIO:
+    """Return what Pillow opens."""
+    if isinstance(cell, tuple):
+        raise Unreadable("several inputs where one picture is expected")
+    return io.BytesIO(cell) if isinstance(cell, bytes) else cell
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
@@ -122,6 +128,8 @@ class ImageModality:
 
     def recognises(self, cell: Cell) -> bool:
         """Say whether `cell` is, or is written like, the path of a picture."""
+        if isinstance(cell, tuple):
+            return False
         return Path(str(cell)[-300:]).suffix.lower() in SUFFIXES
 
     def check(self, cell: Cell) -> str:
@@ -156,12 +164,19 @@ class ImageModality:
         with ThreadPoolExecutor(2) as pool:
             return {"pixels": np.stack(list(pool.map(pixels, range(len(cells)))))}
 
+    def pieces(self, cells: Sequence[Cell], preprocessing: Preprocessing) -> list[int]:
+        """Return 1 for each picture."""
+        return [1] * len(cells)
+
+    def extents(self, cells: Sequence[Cell], preprocessing: Preprocessing) -> list[Extent]:
+        """Return nothing: all of a picture is read, made smaller."""
+        return []
+
     def sizes(self, cells: Sequence[Cell]) -> list[int]:
         """Return the shorter side of each picture in pixels, from its header."""
         found = []
         for cell in cells:
-            assert isinstance(cell, str | Path)
-            with Image.open(cell) as picture:
+            with Image.open(_file(cell)) as picture:
                 found.append(min(picture.size))
         return found
 
