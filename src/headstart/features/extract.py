@@ -147,12 +147,18 @@ class Extractor:
         return boundary
 
     def rate(self, dataset: Dataset, cut: int, scale: float = 1.0, rows: int = 64) -> float:
-        """Return rows a second at a cut, measured on the first `rows` rows where not known yet."""
+        """Return rows a second at a cut, measured on the first rows where not known yet.
+
+        They are `rows` of them, or as many as have so many pieces.
+        """
         preprocessing = self.backbone.preprocessing.resized(scale)
         place = self._place(cut, preprocessing)
         if place not in self.rates:
             chosen = self.engine(dataset, cut, preprocessing)
             some = dataset.take(range(min(rows, len(dataset))))
+            pieces = modalities.get(dataset.modality).pieces(some.inputs, preprocessing)
+            few = int(np.searchsorted(np.cumsum(pieces), rows, side="right"))
+            some = some.take(range(max(1, min(few, len(some)))))
             list(self._stream(some, preprocessing, View(), chosen))  # warm
             started = time.monotonic()
             list(self._stream(some, preprocessing, View(), chosen))
@@ -183,7 +189,7 @@ class Extractor:
                     coming = pool.submit(decode, groups[i + 1])
                 found = chosen.engine.run([batch for _, _, batch in decoded])
                 for (rows, pieces, _), values in zip(decoded, found, strict=True):
-                    yield rows, pooled(values, pieces)
+                    yield rows, pooled(values, pieces) if preprocessing.divides else values
 
 
 def _batches(
@@ -206,13 +212,13 @@ def _batches(
 def pooled(values: dict[str, Tensor], pieces: Sequence[int]) -> dict[str, Tensor]:
     """Return the mean over the pieces of each row, which follow one another.
 
-    The pieces of a row are of one size, so that no piece counts for more than another.
+    The pieces of a row are of one size, so that no piece counts for more than another. Inputs that
+    an engine hands on (token numbers, masks) have no mean and are left out.
     """
-    if all(count == 1 for count in pieces):
-        return values
     return {
         name: torch.stack([piece.mean(0) for piece in value.split(list(pieces))])
         for name, value in values.items()
+        if value.is_floating_point()
     }
 
 
