@@ -152,6 +152,19 @@ def test_time_for_the_refit_is_kept_back(race):
     assert race([recipe("a", 40, 0.9)], refitting=0.0)[0].begun == ["a"]
 
 
+def test_what_tunes_stages_is_left_out_where_a_source_reads_rows_in_pieces(race, monkeypatch):
+    monkeypatch.setattr(Extracting, "divides", True)
+    recipes = [
+        recipe("probe", 1, 0.5),
+        recipe("finetune", 1, 0.9, stages=2),
+        recipe("full", 1, 0.9, stages=None),
+        recipe("small", 1, 0.6, start="small"),
+    ]
+    world, standing, ledger = race(recipes)
+    assert world.begun == ["probe", "small"]
+    assert standing.skipped == ["finetune, last 2 stages of toy", "full of toy"]
+
+
 def test_a_trial_whose_refit_would_not_fit_is_left_out(race):
     assert race([recipe("a", 40, 0.9)], refitting=2.0)[0].begun == []
 
