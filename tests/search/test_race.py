@@ -160,7 +160,7 @@ def test_what_tunes_stages_is_left_out_where_a_source_reads_rows_in_pieces(race,
         recipe("full", 1, 0.9, stages=None),
         recipe("small", 1, 0.6, start="small"),
     ]
-    world, standing, ledger = race(recipes)
+    world, standing, _ = race(recipes)
     assert world.begun == ["probe", "small"]
     assert standing.skipped == ["finetune, last 2 stages of toy", "full of toy"]
 

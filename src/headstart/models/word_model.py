@@ -7,8 +7,6 @@ linear model cannot see by itself that a word of one text is also in the other.
 from __future__ import annotations
 
 import json
-from collections import Counter
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -41,14 +39,19 @@ def vectoriser(vocabulary: dict[str, int] | None = None, most: int | None = None
 
 
 def _apart(found: list[list[str]]) -> list[str]:
-    """Return the terms of several texts: each with its text's number, and those of more than one.
+    """Return the terms of several texts: each with its text's number, and what all have in common.
 
-    A shared term is counted by itself and as one of all that are shared.
+    These are the shared words, and a term for every tenth that they are of the shortest text's.
     """
-    holding = Counter(chain.from_iterable(map(set, found)))
-    shared = [term for term, texts in holding.items() if texts > 1]
     numbered = [f"{number} {term}" for number, terms in enumerate(found, 1) for term in terms]
-    return [*numbered, *(f"shared {term}" for term in shared), *("shared" for _ in shared)]
+    words = [{term for term in terms if " " not in term} for terms in found]
+    shared = set.intersection(*words)
+    tenths = round(10 * len(shared) / max(1, min(map(len, words))))
+    return [
+        *numbered,
+        *(f"shared {word}" for word in sorted(shared)),
+        *(f"shared {tenth}/10" for tenth in range(1, tenths + 1)),
+    ]
 
 
 def texts_of(rows: Dataset) -> list[tuple[str, ...]]:
