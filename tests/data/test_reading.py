@@ -420,3 +420,10 @@ def test_subgroups_may_be_any_column_and_do_not_tie_rows(table):
     assert dataset.subgroups == tuple("uuvvww") and dataset.groups is None
     assert read(path, Roles.of("text", subgroup="label")).subgroups == tuple("ababab")
     assert dataset.fingerprint() == read(path, Roles.of("text", "label")).fingerprint()
+
+
+def test_tuples_of_texts_are_rows_and_those_without_any_text_are_set_aside():
+    found = from_cells([("a", "b"), ("", " "), ("", "b"), ("b", "a")])
+    assert found.modality == "text" and found.inputs == (("a", "b"), ("", "b"), ("b", "a"))
+    assert [aside.reason for aside in found.set_aside] == ["an empty text"]
+    assert len(set(found.digests)) == 3
