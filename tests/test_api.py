@@ -13,6 +13,8 @@ from PIL import Image
 import headstart as hs
 from headstart.data.columns import Roles
 from headstart.errors import DataError, UsageError
+from headstart.search import run as running
+from headstart.search.budget import Stopped
 
 WORDS = {
     "sport": "goal match team coach league striker referee season cup stadium",
@@ -141,3 +143,82 @@ def test_a_picture_and_a_text_of_a_row_are_read_together(tmp_path):
         .scores["accuracy"]["value"]
         > 0.9
     )
+
+
+@pytest.fixture(scope="module")
+def repeats(tmp_path_factory):
+    """Long pairs of texts, of which the second repeats the first or not, and a run. Do not change.
+
+    Returns (data, options, study).
+    """
+    place = tmp_path_factory.mktemp("pairs")
+    data, chance = place / "pairs.csv", random.Random(0)
+    known = " ".join(WORDS.values()).split()
+    words = [f"{one}{other}" for one in known for other in known]
+    with data.open("w", newline="", encoding="utf-8") as out:
+        table = csv.writer(out)
+        table.writerow(["first", "second", "repeats"])
+        for i in range(120):
+            first = chance.sample(words, 60)
+            second = chance.sample(first if i % 2 else words, 20)
+            table.writerow([" ".join(first), " ".join(second), "yes" if i % 2 else "no"])
+    options = {
+        "input": ["first", "second"],
+        "label": "repeats",
+        "budget": "5m",
+        "long": "chunks",
+    }
+    return data, options, hs.fit(data, out=place / "run", **options)
+
+
+def test_a_pair_is_read_as_two_texts(repeats):
+    data, _, study = repeats
+    scratch = study.result["finalists"]["scratch"]
+    assert scratch["recipe"] == "tfidf-logistic" and scratch["test"]["value"] > 0.9
+    with data.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))[:20]
+    found = study.model.predict([(row["first"], row["second"]) for row in rows])
+    assert sum(f == row["repeats"] for f, row in zip(found, rows, strict=True)) >= 18
+
+
+def test_chunks_are_said_kept_and_leave_out_what_tunes(repeats):
+    _, _, study = repeats
+    known = study.result["sources"]["bundled/minilm"]
+    assert (known["long"], known["window"], known["rows"]) == ("chunks", 128, 120)
+    assert known["longer"] == known["cut"] == known["unknown"] == 0
+    assert "full of bundled/minilm" in study.result["left_out"]
+    assert study.result["finalists"]["transfer"]["recipe"] in ("probe", "layers")
+    assert study.result["trials"] == 3
+
+
+def test_a_run_in_chunks_that_was_stopped_goes_on_to_the_same_result(
+    repeats, tmp_path, monkeypatch
+):
+    data, options, study = repeats
+
+    def stop(*_given):
+        raise Stopped("interrupted")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "evaluate", stop)
+        first = hs.fit(data, out=tmp_path / "run", **options)
+    assert first.result["status"] == "interrupted"
+    with pytest.raises(UsageError, match="begun with another long"):
+        hs.fit(data, out=tmp_path / "run", resume=True, **{**options, "long": "head-tail"})
+    again = hs.fit(data, out=tmp_path / "run", resume=True, **options).result
+    assert {k: v for k, v in again.items() if k != "seconds"} == {
+        k: v for k, v in study.result.items() if k != "seconds"
+    }
+
+
+@pytest.mark.parametrize(
+    ("long", "message"),
+    [("middle", "--long middle is not known"), ("chunks", "--long chunks is for texts; these")],
+)
+def test_a_way_to_read_long_texts_without_meaning_is_refused(tmp_path, long, message):
+    for i in range(24):
+        place = tmp_path / "data" / str(i % 2)
+        place.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (i, 50, 99)).save(place / f"{i}.png")
+    with pytest.raises(UsageError, match=message):
+        hs.fit(tmp_path / "data", long=long, out=tmp_path / "run")

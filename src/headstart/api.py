@@ -70,6 +70,7 @@ def fit(
     out: str | Path | None = None,
     refit: bool = True,
     resume: bool = False,
+    long: str = "truncate",
     quiet: bool = True,
     clock: Clock | None = None,
 ) -> Study:
@@ -105,6 +106,9 @@ def fit(
         Fit the winner again on all rows where time remains.
     resume
         Go on with the run in `out`.
+    long
+        How a text longer than a source's window is read: ``truncate`` its beginning, ``head-tail``
+        its beginning and its end, ``chunks`` windows all over it, whose features are averaged.
     quiet
         Print no progress.
 
@@ -127,6 +131,7 @@ def fit(
         out=out,
         refit=refit,
         resume=resume,
+        long=long,
     )
     clock = clock or Clock(seconds)
     outcome = run(options, clock, Live(clock, quiet))

@@ -104,6 +104,10 @@ def fit(
     ] = False,
     json_: Json = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in RUN.")] = False,
+    long: Annotated[
+        str,
+        typer.Option(metavar="MODE", help="Of long texts read: truncate, head-tail or chunks."),
+    ] = "truncate",
 ) -> None:
     """Fit a model to labelled data, and say whether its head start helped."""
     from headstart.search.budget import Clock, Stopped, parse_budget, stoppable, too_short
@@ -129,6 +133,7 @@ def fit(
             out=out,
             refit=not no_refit,
             resume=resume,
+            long=long,
             quiet=False,
             clock=clock,
         )

@@ -30,11 +30,11 @@ FILES = {
     "modality": '''
         import numpy as np
 
-        from headstart.data.modalities import modalities
+        from headstart.data.modalities import Modality, modalities
         from headstart.digest import digest_bytes
         from headstart.errors import Unreadable
 
-        class Signals:
+        class Signals(Modality):
             """Files of numbers, one a line."""
 
             name, noun = "signal", "signal"

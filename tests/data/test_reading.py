@@ -420,3 +420,44 @@ def test_subgroups_may_be_any_column_and_do_not_tie_rows(table):
     assert dataset.subgroups == tuple("uuvvww") and dataset.groups is None
     assert read(path, Roles.of("text", subgroup="label")).subgroups == tuple("ababab")
     assert dataset.fingerprint() == read(path, Roles.of("text", "label")).fingerprint()
+
+
+def test_tuples_of_texts_are_rows_and_those_without_any_text_are_set_aside():
+    found = from_cells([("a", "b"), ("", " "), ("", "b"), ("b", "a")])
+    assert found.modality == "text" and found.inputs == (("a", "b"), ("", "b"), ("b", "a"))
+    assert [aside.reason for aside in found.set_aside] == ["an empty text"]
+    assert len(set(found.digests)) == 3
+
+
+def test_several_inputs_of_a_row_are_one_cell_with_a_content_of_its_own(table):
+    path = table(a=["x", "x", "xy"], b=["yz", "y", "z"], label=list("aba"))
+    dataset = read(path, Roles.of(["a", "b"]))
+    assert dataset.inputs == (("x", "yz"), ("x", "y"), ("xy", "z"))
+    assert len(set(dataset.digests)) == 3, "where one text ends and the next begins counts"
+
+
+def test_a_row_that_lacks_one_of_its_paths_names_the_column(table, paint):
+    paint("1.png", "2.png")
+    path = table(a=["1.png", "", "2.png"], b=["u", "v", "w"], label=list("aba"))
+    dataset = read(path, Roles.of(["a", "b"]))
+    assert aside(dataset) == {"table.csv, line 3": "column 'a': no path"}
+
+
+def test_some_texts_of_a_row_may_be_empty_but_not_all(table):
+    path = table(a=["x", "", ""], b=["", "y", ""], label=list("aba"))
+    dataset = read(path, Roles.of(["a", "b"]))
+    assert dataset.inputs == (("x", ""), ("", "y"))
+    assert aside(dataset) == {"table.csv, line 4": "an empty text"}
+
+
+def test_one_picture_a_row(table, paint):
+    paint("1.png", "2.png", "3.png")
+    files = ["1.png", "2.png", "3.png"]
+    path = table(a=files, b=files[::-1], c=list("uvw"), label=list("aba"))
+    with pytest.raises(DataError, match="hold pictures; headstart takes one picture a row"):
+        read(path, Roles.of(["a", "b", "c"]))
+    dataset = read(path, Roles.of(["c", "a"]))
+    assert dataset.modality == "image+text"
+    assert dataset.of("text").inputs == tuple("uvw")
+    assert [cell.name for cell in dataset.of("image").inputs] == files
+    assert dataset.digests[0] == f"{dataset.of('image').digests[0]}+{dataset.of('text').digests[0]}"

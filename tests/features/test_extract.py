@@ -14,7 +14,7 @@ from headstart.features import extract as module
 from headstart.features.cache import ActivationCache
 from headstart.features.engines import engines
 from headstart.features.engines.eager import Eager
-from headstart.features.extract import Extractor, OutOfTime, concatenated
+from headstart.features.extract import Extractor, OutOfTime, concatenated, pooled
 
 
 class Counting(Eager):
@@ -274,3 +274,71 @@ def test_concatenated_puts_rows_below_one_another_and_pads_tokens():
     }
     assert joined["mask"].sum() == 2 * 3 + 5 and (joined["stage.0"][:2, 3:] == 0).all()
     assert concatenated([one]) is one
+
+
+@pytest.fixture
+def in_chunks(toy_text):
+    """The toy, its window of six tokens moved over longer texts."""
+    settings = {**toy_text.preprocessing.settings, "max_length": 6, "long": "chunks"}
+    toy_text.preprocessing = Preprocessing(settings, toy_text.preprocessing.files)
+    # it is too shallow to have a middle of its own
+    toy_text.middle = lambda: [stage.modules[-1] for stage in toy_text.stages[1:3]]
+    return toy_text
+
+
+@pytest.mark.parametrize("n", [1, 17, 150])
+def test_a_row_in_chunks_is_the_mean_of_its_pieces_weighted_by_tokens(
+    in_chunks, extractor_of, texts, n
+):
+    dataset = texts(n)
+    found = extractor_of(in_chunks).extract(dataset, in_chunks.end)
+    assert set(found) == {"features", "layers"}
+    prefix, modality = in_chunks.prefix(in_chunks.end), modalities.get("text")
+    several = 0
+    for i in {0, 2 % n, n // 2, n - 1}:
+        batch = modality.collate(dataset.inputs[i : i + 1], (), in_chunks.preprocessing, View())
+        several += len(batch["input_ids"]) > 1
+        with torch.no_grad():
+            alone = prefix(**{name: torch.from_numpy(v) for name, v in batch.items()})
+        tokens = torch.from_numpy(batch["attention_mask"]).sum(1, keepdim=True)
+        for name, value in found.items():
+            mean = (alone[name] * tokens).sum(0) / tokens.sum()
+            assert len(value) == n and torch.allclose(value[i], mean, atol=1e-5)
+    assert several or n == 1
+
+
+def test_pieces_are_counted_into_batches_and_no_row_is_torn(in_chunks, extractor_of, dataset_of):
+    long = " ".join(f"w{i}" for i in range(24))
+    batches = list(
+        module._batches(dataset_of([long] * 9 + ["w1"] * 20), [*range(29)], in_chunks.preprocessing)
+    )
+    assert [len(rows) for rows, _ in batches] == [4, 4, 13, 8]
+    assert [i for rows, _ in batches for i in rows] == [*range(29)]
+    assert max(sum(pieces) for _, pieces in batches) <= module.BATCH
+
+
+def test_pooled_is_the_mean_of_what_follows_one_another():
+    values = {"features": torch.tensor([[1.0], [3.0], [5.0], [9.0]]), "input_ids": torch.ones(4, 2)}
+    values["input_ids"] = values["input_ids"].long()
+    assert pooled(values, [1, 3])["features"].tolist() == [[1.0], [pytest.approx(17 / 3)]]
+    assert set(pooled(values, [1, 3])) == {"features"}
+
+
+def test_chunks_have_no_value_within_the_network(in_chunks, extractor_of, texts):
+    with pytest.raises(ValueError, match="at the end alone"):
+        extractor_of(in_chunks).extract(texts(3), 2)
+
+
+def test_each_way_to_read_long_texts_is_cached_by_itself(toy_text, extractor_of, texts):
+    dataset, known = texts(20), toy_text.preprocessing
+    found = []
+    for long in (None, "head-tail", "chunks", "chunks"):
+        settings = {**known.settings, "max_length": 6} | ({"long": long} if long else {})
+        toy_text.preprocessing = Preprocessing(settings, known.files)
+        extractor = extractor_of(toy_text)
+        extractor.engine(dataset, 4, toy_text.preprocessing)
+        found.append(computed(lambda e=extractor: e.extract(dataset, 4)["features"]))
+    values, rows = zip(*found, strict=True)
+    assert rows[0] == rows[1] == 20 and rows[2] > 20 and rows[3] == 0
+    assert not torch.equal(values[0], values[1]) and not torch.equal(values[1], values[2])
+    assert torch.equal(values[2], values[3])

@@ -18,7 +18,7 @@ TEXTS = ["the cat sat on the mat", "a dog sat", "the dog and the cat", "ÉTÉ à
 @pytest.fixture
 def model():
     counted = vectoriser()
-    counted.fit(TEXTS)
+    counted.fit([(text,) for text in TEXTS])
     random = torch.Generator().manual_seed(0)
     terms = counted.get_feature_names_out().tolist()
     weight = torch.randn(3, len(terms), generator=random)
@@ -55,4 +55,25 @@ def test_it_is_saved_as_numbers_and_a_list_of_words(model):
 
 
 def test_of_long_texts_the_beginning_is_read(dataset_of):
-    assert texts_of(dataset_of(["x" * (LONGEST + 5)])) == ["x" * LONGEST]
+    assert texts_of(dataset_of(["x" * (LONGEST + 5)])) == [("x" * LONGEST,)]
+
+
+def test_of_several_texts_terms_are_counted_apart_and_what_is_shared_besides(dataset_of):
+    [texts] = texts_of(dataset_of([("a cat", "the cat sat")]))
+    terms = vectoriser().build_analyzer()(texts)
+    first, second = ["a", "cat", "a cat"], ["the", "cat", "sat", "the cat", "cat sat"]
+    apart = [*(f"1 {term}" for term in first), *(f"2 {term}" for term in second)]
+    # of the two words of the shorter text one is shared
+    assert terms == [*apart, "shared cat", *(f"shared {tenth}/10" for tenth in range(1, 6))]
+    assert vectoriser().build_analyzer()(("a cat",)) == ["a", "cat", "a cat"]
+
+
+def test_a_model_of_pairs_is_restored_with_its_answers(dataset_of):
+    pairs = [("a cat", "the cat"), ("a dog", "a cat")]
+    counted = vectoriser().fit(pairs)
+    terms = counted.get_feature_names_out().tolist()
+    weight = torch.arange(len(terms)).float()[None]
+    made = WordModel(terms, torch.from_numpy(counted.idf_).float(), weight, torch.zeros(1))
+    rows = dataset_of([*pairs, ("the cat", "a cat")])
+    found = restore(made.saved()).outputs(rows)
+    assert torch.equal(found, made.outputs(rows)) and len(set(found.flatten().tolist())) == 3

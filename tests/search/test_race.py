@@ -79,6 +79,7 @@ def recipe(name, seconds, accuracy, start="source", stages=0):
 
 class Extracting:
     digest = "source"
+    divides = False
 
 
 @pytest.fixture
@@ -149,6 +150,19 @@ def test_deeper_recipes_are_not_even_measured_once_a_shallower_one_is_too_dear(r
 
 def test_time_for_the_refit_is_kept_back(race):
     assert race([recipe("a", 40, 0.9)], refitting=0.0)[0].begun == ["a"]
+
+
+def test_what_tunes_stages_is_left_out_where_a_source_reads_rows_in_pieces(race, monkeypatch):
+    monkeypatch.setattr(Extracting, "divides", True)
+    recipes = [
+        recipe("probe", 1, 0.5),
+        recipe("finetune", 1, 0.9, stages=2),
+        recipe("full", 1, 0.9, stages=None),
+        recipe("small", 1, 0.6, start="small"),
+    ]
+    world, standing, _ = race(recipes)
+    assert world.begun == ["probe", "small"]
+    assert standing.skipped == ["finetune, last 2 stages of toy", "full of toy"]
 
 
 def test_a_trial_whose_refit_would_not_fit_is_left_out(race):

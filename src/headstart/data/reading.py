@@ -247,7 +247,8 @@ def _times(cells: Sequence[Cell]) -> tuple[list[float], list[int]]:
 def _inputs(table: Table, columns: tuple[str, ...]) -> tuple[list[Cell | None], dict[int, str]]:
     """Return one cell a row, and the reason of each row without.
 
-    Of several texts it is a tuple; of a picture and a text a pair of these two, in this order.
+    Of several texts it is a tuple, in which some may be empty; of a picture and a text a pair of
+    these two, in this order.
     """
     if len(columns) == 1:
         return _cells(table, columns[0])
@@ -256,8 +257,11 @@ def _inputs(table: Table, columns: tuple[str, ...]) -> tuple[list[Cell | None], 
     texts: list[list[Cell | None]] = []
     for column in columns:
         found, bad = _cells(table, column)
-        (pictures if are_pictures(table.columns[column]) else texts).append(found)
-        lost |= {i: f"column {column!r}: {reason}" for i, reason in bad.items()}
+        if are_pictures(table.columns[column]):
+            pictures.append(found)
+            lost |= {i: f"column {column!r}: {reason}" for i, reason in bad.items()}
+        else:
+            texts.append(["" if cell is None else cell for cell in found])
     if len(pictures) > 1:
         raise DataError(
             f"{table.path}: {len(pictures)} of the columns {', '.join(map(repr, columns))} hold "

@@ -22,7 +22,7 @@ from headstart.sources.staged import Backbone, Boundary
 BATCH = 16
 """Rows an engine takes at a time; both streams are busy and little is padded."""
 GROUP = 8
-"""Batches that are decoded while the engine works on as many others."""
+"""Batches, of rows in one piece, that are decoded while the engine works on as many others."""
 SAMPLE = 8
 """Rows on which an engine is checked."""
 
@@ -55,13 +55,20 @@ class Extractor:
     rates: dict[str, float] = field(default_factory=dict)
     """Rows a second, by cut and size, as last measured."""
 
+    @property
+    def divides(self) -> bool:
+        """Say whether a row may be read in several pieces, so that no stage can be tuned."""
+        return self.backbone.preprocessing.divides
+
     def engine(self, dataset: Dataset, cut: int, preprocessing: Preprocessing) -> Chosen:
         """Return the engine for a cut, chosen on rows of `dataset` the first time."""
         key = self._place(cut, preprocessing)
         if key not in self.chosen:
             rows = dataset.take(range(min(SAMPLE, len(dataset))))
-            sample = _collate(rows, preprocessing, View())
-            if len(rows) == 1:  # a batch of one would hide how a network treats batches
+            sample = {n: v[:SAMPLE] for n, v in _collate(rows, preprocessing, View()).items()}
+            if (
+                len(next(iter(sample.values()))) == 1
+            ):  # a batch of one would hide how a network treats batches
                 sample = {name: np.concatenate([v, v]) for name, v in sample.items()}
             folder = cache_folder() / "engines"
             self.chosen[key] = choose(
@@ -96,15 +103,20 @@ class Extractor:
         Returns
         -------
         Named tensors with a row each: float32 at the end of the backbone, bfloat16 within it where
-        the engine computed in bfloat16. Token axes are padded to the longest row.
+        the engine computed in bfloat16. Token axes are padded to the longest row. Of a row that is
+        divided into pieces it is the mean over them.
 
         Raises
         ------
         OutOfTime
             If `late` said so before all rows were computed.
+        ValueError
+            If rows are divided, and the cut is not the end: only pooled values have a mean.
         """
         view = view or View()
         preprocessing = self.backbone.preprocessing.resized(scale)
+        if self.divides and cut < self.backbone.end:
+            raise ValueError("inputs that are divided can be computed at the end alone")
         if cut == 0:  # nothing is frozen: the inputs themselves travel
             return _joined(
                 [(range(len(dataset)), _tensors(_collate(dataset, preprocessing, view)))]
@@ -135,12 +147,18 @@ class Extractor:
         return boundary
 
     def rate(self, dataset: Dataset, cut: int, scale: float = 1.0, rows: int = 64) -> float:
-        """Return rows a second at a cut, measured on the first `rows` rows where not known yet."""
+        """Return rows a second at a cut, measured on the first rows where not known yet.
+
+        They are `rows` of them, or as many as have so many pieces.
+        """
         preprocessing = self.backbone.preprocessing.resized(scale)
         place = self._place(cut, preprocessing)
         if place not in self.rates:
             chosen = self.engine(dataset, cut, preprocessing)
             some = dataset.take(range(min(rows, len(dataset))))
+            pieces = modalities.get(dataset.modality).pieces(some.inputs, preprocessing)
+            few = int(np.searchsorted(np.cumsum(pieces), rows, side="right"))
+            some = some.take(range(max(1, min(few, len(some)))))
             list(self._stream(some, preprocessing, View(), chosen))  # warm
             started = time.monotonic()
             list(self._stream(some, preprocessing, View(), chosen))
@@ -155,20 +173,53 @@ class Extractor:
     ) -> Iterator[tuple[list[int], dict[str, Tensor]]]:
         """Yield (rows, values) batch by batch; the next group is decoded while one is computed."""
         order = modalities.get(dataset.modality).order(dataset.inputs)
-        starts = range(0, len(order), BATCH)
-        batches = [order[i : i + BATCH] for i in starts]
-        groups = [batches[i : i + GROUP] for i in range(0, len(batches), GROUP)]
+        groups = [order[i : i + BATCH * GROUP] for i in range(0, len(order), BATCH * GROUP)]
 
-        def decode(group: list[list[int]]) -> list[Batch]:
-            return [_collate(dataset.take(rows), preprocessing, view) for rows in group]
+        def decode(group: list[int]) -> list[tuple[list[int], list[int], Batch]]:
+            return [
+                (rows, pieces, _collate(dataset.take(rows), preprocessing, view))
+                for rows, pieces in _batches(dataset, group, preprocessing)
+            ]
 
         with ThreadPoolExecutor(1) as pool:
             coming = pool.submit(decode, groups[0])
-            for i, group in enumerate(groups):
+            for i in range(len(groups)):
                 decoded = coming.result()
                 if i + 1 < len(groups):
                     coming = pool.submit(decode, groups[i + 1])
-                yield from zip(group, chosen.engine.run(decoded), strict=True)
+                found = chosen.engine.run([batch for _, _, batch in decoded])
+                for (rows, pieces, _), values in zip(decoded, found, strict=True):
+                    yield rows, pooled(values, pieces) if preprocessing.divides else values
+
+
+def _batches(
+    dataset: Dataset, group: list[int], preprocessing: Preprocessing
+) -> Iterator[tuple[list[int], list[int]]]:
+    """Yield (rows, pieces of each): at most `BATCH` pieces, or those of a single row."""
+    inputs = [dataset.inputs[i] for i in group]
+    counts = modalities.get(dataset.modality).pieces(inputs, preprocessing)
+    rows: list[int] = []
+    pieces: list[int] = []
+    for row, count in zip(group, counts, strict=True):
+        if rows and sum(pieces) + count > BATCH:
+            yield rows, pieces
+            rows, pieces = [], []
+        rows.append(row)
+        pieces.append(count)
+    yield rows, pieces
+
+
+def pooled(values: dict[str, Tensor], pieces: Sequence[int]) -> dict[str, Tensor]:
+    """Return the mean over the pieces of each row, which follow one another.
+
+    The pieces of a row are of one size, so that no piece counts for more than another. Inputs that
+    an engine hands on (token numbers, masks) have no mean and are left out.
+    """
+    return {
+        name: torch.stack([piece.mean(0) for piece in value.split(list(pieces))])
+        for name, value in values.items()
+        if value.is_floating_point()
+    }
 
 
 def _collate(dataset: Dataset, preprocessing: Preprocessing, view: View) -> Batch:

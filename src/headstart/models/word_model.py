@@ -1,4 +1,8 @@
-"""The right-sized small model for texts: TF-IDF of words and word pairs, then a linear model."""
+"""The right-sized small model for texts: TF-IDF of words and word pairs, then a linear model.
+
+Of several texts in a row the terms are counted apart, and what they have in common besides: a
+linear model cannot see by itself that a word of one text is also in the other.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ import torch
 from torch import Tensor
 
 from headstart.data.dataset import Dataset
-from headstart.data.modalities.text import load
+from headstart.data.modalities.text import fields
 from headstart.models import Saved, model_kinds
 
 LONGEST = 20_000
@@ -21,19 +25,38 @@ def vectoriser(vocabulary: dict[str, int] | None = None, most: int | None = None
     """Return scikit-learn's TF-IDF of words and word pairs, with logarithmic counts."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
+    words = TfidfVectorizer(
+        ngram_range=(1, 2), strip_accents="unicode", token_pattern=r"(?u)\b\w+\b"
+    ).build_analyzer()
+
+    def terms(texts: tuple[str, ...]) -> list[str]:
+        found = [words(text) for text in texts]
+        return found[0] if len(found) == 1 else _apart(found)
+
     return TfidfVectorizer(
-        ngram_range=(1, 2),
-        sublinear_tf=True,
-        strip_accents="unicode",
-        token_pattern=r"(?u)\b\w+\b",
-        vocabulary=vocabulary,
-        max_features=most,
+        analyzer=terms, sublinear_tf=True, vocabulary=vocabulary, max_features=most
     )
 
 
-def texts_of(rows: Dataset) -> list[str]:
-    """Return the beginning of each text."""
-    return [load(cell)[:LONGEST] for cell in rows.of("text").inputs]
+def _apart(found: list[list[str]]) -> list[str]:
+    """Return the terms of several texts: each with its text's number, and what all have in common.
+
+    These are the shared words, and a term for every tenth that they are of the shortest text's.
+    """
+    numbered = [f"{number} {term}" for number, terms in enumerate(found, 1) for term in terms]
+    words = [{term for term in terms if " " not in term} for terms in found]
+    shared = set.intersection(*words)
+    tenths = round(10 * len(shared) / max(1, min(map(len, words))))
+    return [
+        *numbered,
+        *(f"shared {word}" for word in sorted(shared)),
+        *(f"shared {tenth}/10" for tenth in range(1, tenths + 1)),
+    ]
+
+
+def texts_of(rows: Dataset) -> list[tuple[str, ...]]:
+    """Return the beginnings of each row's texts: one, or several."""
+    return [tuple(text[:LONGEST] for text in fields(cell)) for cell in rows.of("text").inputs]
 
 
 class WordModel:

@@ -235,6 +235,7 @@ def result(
             "left_out": prepared.left_out,
             "classes": bench.spec.get("classes", []),
         },
+        "sources": {name: known.data() for name, known in prepared.coverage.items()},
         "winner": _winner(winner, found),
         "finalists": {
             "transfer": _finalist(standing.transfer, found.test.get("transfer")),

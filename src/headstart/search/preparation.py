@@ -12,11 +12,14 @@ import numpy as np
 
 from headstart.data.columns import Roles
 from headstart.data.dataset import TOGETHER, Data, Dataset
+from headstart.data.modalities import modalities
 from headstart.data.readers import title
 from headstart.data.reading import read
 from headstart.data.splits import Split, split, straddling, units
+from headstart.data.tokenizing import MODES
 from headstart.digest import digest_data
 from headstart.errors import SourceError, UsageError
+from headstart.features.coverage import Coverage, coverage
 from headstart.features.extract import Extractor, OutOfTime
 from headstart.search.budget import Clock
 from headstart.search.race import Entry, Listener, entries
@@ -53,14 +56,17 @@ class Options:
     out: str | Path | None = None
     refit: bool = True
     resume: bool = False
+    long: str = MODES[0]
 
     def __post_init__(self) -> None:
         if self.max_trials is not None and self.max_trials < 1:
             raise UsageError("--max-trials must be 1 or more")
+        if self.long not in MODES:
+            raise UsageError(f"--long {self.long} is not known; it is {', '.join(MODES)}")
 
     def identity(self) -> dict[str, object]:
         """Return what must be the same in every session of one run, as JSON data."""
-        found = {name: getattr(self, name) for name in ("task", "metric", "seed", "refit")}
+        found = {name: getattr(self, name) for name in ("task", "metric", "seed", "refit", "long")}
         columns = [list(pair) for pair in self.roles.named()]
         test = None if self.test is None else title(self.test)
         return {**found, "columns": columns, "source": list(self.source), "test": test}
@@ -78,6 +84,8 @@ class Prepared:
         Not read before the race has ended.
     embed_seconds
         What embedding the training and validation rows took.
+    coverage
+        How much of the rows each source reads, where it may be less than all.
     """
 
     dataset: Dataset
@@ -87,6 +95,7 @@ class Prepared:
     entries: list[Entry]
     left_out: int
     embed_seconds: float
+    coverage: dict[str, Coverage]
 
 
 def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) -> Prepared:
@@ -101,7 +110,12 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
     task = task_for(dataset, options.task)
     dataset, spec = task.validate(dataset)
     _say_what_was_read(dataset, task.name, listener)
+    if options.long != MODES[0]:
+        _check_long(options.long, dataset.modality, task.output)
     extractors = _load(_shortlist(options, dataset.modality), task.output, clock, listener)
+    for extractor in extractors.values():
+        _read_long(extractor, options.long)
+    dataset, covered = _covered(dataset, extractors, listener)
     planned = list(entries(task, list(extractors)))
     everything = _rows(dataset, task.encode(dataset, spec))
     bench = Bench(
@@ -138,7 +152,7 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
     )
     seconds = _embed(bench, clock, listener)
     test = _some(everything, parts.test)
-    return Prepared(dataset, bench, test, parts, planned, left_out, seconds)
+    return Prepared(dataset, bench, test, parts, planned, left_out, seconds, covered)
 
 
 def _read(options: Options, clock: Clock, reach: Reach) -> Dataset:
@@ -177,6 +191,45 @@ def _load(
         loaded = load_source(source, output)
         extractors[source.id] = Extractor(loaded.backbone, loaded.digest)
     return extractors
+
+
+def _check_long(long: str, modality: str, output: Output) -> None:
+    """Raise `UsageError` where there are no long texts, or no mean over their chunks."""
+    if "text" not in modality.split(TOGETHER):
+        raise UsageError(f"--long {long} is for texts; these are {modalities.get(modality).noun}s")
+    if long == "chunks" and (output != "pooled" or modality != "text"):
+        raise UsageError(
+            "--long chunks is for tasks that take one vector of a text alone; --long head-tail is "
+            "for all"
+        )
+
+
+def _read_long(extractor: Extractor, long: str) -> None:
+    """Let a source read long texts in this mode; the default one leaves no trace in its keys."""
+    if long != MODES[0]:
+        known = extractor.backbone.preprocessing
+        settings = dict(known.settings)
+        if "text" in settings:  # a text beside a picture
+            settings["text"] = {**settings["text"], "long": long}
+        else:
+            settings["long"] = long
+        extractor.backbone.preprocessing = replace(known, settings=settings)
+
+
+def _covered(
+    dataset: Dataset, extractors: dict[str, Extractor], listener: Listener
+) -> tuple[Dataset, dict[str, Coverage]]:
+    """Measure and say how much of the rows each source reads; what is said joins the notes."""
+    covered: dict[str, Coverage] = {}
+    notes: list[str] = []
+    for name, extractor in extractors.items():
+        found = coverage(dataset, extractor.backbone.preprocessing)
+        if found is not None:
+            covered[name] = found
+            notes += found.notes(name)
+    for note in notes:
+        listener.say(f"  {note}")
+    return replace(dataset, notes=(*dataset.notes, *notes)), covered
 
 
 def _shortlist(options: Options, modality: str) -> list[Source]:

@@ -178,6 +178,10 @@ class Race:
         available = self.clock.left - self.closing(entry.recipe)
         if available <= 0:
             return self._left_out(entry, None, available)
+        extractor = assignment.extractor
+        if entry.recipe.stages != 0 and extractor is not None and extractor.divides:
+            why = ": chunks of a text meet at a network's end, so no stage of it can be tuned"
+            return self._left_out(entry, None, available, why)
         stages = float("inf") if entry.recipe.stages is None else entry.recipe.stages
         place = (entry.recipe.learner, entry.source)
         if stages > self.too_dear.get(place, float("inf")):  # it trains more than one that was
@@ -204,10 +208,13 @@ class Race:
             return known
         return max(known, seconds)
 
-    def _left_out(self, entry: Entry, seconds: float | None, available: float) -> bool:
+    def _left_out(
+        self, entry: Entry, seconds: float | None, available: float, why: str = ""
+    ) -> bool:
         self.standing.skipped.append(entry.name)
-        forecast = "" if seconds is None else f", which would take {seconds:.0f} s"
-        self.listener.say(f"leaving out {entry.name}{forecast}")
+        if seconds is not None:
+            why = f", which would take {seconds:.0f} s"
+        self.listener.say(f"leaving out {entry.name}{why}")
         self.ledger.event(
             self.clock.used, "left out", entry=entry.name, forecast=seconds, available=available
         )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headstart.data import tokenizing
 from headstart.data.modalities import Preprocessing, View, modalities, text
 from headstart.errors import Unreadable
 
@@ -121,22 +123,18 @@ def test_collate_cuts_long_texts_and_a_row_does_not_depend_on_its_neighbours(col
 
 def test_a_text_of_a_megabyte_is_tokenized_as_far_as_the_model_reads(collate, monkeypatch):
     seen = []
-    real = text._tokenizer
+    real = tokenizing.Reading._encoded
 
-    class Spy:
-        def __init__(self, *arguments):
-            self.real = real(*arguments)
+    def spy(reading, texts):
+        seen.extend(map(len, texts))
+        return real(reading, texts)
 
-        def encode_batch(self, texts):
-            seen.extend(map(len, texts))
-            return self.real.encode_batch(texts)
-
-    monkeypatch.setattr(text, "_tokenizer", Spy)
+    monkeypatch.setattr(tokenizing.Reading, "_encoded", spy)
     started = time.monotonic()
     batch = collate("w5 " * 350_000)
     assert time.monotonic() - started < 1
     assert batch["input_ids"].tolist() == [[7] * 6]
-    assert seen == [6 * text.WINDOW]
+    assert max(seen) == 6 * tokenizing.CHARACTERS
 
 
 def test_order_is_longest_first_and_takes_each_row_once(write):
@@ -146,7 +144,16 @@ def test_order_is_longest_first_and_takes_each_row_once(write):
 
 
 @pytest.mark.parametrize(
-    ("cell", "expected"), [("a sentence.", True), ("photos/a.png", False), ("", True)]
+    ("cell", "expected"),
+    [
+        ("a sentence.", True),
+        ("photos/a.png", False),
+        ("", True),
+        (("one", Path("two.txt")), True),
+        (("one", Path("two.png")), False),
+        ((), False),
+        (b"bytes", False),
+    ],
 )
 def test_recognises_strings_that_are_not_paths_of_pictures(cell, expected):
     assert TEXTS.recognises(cell) is expected
@@ -155,3 +162,46 @@ def test_recognises_strings_that_are_not_paths_of_pictures(cell, expected):
 def test_render_escapes_and_shortens():
     assert TEXTS.render("<script>") == "&lt;script&gt;"
     assert TEXTS.render("x" * 300) == "x" * 200 + "…"
+    assert TEXTS.render(("a", "<b>")) == "a<br>&lt;b&gt;"
+
+
+def test_several_texts_have_a_digest_of_their_own(write):
+    digests = [
+        TEXTS.check(cell)
+        for cell in (("ab", "c"), ("a", "bc"), ("c", "ab"), "abc", ("abc", ""), ("", "abc"))
+    ]
+    assert len(set(digests)) == len(digests)
+    assert TEXTS.check((write(b" ab"), "c")) == digests[0]
+    assert TEXTS.check(("abc",)) == digests[3]
+
+
+@pytest.mark.parametrize("cell", [("", " \n"), ()])
+def test_several_texts_may_not_all_be_empty(cell):
+    with pytest.raises(Unreadable, match="an empty text"):
+        TEXTS.check(cell)
+
+
+def test_of_several_texts_a_bad_file_is_named(tmp_path):
+    with pytest.raises(Unreadable, match="No such file"):
+        TEXTS.check(("a", tmp_path / "none.txt"))
+
+
+def test_several_texts_share_the_window(collate):
+    batch = collate(("w0 w1", "w2"), ("w3 " * 9, "w4"), "w5")
+    assert batch["input_ids"].tolist() == [[2, 3, 4, 0, 0, 0], [5, 5, 5, 5, 5, 6], [7] + [0] * 5]
+    assert batch["attention_mask"].sum(1).tolist() == [3, 6, 1]
+    assert TEXTS.sizes([("w0 w1", "w2"), "w3"]) == [7, 2]
+
+
+def test_in_chunks_a_row_is_as_many_as_its_pieces(tokenizer):
+    reads = Preprocessing(
+        {"max_length": 6, "pad": 0, "long": "chunks"}, {"tokenizer.json": tokenizer}
+    )
+    cells = ["w0 w1", " ".join(f"w{i}" for i in range(16)), "w2"]
+    pieces = TEXTS.pieces(cells, reads)
+    batch = TEXTS.collate(cells, ["", "", ""], reads, View())
+    assert pieces == [1, 3, 1]
+    assert batch["input_ids"][:, 0].tolist() == [2, 2, 7, 12, 4]
+    assert batch["attention_mask"].sum(1).tolist() == [2, 6, 6, 6, 1]
+    whole = Preprocessing({"max_length": 6, "pad": 0}, reads.files)
+    assert TEXTS.pieces(cells, whole) == [1, 1, 1]

@@ -34,6 +34,24 @@ class Preprocessing:
         size = max(32, round(self.settings["size"] * scale / 16) * 16)
         return Preprocessing({**self.settings, "size": size}, self.files)
 
+    @property
+    def divides(self) -> bool:
+        """Say whether an input may become several rows of a batch (a long text, its chunks)."""
+        return self.settings.get("long") == "chunks"
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much of an input reaches a model, in the model's own units (of a text: tokens).
+
+    `size` is all of it, `read` what lies in the model's window, and `unknown` what the model has no
+    word piece for.
+    """
+
+    size: int
+    read: int
+    unknown: int
+
 
 @dataclass(frozen=True)
 class View:
@@ -49,7 +67,7 @@ class View:
 
 
 class Modality(Protocol):
-    """What headstart must know of a kind of input."""
+    """What headstart must know of a kind of input; a modality derives from this."""
 
     name: str
     noun: str
@@ -67,7 +85,18 @@ class Modality(Protocol):
         preprocessing: Preprocessing,
         view: View,
     ) -> dict[str, np.ndarray]:
-        """Decode `cells` into one batch of named arrays whose first axis is the row."""
+        """Decode `cells` into one batch of named arrays whose first axis is the row.
+
+        Each cell is one row, or as many in succession as `pieces` says.
+        """
+
+    def pieces(self, cells: Sequence[Cell], preprocessing: Preprocessing) -> list[int]:
+        """Return how many rows each cell becomes: one, unless `preprocessing` divides inputs."""
+        return [1] * len(cells)
+
+    def extents(self, cells: Sequence[Cell], preprocessing: Preprocessing) -> list[Extent]:
+        """Return how much of each cell is read; nothing where all of every input is."""
+        return []
 
     def sizes(self, cells: Sequence[Cell]) -> list[int]:
         """Return the size of each cell as it is: pixels of the shorter side, or characters."""

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps, UnidentifiedImageError
 
 from headstart.data.dataset import Cell
-from headstart.data.modalities import Preprocessing, View, modalities
+from headstart.data.modalities import Modality, Preprocessing, View, modalities
 from headstart.data.pictures import LARGEST, dicom, head, opened, require_size, tiff
 from headstart.data.pictures.tones import eight_bits
 from headstart.errors import Unreadable
@@ -146,7 +146,7 @@ def _begins_like_a_picture(content: bytes) -> bool:
     return len(content) > 16 and any(accept and accept(content[:16]) is True for accept in known)
 
 
-class ImageModality:
+class ImageModality(Modality):
     """Pictures from files, or from their content."""
 
     name = "image"
@@ -157,6 +157,8 @@ class ImageModality:
 
         A file whose name has no suffix, or a number for one, is a picture if it begins like DICOM.
         """
+        if isinstance(cell, tuple):
+            return False
         if isinstance(cell, bytes):
             return _begins_like_a_picture(cell)
         suffix = Path(str(cell)[-300:]).suffix.lower()

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from headstart.data.dataset import TOGETHER, Cell
-from headstart.data.modalities import Preprocessing, View, modalities
+from headstart.data.modalities import Extent, Modality, Preprocessing, View, modalities
 
 _PARTS = ("image", "text")
 
 
-class ImageTextModality:
+class ImageTextModality(Modality):
     """Cells that are a tuple of a picture and a text."""
 
     name = TOGETHER.join(_PARTS)
@@ -49,6 +49,11 @@ class ImageTextModality:
                 view,
             )
         return batch
+
+    def extents(self, cells: Sequence[Cell], preprocessing: Preprocessing) -> list[Extent]:
+        """Return how much of each text is read."""
+        own = Preprocessing(preprocessing.settings["text"], preprocessing.files)
+        return modalities.get("text").extents(part(cells, 1), own)
 
     def sizes(self, cells: Sequence[Cell]) -> list[int]:
         """Return the length of each text."""

@@ -2,88 +2,107 @@
 
 from __future__ import annotations
 
-import functools
 import html
 import unicodedata
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from headstart.data.dataset import Cell
 from headstart.data.encodings import decode
-from headstart.data.modalities import Preprocessing, View, modalities
-from headstart.digest import digest_bytes
+from headstart.data.modalities import Extent, Modality, Preprocessing, View, modalities
+from headstart.data.tokenizing import Reading, reading
+from headstart.digest import digest_bytes, digest_data
 from headstart.errors import Unreadable
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 SUFFIXES = frozenset({".txt", ".text", ".md", ".rst"})
 LONGEST = 10_000_000
 """Bytes beyond which a text file is refused."""
-WINDOW = 40
-"""Characters a token at most: what lies beyond `max_length * WINDOW` cannot reach the model."""
 
 
 def load(cell: Cell) -> str:
     """Return the text of a cell or a file in Unicode's NFC, without surrounding white space.
 
-    A file is read as UTF-8, as UTF-16 where its byte order mark says so, else as Windows-1252.
+    A file is read as UTF-8, as UTF-16 where its byte order mark says so, else as Windows-1252. Of a
+    tuple it is all texts, below one another.
 
     Raises
     ------
     Unreadable
         If it is empty, missing, binary, or longer than `LONGEST` bytes.
     """
-    if isinstance(cell, Path):
-        try:
-            if cell.stat().st_size > LONGEST:
-                raise Unreadable(f"a text file of over {LONGEST // 1_000_000} MB; split it")
-            content = cell.read_bytes()
-        except OSError as error:
-            raise Unreadable(error.strerror or "cannot be read") from None
-        try:
-            text, _ = decode(content)
-        except ValueError:
-            raise Unreadable("not a text file") from None
-    elif isinstance(cell, bytes):
-        raise Unreadable("bytes that are no text")
-    else:
-        assert isinstance(cell, str)
-        text = cell.encode("utf-8", "replace").decode()  # half a surrogate pair becomes "?"
-    text = unicodedata.normalize("NFC", text.strip())
+    text = _decoded(cell)
     if not text:
         raise Unreadable("an empty text")
     return text
 
 
-@functools.lru_cache(maxsize=4)
-def _tokenizer(definition: str, max_length: int) -> Tokenizer:
-    from tokenizers import Tokenizer
+def fields(cell: Cell) -> tuple[str, ...]:
+    """Return the texts of a tuple, each as `load` does, or the one text of any other cell.
 
-    tokenizer = Tokenizer.from_str(definition)
-    tokenizer.enable_truncation(max_length)
-    tokenizer.no_padding()
-    return tokenizer
+    Some of several texts may be empty.
+
+    Raises
+    ------
+    Unreadable
+        If all of them are empty, or one is missing, binary, or longer than `LONGEST` bytes.
+    """
+    if not isinstance(cell, tuple):
+        return (load(cell),)
+    texts = tuple(map(_decoded, cell))
+    if not any(texts):
+        raise Unreadable("an empty text")
+    return texts
 
 
-class TextModality:
-    """Texts from cells or files."""
+def _decoded(cell: Cell) -> str:
+    if isinstance(cell, tuple):
+        text = "\n".join(map(_decoded, cell))
+    elif isinstance(cell, str):
+        text = cell.encode("utf-8", "replace").decode()  # half a surrogate pair becomes "?"
+    else:
+        try:
+            text, _ = decode(cell if isinstance(cell, bytes) else _content(cell))
+        except ValueError:
+            raise Unreadable("not a text file") from None
+    return unicodedata.normalize("NFC", text.strip())
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > LONGEST:
+            raise Unreadable(f"a text file of over {LONGEST // 1_000_000} MB; split it")
+        return path.read_bytes()
+    except OSError as error:
+        raise Unreadable(error.strerror or "cannot be read") from None
+
+
+def _reading(preprocessing: Preprocessing) -> Reading:
+    settings = preprocessing.settings
+    definition = preprocessing.files["tokenizer.json"]
+    return reading(definition, int(settings["max_length"]), settings.get("long", "truncate"))
+
+
+class TextModality(Modality):
+    """Texts from cells or files, and tuples of them."""
 
     name = "text"
     noun = "text"
 
     def recognises(self, cell: Cell) -> bool:
-        """Say whether `cell` is a string, or the path of a text file."""
+        """Say whether `cell` is a string, the path of a text file, or a tuple of these alone."""
+        if isinstance(cell, tuple):
+            return bool(cell) and all(map(self.recognises, cell))
         if isinstance(cell, Path):
             return cell.suffix.lower() in SUFFIXES
         return isinstance(cell, str) and not modalities.get("image").recognises(cell)
 
     def check(self, cell: Cell) -> str:
-        """Return the digest of the text."""
-        return digest_bytes(load(cell).encode())
+        """Return the digest of the text, or of all texts of a tuple in their order."""
+        texts = fields(cell)
+        return digest_bytes(texts[0].encode()) if len(texts) == 1 else digest_data(texts)
 
     def collate(
         self,
@@ -93,20 +112,28 @@ class TextModality:
         view: View,
     ) -> dict[str, np.ndarray]:
         """Return ``input_ids`` and ``attention_mask``, both (rows, longest) int64, padded right."""
-        length = int(preprocessing.settings["max_length"])
-        tokenizer = _tokenizer(preprocessing.files["tokenizer.json"], length)
-        encoded = tokenizer.encode_batch([load(cell)[: length * WINDOW] for cell in cells])
-        longest = max(len(row.ids) for row in encoded)
-        ids = np.full((len(cells), longest), int(preprocessing.settings["pad"]), np.int64)
-        mask = np.zeros((len(cells), longest), np.int64)
-        for i, row in enumerate(encoded):
-            ids[i, : len(row.ids)] = row.ids
-            mask[i, : len(row.ids)] = 1
+        rows = list(chain.from_iterable(_reading(preprocessing).rows([fields(c) for c in cells])))
+        longest = max(map(len, rows))
+        ids = np.full((len(rows), longest), int(preprocessing.settings["pad"]), np.int64)
+        mask = np.zeros((len(rows), longest), np.int64)
+        for i, row in enumerate(rows):
+            ids[i, : len(row)] = row
+            mask[i, : len(row)] = 1
         return {"input_ids": ids, "attention_mask": mask}
+
+    def pieces(self, cells: Sequence[Cell], preprocessing: Preprocessing) -> list[int]:
+        """Return how many windows of each text are read: more than one only in chunks."""
+        if not preprocessing.divides:
+            return [1] * len(cells)
+        return [len(rows) for rows in _reading(preprocessing).rows([fields(c) for c in cells])]
+
+    def extents(self, cells: Sequence[Cell], preprocessing: Preprocessing) -> list[Extent]:
+        """Return how many tokens of each text are read."""
+        return _reading(preprocessing).extents([fields(cell) for cell in cells])
 
     def sizes(self, cells: Sequence[Cell]) -> list[int]:
         """Return the length of each text in characters (of a file: in bytes)."""
-        return [c.stat().st_size if isinstance(c, Path) else len(c) for c in cells]
+        return [_size(cell) for cell in cells]
 
     def order(self, cells: Sequence[Cell]) -> list[int]:
         """Return the rows by length, longest first, so that a batch needs little padding."""
@@ -114,9 +141,16 @@ class TextModality:
         return sorted(range(len(cells)), key=lambda i: -sizes[i])
 
     def render(self, cell: Cell) -> str:
-        """Return the beginning of the text, escaped."""
-        text = load(cell)
-        return html.escape(text[:200] + ("…" if len(text) > 200 else ""))
+        """Return the beginning of each text, escaped, one a line."""
+        return "<br>".join(
+            html.escape(text[:200] + ("…" if len(text) > 200 else "")) for text in fields(cell)
+        )
+
+
+def _size(cell: Cell) -> int:
+    if isinstance(cell, tuple):
+        return sum(map(_size, cell))
+    return cell.stat().st_size if isinstance(cell, Path) else len(cell)
 
 
 modalities.register("text", TextModality())
