@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 
 from headstart.data.dataset import Cell, Column, Dataset, Part, SetAside, Table
 from headstart.data.modalities import Modality, modalities, require
-from headstart.data.readers import read_table
+from headstart.data.readers import read_table, reader_of
 from headstart.data.readers.folder import files_in
 from headstart.errors import DataError, Unreadable
 
@@ -72,68 +72,70 @@ def read(
     return _joined(dataset, replace(given, parts=tested))
 
 
-def read_inputs(paths: Sequence[str | Path], input: str | None = None) -> Dataset:
-    """Read inputs without labels: files, folders (searched through) and CSV tables.
+@dataclass(frozen=True)
+class Asked:
+    """One input to predict.
+
+    Attributes
+    ----------
+    name
+        Where it is: a path, or ``file, line 7``.
+    cell
+        The input itself, not decoded; None where there is none.
+    problem
+        Why there is none.
+    columns
+        Its row in the table it stands in, as it was read; None of files.
+    """
+
+    name: str
+    cell: Cell | None
+    problem: str = ""
+    columns: Mapping[str, Cell] | None = None
+
+
+def inputs_in(paths: Iterable[str | Path], input: str | None = None) -> Iterator[Asked]:
+    """Yield inputs without labels, one after another: of files, tables, and folders (searched).
+
+    Nothing is decoded, and of folders nothing is held. Rows of a table that could not be parsed
+    come after its others.
+
+    Parameters
+    ----------
+    paths
+        A folder is searched through for files; what else a reader recognises is a table.
+    input
+        Column of a table; inferred where None.
 
     Raises
     ------
     DataError
-        If a path does not exist, or no input can be read.
+        If a table cannot be read, or it cannot be told which column is the input.
     """
-    cells: list[Cell] = []
-    names: list[str] = []
-    aside: list[SetAside] = []
     for path in map(Path, paths):
-        if path.suffix.lower() == ".csv" and path.is_file():
-            table = read_table(path)
-            column = _input_column(table, input, taken=())
-            found, lost = _cells(table, column)
-            cells += [cell for cell in found if cell is not None]
-            names += [table.names[i] for i, cell in enumerate(found) if cell is not None]
-            aside += table.set_aside + [SetAside(table.names[i], r) for i, r in lost.items()]
-        elif path.is_dir():
-            for file in files_in(path):
-                if any(modality.recognises(file) for modality in modalities):
-                    cells.append(file)
-                    names.append(str(file))
-                else:
-                    aside.append(SetAside(str(file), "neither a picture nor a text, by its name"))
-        elif path.exists():
-            cells.append(path)
-            names.append(str(path))
+        if path.is_dir():
+            yield from map(_asked, files_in(path))
+        elif not path.exists():
+            yield Asked(str(path), None, "no such file")
+        elif reader_of(path) is not None:
+            yield from _rows_of(read_table(path), input)
         else:
-            aside.append(SetAside(str(path), "no such file"))
-    if not cells:
-        listed = "; ".join(f"{s.where}: {s.reason}" for s in aside[:5])
-        raise DataError(f"There is nothing to predict. {listed}".strip())
-    return from_cells(cells, names, tuple(aside))
+            yield Asked(str(path), path)
 
 
-def from_cells(
-    cells: Sequence[Cell],
-    names: Sequence[str] | None = None,
-    aside: tuple[SetAside, ...] = (),
-    modality: Modality | None = None,
-) -> Dataset:
-    """Return unlabelled `cells` as a data set; those that cannot be decoded are set aside.
+def _asked(file: Path) -> Asked:
+    if any(modality.recognises(file) for modality in modalities):
+        return Asked(str(file), file)
+    return Asked(str(file), None, "neither a picture nor a text, by its name")
 
-    What they are is inferred where `modality` is None.
-    """
-    modality = modality or require(cells, "The inputs to predict")
-    names = names or [str(cell)[:80] for cell in cells]
-    digests, bad, _ = _check(modality, cells, np.arange(len(cells)), lambda _looked: False)
-    dataset = Dataset(
-        path="",
-        modality=modality.name,
-        inputs=tuple(cells),
-        names=tuple(names),
-        digests=tuple(digests),
-        targets=(),
-        groups=None,
-        parts=(None,) * len(cells),
-        set_aside=aside,
-    )
-    return dataset.without(bad)
+
+def _rows_of(table: Table, input: str | None) -> Iterator[Asked]:
+    cells, lost = _cells(table, _input_column(table, input, taken=()))
+    for i, cell in enumerate(cells):
+        columns = {name: values[i] for name, values in table.columns.items()}
+        yield Asked(table.names[i], cell, lost.get(i, ""), columns)
+    for aside in table.set_aside:
+        yield Asked(aside.where, None, aside.reason, dict.fromkeys(table.columns, ""))
 
 
 @dataclass(frozen=True)

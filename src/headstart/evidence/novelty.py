@@ -15,7 +15,6 @@ rows is flagged, whatever the distance is worth.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,8 +1,8 @@
 """Floor 4: what maps rows to outputs, saved as data: tensors, settings, texts. One file each.
 
 A network with a head start, a small network without, a linear model on words and a constant are all
-the same to the floors above: they answer with one row of outputs for each row of inputs, and where they look at their inputs,
-with the features by which they see them.
+the same to the floors above: they answer with one row of outputs for each row of inputs, and those
+that look at their inputs, with the features they see them by.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def right_size(shorter_sides: list[int]) -> int:
 class SmallCnn(Model):
     """A small convolutional network on pictures of `size` pixels."""
 
-    def __init__(self, network: nn.Module, size: int, width: int, outputs: int) -> None:
+    def __init__(self, network: nn.Sequential, size: int, width: int, outputs: int) -> None:
         # always laid out alike: layouts differ in how they round
         self.network = network.eval().to(memory_format=torch.channels_last)
         self.size = size

@@ -25,6 +25,11 @@ class Reader(Protocol):
 readers: Registry[Reader] = Registry("reader", __name__)
 
 
+def reader_of(path: Path) -> Reader | None:
+    """Return the reader that recognises `path`, or None."""
+    return next((reader for reader in readers if reader.recognises(path)), None)
+
+
 def read_table(path: str | Path) -> Table:
     """Read `path` with the reader that recognises it, or raise `DataError`."""
     path = Path(path)
@@ -32,8 +37,8 @@ def read_table(path: str | Path) -> Table:
         beside = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
         hint = f" In {path.parent}/ there are: {', '.join(beside[:8])}." if beside else ""
         raise DataError(f"{path}: there is no such file or folder.{hint}")
-    for reader in readers:
-        if reader.recognises(path):
-            return reader.read(path)
+    reader = reader_of(path)
+    if reader is not None:
+        return reader.read(path)
     forms = "; ".join(reader.form for reader in readers)
     raise DataError(f"{path}: headstart cannot read this kind of file. It reads: {forms}.")
