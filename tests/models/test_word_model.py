@@ -10,7 +10,7 @@ import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from headstart.models import restore
-from headstart.models.word_model import LONGEST, WordModel, texts_of, vectoriser
+from headstart.models.word_model import HASHED, LONGEST, WordModel, texts_of, vectoriser
 
 TEXTS = ["the cat sat on the mat", "a dog sat", "the dog and the cat", "ÉTÉ à la plage: 1 chat"]
 
@@ -56,3 +56,12 @@ def test_it_is_saved_as_numbers_and_a_list_of_words(model):
 
 def test_of_long_texts_the_beginning_is_read(dataset_of):
     assert texts_of(dataset_of(["x" * (LONGEST + 5)])) == ["x" * LONGEST]
+
+
+def test_features_keep_the_distances_of_tfidf_and_tell_how_many_words_are_known(model, dataset_of):
+    features = model.respond(dataset_of([*TEXTS, "the zebra", "..."])).features
+    tfidf = model._vectoriser.transform(TEXTS).toarray()
+    hashed, known = features[:, :-1].numpy(), features[:, -1].tolist()
+    assert hashed.shape == (6, HASHED)
+    np.testing.assert_allclose(hashed[:4] @ hashed[:4].T, tfidf @ tfidf.T, atol=1e-5)
+    assert known == [1, 1, 1, 1, 0.5, 0]

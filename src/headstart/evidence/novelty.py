@@ -146,6 +146,7 @@ def _principal(products: Tensor, away: Tensor | None) -> tuple[Tensor, Tensor]:
     size = len(products)
     count = min(DIRECTIONS, max(1, size // 2))
     values, vectors = eigh(products.numpy(), subset_by_index=(size - count, size - 1))
+    values, vectors = values[::-1].copy(), vectors[:, ::-1]
     found = torch.from_numpy(np.ascontiguousarray(vectors.T))
     if away is not None:
         found = torch.nn.functional.normalize(found @ away, dim=1)
