@@ -13,8 +13,8 @@ from headstart.evidence.novelty import describe
 from headstart.models import Model, Response, Saved
 from headstart.recipes import Recipe
 from headstart.search import flagging as module
-from headstart.search.flagging import DESCRIBING, HeldOut, flagging_seconds, novelty_of
-from headstart.search.race import Listener
+from headstart.search.flagging import DESCRIBING, HeldOut, cached, flagging_seconds, novelty_of
+from headstart.search.race import Contender, Entry, Listener
 from headstart.training.learners import Rows
 
 PROBE = Recipe("probe", "any", "source", "probe", rank=1)
@@ -68,11 +68,11 @@ def evaluated(prepared):
     return model, held
 
 
-def told(prepared, model, held, recipe=TUNED, left=100.0, refitted=False):
+def told(prepared, model, held, known=False, left=100.0, refitted=False):
     said = []
     listener = Listener()
     listener.say = said.append
-    return novelty_of(model, recipe, prepared, held, left, refitted, listener), said
+    return novelty_of(model, known, prepared, held, left, refitted, listener), said
 
 
 def numbers(texts):
@@ -109,7 +109,7 @@ def test_no_more_rows_are_computed_than_the_bounds_say(prepared, evaluated, monk
     assert len(numbers(again.seen) & set(range(60))) == 20
     assert len(numbers(again.seen)) == 44 and len(found.held) == 24
     cached = Looking()
-    told(prepared, cached, held, recipe=PROBE)
+    told(prepared, cached, held, known=True)
     assert numbers(cached.seen) == set(range(60)), "computed already, under the whole's name"
 
 
@@ -123,7 +123,7 @@ def test_where_time_is_short_nothing_is_computed_and_that_is_said(prepared, eval
         assert "no time to learn how to flag" in said[0] and f"forecast {needed:.0f} s" in said[0]
         assert told(prepared, model, slow, left=needed + 0.1, refitted=refitted)[0] is not None
         model.seen.clear()
-    assert told(prepared, model, slow, PROBE, left=0.0)[0] is not None
+    assert told(prepared, model, slow, True, left=0.0)[0] is not None
 
 
 def test_a_model_that_looks_at_nothing_flags_nothing(prepared):
@@ -137,3 +137,11 @@ def test_seconds_are_kept_back_for_what_must_be_computed(prepared):
     assert flagging_seconds(WORDS, prepared, 10.0, 4.0) == DESCRIBING
     assert flagging_seconds(TUNED, prepared, 10.0, 4.0) == DESCRIBING + 4 + (60 + 70) / 10
     assert flagging_seconds(TUNED, prepared, float("inf"), 4.0) == DESCRIBING + 4
+
+
+def test_what_was_read_from_a_checkpoint_is_computed_again(prepared):
+    contender = Contender(Entry(PROBE, "toy"), None, None)
+    assert cached(contender)
+    contender.restored = True
+    assert not cached(contender)
+    assert not cached(Contender(Entry(TUNED, "toy"), None, None))

@@ -77,6 +77,7 @@ def model_of(contender: Contender, run: Path) -> Model:
     """Return a contender's model, from its checkpoint where it is not in memory."""
     if contender.model is None:
         contender.model = load(run / "trials" / str(contender.record.id)).model
+        contender.restored = True
     return contender.model
 
 

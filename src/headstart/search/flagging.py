@@ -21,7 +21,7 @@ from headstart.evidence.novelty import Novelty, describe
 from headstart.models import Model
 from headstart.recipes import Recipe
 from headstart.search.preparation import Prepared
-from headstart.search.race import Listener
+from headstart.search.race import Contender, Listener
 
 REFERENCE = 500
 """Training rows whose features are computed for this alone, at most."""
@@ -57,9 +57,9 @@ class HeldOut:
         return response.outputs
 
 
-def cached(recipe: Recipe) -> bool:
+def cached(contender: Contender) -> bool:
     """Say whether a model's features are those of its source, which are computed already."""
-    return recipe.learner == "probe"
+    return contender.entry.recipe.learner == "probe" and not contender.restored
 
 
 def flagging_seconds(recipe: Recipe, prepared: Prepared, rate: float, converting: float) -> float:
@@ -77,7 +77,7 @@ def flagging_seconds(recipe: Recipe, prepared: Prepared, rate: float, converting
 
 def novelty_of(
     model: Model,
-    recipe: Recipe,
+    known: bool,
     prepared: Prepared,
     held: HeldOut,
     left: float,
@@ -92,6 +92,8 @@ def novelty_of(
     ----------
     model
         The winner as it was evaluated, or `refitted`.
+    known
+        Its features of the training rows are computed already.
     held
         The held-out rows with their features through the evaluated model.
     left
@@ -101,9 +103,9 @@ def novelty_of(
         return None
     seed = prepared.bench.seed
     train = prepared.bench.train.data
-    reference = train if cached(recipe) else _drawn(train, REFERENCE, seed)
+    reference = train if known else _drawn(train, REFERENCE, seed)
     again = [_drawn(rows, HELD // len(held.rows), seed) for rows in held.rows] if refitted else []
-    if not cached(recipe):
+    if not known:
         computed = len(reference) + sum(map(len, again))
         seconds = DESCRIBING + computed * held.each + (held.first if refitted else 0.0)
         if seconds > left:
@@ -112,10 +114,10 @@ def novelty_of(
                 f"(forecast {seconds:.0f} s, {max(0.0, left):.0f} s left)"
             )
             return None
-    known = model.respond(reference).features
-    assert known is not None
+    described = model.respond(reference).features
+    assert described is not None
     features = [model.respond(rows).features for rows in again] or held.features
-    return describe(known, torch.cat([f for f in features if f is not None]), seed)
+    return describe(described, torch.cat([f for f in features if f is not None]), seed)
 
 
 def _drawn(rows: Dataset, most: int, seed: int) -> Dataset:

@@ -161,14 +161,14 @@ class _Session:
         """Save the winner, refitted where there is time, with what flags rows unlike its own."""
         evaluated = model_of(winner, self.folder)
         # features that are computed already are described at once, others of the last model alone
-        known = cached(winner.entry.recipe)
-        novelty = self._novelty(winner, evaluated) if known else None
+        known = cached(winner)
+        novelty = self._novelty(evaluated, known) if known else None
         self._save(winner, evaluated, novelty)
         try:
             model = self._refit(winner) if self.options.refit else None
             self.found.refitted = model is not None
             if model is not None or not known:
-                novelty = novelty if known else self._novelty(winner, model or evaluated)
+                novelty = novelty if known else self._novelty(model or evaluated, known)
                 self._save(winner, model or evaluated, novelty)
         except Stopped:  # the evaluated model is saved, the result only has to say so
             self.found.refitted = False
@@ -176,12 +176,12 @@ class _Session:
     def _refit(self, winner: Contender) -> Model | None:
         return refitted(self.prepared, self.standing, self.clock, self.folder, self.listener)
 
-    def _novelty(self, winner: Contender, model: Model) -> Novelty | None:
+    def _novelty(self, model: Model, known: bool) -> Novelty | None:
         started = time.monotonic()
-        recipe, left = winner.entry.recipe, self.clock.left - SAVING
+        left = self.clock.left - SAVING
         refit = self.found.refitted
         novelty = novelty_of(
-            model, recipe, self.prepared, self.found.held, left, refit, self.listener
+            model, known, self.prepared, self.found.held, left, refit, self.listener
         )
         self.found.flagging += time.monotonic() - started
         return novelty
