@@ -97,8 +97,65 @@ def test_predict_names_bad_inputs_and_goes_on(fitted, tmp_path):
     assert done.returncode == 0
     assert "bad.png: not a picture" in done.stderr
     assert "gone.png: no such file" in done.stderr
-    table = list(csv.DictReader(done.stdout.splitlines()))
-    assert len(table) == 3 and {row["prediction"] for row in table} == set(COLOURS)
+    rows = list(csv.DictReader(done.stdout.splitlines()))
+    assert [Path(row["input"]).name for row in rows[:2]] == ["bad.png", "gone.png"]
+    assert all(row["prediction"] == "" and row["problem"] for row in rows[:2])
+    assert {row["prediction"] for row in rows[2:]} == set(COLOURS)
+    assert "cannot be said: the model was made with fewer than 99" in done.stderr
+
+
+def test_where_no_input_can_be_used_predict_ends_with_status_1_and_names_them(fitted, tmp_path):
+    place, _ = fitted
+    (tmp_path / "bad.png").write_bytes(b"nothing")
+    done = run("predict", place / "run", tmp_path / "bad.png", tmp_path / "gone.png")
+    assert done.returncode == 1 and done.stdout == ""
+    assert "no input can be used" in done.stderr and "Traceback" not in done.stderr
+    for name in ("bad.png: not a picture", "gone.png: no such file"):
+        assert done.stderr.count(name) == 2, "when it comes, and in the message at the end"
+
+
+def test_inputs_of_another_kind_end_with_status_1(fitted, tmp_path):
+    place, _ = fitted
+    (tmp_path / "a.txt").write_text("a text")
+    done = run("predict", place / "run", tmp_path / "a.txt")
+    assert done.returncode == 1
+    assert "This model is for image inputs, but these are text." in done.stderr
+
+
+@pytest.fixture(scope="module")
+def wardrobe(tmp_path_factory):
+    """A model of 600 pictures of clothes, and the folder of 300 others."""
+    place = tmp_path_factory.mktemp("wardrobe")
+    pictures = sorted((EXAMPLES / "fashion").glob("*/*.png"))
+    order = np.random.default_rng(0).permutation(len(pictures)).tolist()
+    for part, rows in (("data", order[:600]), ("others", order[600:900])):
+        for i in rows:
+            folder = place / part / pictures[i].parent.name
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(pictures[i], folder)
+    options = ("--budget", "20m", "--max-trials", "1", "--no-refit", "--out", place / "run")
+    done = run("fit", place / "data", *options)
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+def flags(wardrobe, inputs):
+    done = run("predict", wardrobe / "run", inputs, "--json")
+    found = [json.loads(line)["unlike"] for line in done.stdout.splitlines()]
+    said = f"{sum(found):,} of {len(found):,} rows are unlike the training data"
+    assert said in done.stderr and set(found) <= {True, False}
+    return sum(found) / len(found)
+
+
+def test_pictures_unlike_the_training_data_are_flagged_and_others_hardly_ever(wardrobe, tmp_path):
+    random = np.random.default_rng(0)
+    for i in range(20):
+        noise = random.integers(0, 256, (28, 28)).astype(np.uint8)
+        shapes = np.kron(random.integers(0, 2, (4, 4, 3)), np.ones((7, 7, 1))) * 255
+        Image.fromarray(noise).save(tmp_path / f"noise-{i}.png")
+        Image.fromarray(shapes.astype(np.uint8)).save(tmp_path / f"shapes-{i}.png")
+    assert flags(wardrobe, tmp_path) >= 0.9
+    assert flags(wardrobe, wardrobe / "others") <= 0.03
 
 
 def test_evaluate_scores_labelled_rows(fitted, tmp_path):
@@ -330,6 +387,14 @@ def test_texts_with_missing_labels_broken_rows_and_a_megabyte(tmp_path):
     answered = run("predict", tmp_path / "run", new, "--json", "--input", "text")
     assert json.loads(answered.stdout.splitlines()[0])["prediction"] == "sport"
     assert "line 3: an empty text" in answered.stderr
+    rows = [["text", "prediction"], ["a late goal won the match", "mine"], ["", "too"]]
+    other = table(tmp_path / "other.csv", rows)
+    printed = run("predict", tmp_path / "run", other, "--csv", "--input", "text").stdout
+    header, good, bad = csv.reader(printed.splitlines())
+    assert header[:3] == ["text", "prediction", "prediction.1"]
+    assert header[3:] == ["p(money)", "p(sport)", "unlike", "problem"]
+    assert good[:3] == ["a late goal won the match", "mine", "sport"] and good[-1] == ""
+    assert bad == ["", "too", "", "", "", "", "other.csv, line 3: an empty text"]
 
 
 def test_interrupt_after_the_first_trial_leaves_a_usable_model(tmp_path):

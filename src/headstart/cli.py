@@ -7,11 +7,9 @@ import time
 _STARTED = time.monotonic()  # the budget's clock starts with the process
 
 import contextlib  # noqa: E402
-import csv  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
-from collections.abc import Iterator  # noqa: E402
 from typing import Annotated, Any  # noqa: E402
 
 import typer  # noqa: E402
@@ -153,39 +151,27 @@ def fit(
 @app.command()
 def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Artifact or run folder.")],
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, folders, CSV.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Files, folders, tables.")
+    ],
     input: Input = None,
     json_: Json = False,
-    csv_: Annotated[bool, typer.Option("--csv", help="Print a CSV table.")] = False,
+    csv_: Annotated[
+        bool, typer.Option("--csv", help="Print a CSV table; of a table, with columns added.")
+    ] = False,
 ) -> None:
-    """Predict files, all files in folders, or the rows of CSV tables."""
+    """Predict files, all files in folders, or the rows of tables; answers come at once."""
     from headstart.artifact.predictor import Predictor
+    from headstart.report.answers import Counted, write_csv, write_json, write_text
 
-    predictor = Predictor.load(model)
-    rows = predictor.read(inputs, tuple(input or ()))
-    for aside in rows.set_aside:
-        _complain(f"set aside: {aside.where}: {aside.reason}")
-    answers = zip(rows.names, predictor.answers(rows), strict=True)
+    counted = Counted(Predictor.load(model).stream(inputs, tuple(input or ())), _complain)
     if csv_:
-        _print_csv(answers)
-        return
-    for name, answer in answers:
-        if json_:
-            print(json.dumps({"input": name, **answer}, ensure_ascii=False))
-        else:
-            sure = max(answer["probabilities"].values()) if "probabilities" in answer else None
-            print(f"{name}\t{answer['prediction']}" + ("" if sure is None else f"\t{sure:.3f}"))
-
-
-def _print_csv(answers: Iterator[tuple[str, dict[str, Any]]]) -> None:
-    table = csv.writer(sys.stdout, lineterminator="\n")
-    header = False
-    for name, answer in answers:
-        probabilities = answer.get("probabilities", {})
-        if not header:
-            table.writerow(["input", "prediction", *(f"p({c})" for c in probabilities)])
-            header = True
-        table.writerow([name, answer["prediction"], *probabilities.values()])
+        write_csv(counted, sys.stdout, alone=len(inputs) == 1)
+    elif json_:
+        write_json(counted, sys.stdout)
+    else:
+        write_text(counted, sys.stdout)
+    counted.close()
 
 
 @app.command()
@@ -308,7 +294,7 @@ def clear_cache() -> None:
 
 
 with contextlib.suppress(AttributeError, ValueError):  # tables and labels may hold any letter
-    sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    sys.stdout.reconfigure(encoding="utf-8", errors="replace", line_buffering=True)  # type: ignore[union-attr]
     sys.stderr.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from headstart.artifact.saving import Artifact, save
+from headstart.evidence.novelty import describe
 from headstart.recipes import Recipe
 from headstart.training.learners import learners
 
@@ -39,6 +42,13 @@ def pictures(assign, squares, toy_image):
     """A probe on a toy network for pictures, that reads the middle stages too."""
     recipe = Recipe("layers", "any", "source", "probe", rank=1, solved=True, head="layers")
     return fitted(assign(recipe, squares, toy_image), "# Pictures\n")
+
+
+@pytest.fixture
+def wary(words, headlines):
+    """The model of TF-IDF, which knows texts unlike those of its topics."""
+    features = words.model.respond(headlines).features
+    return replace(words, novelty=describe(features[:60], features[60:].repeat(4, 1)))
 
 
 @pytest.fixture

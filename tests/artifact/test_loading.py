@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from headstart.artifact.loading import load
-from headstart.artifact.saving import DESCRIPTION, WEIGHTS, save
+from headstart.artifact.saving import DESCRIPTION, NOVELTY, WEIGHTS, save
 from headstart.errors import ArtifactError
 
 
@@ -25,6 +25,24 @@ def test_a_loaded_model_answers_the_same(request, tmp_path, name, data):
     assert (found.task, found.metric) == (artifact.task, artifact.metric)
     assert found.spec == artifact.spec and found.facts == artifact.facts
     assert found.card == artifact.card
+
+
+def test_what_flags_unlike_rows_loads_and_is_checked(wary, headlines, tmp_path):
+    folder = tmp_path / "model"
+    save(wary, folder)
+    features = wary.model.respond(headlines).features
+    found = load(folder).novelty
+    assert found.p_values(features) == wary.novelty.p_values(features)
+    flip(folder / NOVELTY)
+    with pytest.raises(ArtifactError, match=r"novelty\.safetensors is missing, damaged"):
+        load(folder)
+
+
+def test_an_artifact_that_knows_nothing_of_unlike_rows_loads(saved):
+    content = json.loads((saved / DESCRIPTION).read_text())
+    del content["novelty"]  # as headstart 0.1 wrote it
+    (saved / DESCRIPTION).write_text(json.dumps(content))
+    assert load(saved).novelty is None
 
 
 def test_a_model_that_moved_and_lost_its_card_loads(saved, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +13,19 @@ from headstart.artifact import predictor as module
 from headstart.artifact.predictor import Predictor
 from headstart.artifact.saving import Artifact, save
 from headstart.data.columns import Roles
+from headstart.data.modalities import image
 from headstart.errors import DataError, UsageError
+from headstart.features.cache import ActivationCache
+from headstart.features.extract import Extractor
+from headstart.models.constant import Constant
 from headstart.models.heads import HeadSpec
 from headstart.models.network import Network
+from headstart.recipes import Recipe
 from headstart.sources.catalogue import sources
 from headstart.sources.loading import load_source
 from headstart.tasks import tasks
 from headstart.tasks.classification import Classification
+from headstart.training.learners import learners
 
 TEXTS = ["w1 w2 w3", "w21 w22 w23", "w41 w45 w59"]
 TOPICS = ["topic 0", "topic 1", "topic 2"]
@@ -103,22 +110,139 @@ def test_a_task_without_probabilities_says_so(words, monkeypatch):
         predictor.predict_proba(TEXTS)
 
 
-def test_any_number_of_rows_streams_through(reader, headlines, monkeypatch):
-    whole = list(reader.answers(headlines))
-    monkeypatch.setattr(module, "_ROWS", 7)
-    assert list(reader.answers(headlines)) == whole and len(whole) == 90
+def test_one_input_may_be_given_alone(reader, viewer, squares):
+    assert reader.predict(TEXTS[1]) == ["topic 1"]
+    assert viewer.predict(squares.inputs[0]) == viewer.predict([squares.inputs[0]])
 
 
 def test_files_folders_and_tables_are_read(reader, viewer, squares, tmp_path):
-    table = tmp_path / "new.csv"
-    table.write_text("id,text\n1,w1 w2\n2,\n")
-    rows = reader.read([table], ("text",))
-    assert [answer["prediction"] for answer in reader.answers(rows)] == ["topic 0"]
-    assert [aside.reason for aside in rows.set_aside] == ["an empty text"]
+    rows = tmp_path / "new.csv"
+    rows.write_text("id,text\n1,w1 w2\n2,\n")
+    first, second = reader.stream([rows], ("text",))
+    assert first.name == "new.csv, line 2" and first.data["prediction"] == "topic 0"
+    assert first.columns == {"id": "1", "text": "w1 w2"} and first.problem == ""
+    assert (second.data, second.problem) == ({}, "an empty text")
     folder = Path(squares.inputs[0]).parent
-    assert len(viewer.read([folder])) == 24
-    with pytest.raises(DataError, match="for image inputs"):
-        viewer.read([table], ("text",))
+    answers = list(viewer.stream(str(folder)))
+    assert [answer.name for answer in answers] == sorted(map(str, folder.iterdir()))
+    assert all(answer.columns is None for answer in answers)
+
+
+def test_files_of_another_kind_are_refused_and_odd_ones_set_aside(
+    reader, viewer, squares, tmp_path
+):
+    text, rows = tmp_path / "a.txt", tmp_path / "new.csv"
+    text.write_text("w1")
+    rows.write_text("text\nw1 w2 and others\n")
+    for wrong in (text, rows):
+        with pytest.raises(DataError, match="for image inputs, but these are text"):
+            next(viewer.stream([wrong]))
+    picture = squares.inputs[0]
+    with pytest.raises(DataError, match="for text inputs, but these are image"):
+        next(reader.stream([picture]))
+    found = viewer.stream([tmp_path / "b.png", text, picture])
+    assert [answer.problem for answer in found] == ["no such file", "not a picture", ""]
+
+
+class Spy:
+    """Counts how often each picture is decoded, and how many were when an answer came."""
+
+    def __init__(self, monkeypatch):
+        self.seen = Counter()
+        load = image.load
+
+        def spied(cell, at_least=None):
+            self.seen[str(cell)] += 1
+            return load(cell, at_least)
+
+        monkeypatch.setattr(image, "load", spied)
+
+
+@pytest.fixture
+def folder(squares, tmp_path):
+    """Seventy-two pictures by number."""
+    place = tmp_path / "many"
+    place.mkdir()
+    for i, path in enumerate(squares.inputs):
+        (place / f"{i:02d}.png").write_bytes(path.read_bytes())
+    return place
+
+
+def test_answers_come_at_once_and_nothing_is_decoded_twice(viewer, folder, monkeypatch):
+    expected = viewer.predict(sorted(folder.iterdir()))  # the engine is chosen
+    monkeypatch.setattr(module, "_FIRST", 4)
+    monkeypatch.setattr(module, "_ROWS", 10)
+    spy = Spy(monkeypatch)
+    found, ahead = [], []
+    for answer in viewer.stream([folder]):
+        found.append(answer.data["prediction"])
+        ahead.append(len(spy.seen) - len(found))
+    assert found == expected and len(found) == 72
+    assert set(spy.seen.values()) == {1}
+    assert ahead[0] == 3 and max(ahead) == 9, "no more than is answered together was looked at"
+
+
+def test_bad_inputs_are_set_aside_in_their_place_and_the_others_are_answered(
+    viewer, folder, monkeypatch
+):
+    expected = viewer.predict(sorted(folder.iterdir()))
+    monkeypatch.setattr(module, "_FIRST", 4)
+    monkeypatch.setattr(module, "_ROWS", 10)
+    for bad in (3, 40, 41):
+        (folder / f"{bad:02d}.png").write_bytes(b"no picture")
+    (folder / "odd.bin").touch()
+    spy = Spy(monkeypatch)
+    answers = list(viewer.stream([folder]))
+    aside = {i: answer.problem for i, answer in enumerate(answers) if answer.problem}
+    assert aside == {
+        **{bad: "not a picture" for bad in (3, 40, 41)},
+        72: "neither a picture nor a text, by its name",
+    }
+    good = [i for i in range(72) if i not in aside]
+    assert [answers[i].data["prediction"] for i in good] == [expected[i] for i in good]
+    assert spy.seen[str(folder / "10.png")] == 1, "rows beside no bad one are decoded once"
+
+
+def test_a_model_that_does_not_look_at_its_rows_does_not_answer_for_bad_ones(folder):
+    artifact = Artifact(
+        Constant(torch.zeros(2)), "image-classification", {"classes": ["a", "b"]}, "accuracy"
+    )
+    (folder / "05.png").write_bytes(b"no picture")
+    answers = list(Predictor(artifact).stream([folder]))
+    assert [answer.problem for answer in answers].count("") == 71
+    assert answers[5].problem == "not a picture"
+    assert answers[0].data["unlike"] is None
+
+
+def test_values_of_other_rows_are_never_taken_from_the_cache(
+    squares, toy_image, assign, own_cache, folder
+):
+    """Rows are not digested before they are predicted, so that nothing is cached for them."""
+    recipe = Recipe("probe", "any", "source", "probe", rank=1, solved=True)
+    assignment = assign(recipe, squares, toy_image)
+    caching = replace(assignment, extractor=Extractor(toy_image, "toy", ActivationCache()))
+    model = learners.get("probe").fit(caching).model
+    viewer = Predictor(Artifact(model, assignment.task.name, assignment.spec, "accuracy"))
+    some = [squares.inputs[i] for i in (0, 30, 60)]
+    assert viewer.predict(some) == viewer.predict(some[::-1])[::-1]
+
+
+def test_rows_unlike_the_training_rows_are_flagged(wary):
+    predictor = Predictor(wary)
+    strange = [f"there is nothing of it in topic {i}" for i in range(3)]
+    known, new = predictor._answers_to(TEXTS), predictor._answers_to(strange)
+    assert [data["unlike"] for data in known + new] == [False] * 3 + [True] * 3
+    assert all(data["novelty"] <= 0.01 for data in new) and list(new[0])[-2:] == [
+        "unlike",
+        "novelty",
+    ]
+
+
+def test_where_nothing_is_known_of_unlike_rows_nothing_is_said(reader, wary, headlines):
+    few = replace(wary, novelty=replace(wary.novelty, held=wary.novelty.held[:98]))
+    (silent,), (unsure,) = (p._answers_to(TEXTS[:1]) for p in (reader, Predictor(few)))
+    assert silent["unlike"] is None and silent["novelty"] is None
+    assert unsure["unlike"] is None and unsure["novelty"] > 0
 
 
 def table(path, rows, header="text,label"):
@@ -204,6 +328,5 @@ def test_real_weights_survive_saving(squares, tmp_path):
     again = Predictor.load(tmp_path / "model")
     few = squares.take([0, 30, 60])
     assert torch.equal(again.artifact.model.outputs(few), model.outputs(few))
-    assert again.predict_proba(few.inputs) == list(
-        answer["probabilities"] for answer in Predictor(again.artifact).answers(few)
-    )
+    answers = [answer.data["probabilities"] for answer in again.stream(few.inputs)]
+    assert again.predict_proba(few.inputs) == answers

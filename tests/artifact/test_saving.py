@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from headstart.artifact import saving
 from headstart.artifact.loading import load
-from headstart.artifact.saving import DESCRIPTION, SCHEMA, WEIGHTS, save
+from headstart.artifact.saving import DESCRIPTION, NOVELTY, SCHEMA, WEIGHTS, save
 from headstart.digest import digest_file
 from headstart.errors import ArtifactError
 
@@ -35,9 +35,18 @@ def test_the_folder_holds_tensors_json_and_texts(saved, words):
     }
     assert (saved / "README.md").read_text() == "# Words\n"
     assert set(load_file(saved / WEIGHTS)) == {"idf", "weight", "bias"}
+    assert described["novelty"] is None
 
 
-@pytest.mark.parametrize("name", ("words", "sentences", "pictures"))
+def test_what_flags_unlike_rows_is_a_file_of_tensors_beside_the_weights(wary, tmp_path):
+    save(wary, tmp_path / "model")
+    described = json.loads((tmp_path / "model" / DESCRIPTION).read_text())
+    assert described["novelty"] == NOVELTY and described["schema"] == 1
+    assert described["sha256"][NOVELTY] == digest_file(tmp_path / "model" / NOVELTY)
+    assert set(load_file(tmp_path / "model" / NOVELTY)) == set(wary.novelty.tensors())
+
+
+@pytest.mark.parametrize("name", ("words", "sentences", "pictures", "wary"))
 def test_nothing_is_pickled(request, tmp_path, name):
     save(request.getfixturevalue(name), tmp_path / "model")
     for path in (tmp_path / "model").iterdir():

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from headstart.data.columns import Roles
-from headstart.data.reading import from_cells, read, read_inputs
+from headstart.data.reading import from_cells, inputs_in, read
 from headstart.data.splits import units
 from headstart.errors import DataError
 
@@ -336,33 +336,41 @@ def test_which_rows_are_reached_depends_on_the_seed_alone(table):
 
 def test_inputs_are_found_in_files_folders_and_tables(table, paint, tmp_path):
     paint("in/a.png", "in/deep/b.png", "c.png")
-    listing = table("in/list.csv", image=["a.png", "../c.png", "gone.png"])
-    found = read_inputs([tmp_path / "in", tmp_path / "c.png", listing, tmp_path / "no.png"])
-    assert found.modality == "image" and found.targets == ()
-    assert [Path(name).name for name in found.names] == [
-        "a.png",
-        "b.png",
-        "c.png",
-        "list.csv, line 2",
+    listing = table("list.csv", image=["in/a.png", "../c.png", "gone.png"])
+    odd = tmp_path / "in" / "odd.bin"
+    odd.touch()
+    found = list(inputs_in([tmp_path / "in", tmp_path / "c.png", listing, tmp_path / "no.png"]))
+    assert [Path(one.name).name for one in found] == [
+        *("a.png", "b.png", "odd.bin", "c.png"),
+        *("list.csv, line 2", "list.csv, line 3", "list.csv, line 4", "no.png"),
     ]
-    assert {Path(where).name: reason.split(" '")[0] for where, reason in aside(found).items()} == {
-        "list.csv": "neither a picture nor a text, by its name",
-        "list.csv, line 3": "the path",
-        "list.csv, line 4": "no such file",
-        "no.png": "no such file",
-    }
+    assert [one.problem.split(" '")[0] for one in found] == [
+        *("", "", "neither a picture nor a text, by its name", "", "", "the path", ""),
+        "no such file",
+    ]
+    assert all((one.cell is None) == bool(one.problem) for one in found)
+
+
+def test_rows_of_a_table_keep_their_columns_and_what_cannot_be_parsed_comes_last(table):
+    path = table(id=["7", "8"], text=["one text", ""])
+    path.write_text(path.read_text() + "9,too,many\n")
+    found = list(inputs_in([path], ("text",)))
+    assert [dict(one.columns) for one in found] == [
+        {"id": "7", "text": "one text"},
+        {"id": "8", "text": ""},
+        {"id": "", "text": ""},
+    ]
+    assert [one.problem for one in found] == [
+        "",
+        "an empty text",
+        "3 fields where the header has 2",
+    ]
 
 
 def test_clutter_among_inputs_is_ignored_as_it_is_among_classes(paint):
     folder = paint("in/a.png", "in/._a.png", "in/.ipynb_checkpoints/a.png", "in/__MACOSX/a.png")
     (folder / "in" / "Thumbs.db").touch()
-    found = read_inputs([folder / "in"])
-    assert [Path(name).name for name in found.names] == ["a.png"] and aside(found) == {}
-
-
-def test_inputs_of_which_none_is_there_are_refused(tmp_path):
-    with pytest.raises(DataError, match=r"nothing to predict.*gone\.png: no such file"):
-        read_inputs([tmp_path / "gone.png"])
+    assert [Path(one.name).name for one in inputs_in([folder / "in"])] == ["a.png"]
 
 
 def test_cells_are_taken_as_they_are_and_empty_ones_set_aside():
@@ -461,3 +469,11 @@ def test_one_picture_a_row(table, paint):
     assert dataset.of("text").inputs == tuple("uvw")
     assert [cell.name for cell in dataset.of("image").inputs] == files
     assert dataset.digests[0] == f"{dataset.of('image').digests[0]}+{dataset.of('text').digests[0]}"
+
+
+def test_inputs_are_yielded_before_the_next_ones_are_looked_for(paint, tmp_path):
+    folder = paint("in/a.png")
+    found = inputs_in([folder / "in", tmp_path / "no.csv"])
+    assert next(found).cell == folder / "in" / "a.png"
+    (tmp_path / "no.csv").write_text("text\nsome words\n")
+    assert next(found).cell == "some words"

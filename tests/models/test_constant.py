@@ -18,6 +18,7 @@ def test_every_row_gets_the_same_answer(dataset_of, shape):
     assert found.shape == (4, *shape) and found.dtype == torch.float32
     assert all(torch.equal(row, values.float()) for row in found)
     assert torch.equal(restore(model.saved()).outputs(rows), found)
+    assert model.respond(rows).features is None
 
 
 def test_answers_of_one_row_can_change_alone(dataset_of):

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from headstart.data.modalities import Preprocessing
-from headstart.data.reading import from_cells
 from headstart.features.extract import Extractor
 from headstart.models import restore
 from headstart.models.heads import HeadSpec
@@ -85,11 +84,11 @@ def test_the_digest_does_not_change_with_the_layout(toy_image):
     assert digest_weights(toy_image.model) == before
 
 
-def test_real_weights_in_the_fastest_engine_answer_alike_once_restored():
+def test_real_weights_in_the_fastest_engine_answer_alike_once_restored(dataset_of):
     backbone = load_source(sources.get("bundled/minilm")).backbone
     network = headed(backbone)
     texts = ["a cat on a mat", "shares fell as banks lost money", "rain"]
-    rows = from_cells(texts)
+    rows = dataset_of(texts)
     found, again = network.outputs(rows), restore(network.saved()).outputs(rows)
     assert torch.equal(found, again)
 
@@ -110,3 +109,20 @@ def test_equal_weights_read_otherwise_do_not_share_a_compiled_network(
         network.outputs(squares.take(range(4)))
         found.extend(network._extractor.chosen.values())
     assert [(chosen.engine.name, chosen.refused) for chosen in found] == [("openvino", ())] * 2
+
+
+def test_features_are_the_head_s_input_pooled_and_come_in_the_same_pass(
+    toy_image, squares, monkeypatch
+):
+    network = headed(toy_image)
+    passes = []
+    extract = Extractor.extract
+    monkeypatch.setattr(
+        Extractor, "extract", lambda *given, **named: passes.append(1) or extract(*given, **named)
+    )
+    response = network.respond(squares.take(range(6)))
+    assert len(passes) == 1 and response.features.shape == (6, toy_image.width)
+    with torch.no_grad():
+        expected = network.head({"features": response.features})
+    torch.testing.assert_close(response.outputs, expected)
+    assert torch.equal(network.outputs(squares.take(range(6))), response.outputs)

@@ -52,6 +52,10 @@ def test_outputs_are_those_of_the_network_on_resized_pictures(squares, monkeypat
     with torch.no_grad():
         alone = model.network((torch.from_numpy(pixels.copy()).float() - 127.5) / 64)
     torch.testing.assert_close(found[40:41], alone, atol=1e-5, rtol=1e-5)
+    features = model.respond(squares).features
+    assert features.shape == (72, 16)
+    with torch.no_grad():
+        assert torch.equal(model.network[-1](features), found)
 
 
 def test_restored_it_answers_the_same(squares):

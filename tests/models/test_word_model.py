@@ -10,7 +10,7 @@ import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from headstart.models import restore
-from headstart.models.word_model import LONGEST, WordModel, texts_of, vectoriser
+from headstart.models.word_model import HASHED, LONGEST, WordModel, texts_of, vectoriser
 
 TEXTS = ["the cat sat on the mat", "a dog sat", "the dog and the cat", "ÉTÉ à la plage: 1 chat"]
 
@@ -77,3 +77,14 @@ def test_a_model_of_pairs_is_restored_with_its_answers(dataset_of):
     rows = dataset_of([*pairs, ("the cat", "a cat")])
     found = restore(made.saved()).outputs(rows)
     assert torch.equal(found, made.outputs(rows)) and len(set(found.flatten().tolist())) == 3
+    known = made.respond(dataset_of([("a cat", "the zebra")])).features[:, -1].tolist()
+    assert known == [0.75], "a word is known in the text that it stands in"
+
+
+def test_features_keep_the_distances_of_tfidf_and_tell_how_many_words_are_known(model, dataset_of):
+    features = model.respond(dataset_of([*TEXTS, "the zebra", "..."])).features
+    tfidf = model._vectoriser.transform([(text,) for text in TEXTS]).toarray()
+    hashed, known = features[:, :-1].numpy(), features[:, -1].tolist()
+    assert hashed.shape == (6, HASHED)
+    np.testing.assert_allclose(hashed[:4] @ hashed[:4].T, tfidf @ tfidf.T, atol=1e-5)
+    assert known == [1, 1, 1, 1, 0.5, 0]

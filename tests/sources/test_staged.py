@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from headstart.data.modalities import Preprocessing
-from headstart.sources.staged import Backbone, Stage, summary
+from headstart.sources.staged import Backbone, Stage, pooled, summary
 
 
 class Pair(nn.Module):
@@ -220,3 +220,11 @@ def test_summary_of_a_sequence_is_the_mean_of_its_tokens_without_padding():
 
 def test_summary_of_anything_else_is_its_values():
     assert summary(torch.ones(2, 5), None).shape == (2, 5)
+
+
+def test_pooled_features_are_means_over_positions():
+    value = torch.arange(24.0).reshape(1, 2, 3, 4)
+    assert pooled(value).tolist() == [[5.5, 17.5]]
+    tokens = torch.tensor([[[1.0, 2], [3, 4], [99, 99]]])
+    assert pooled(tokens, torch.tensor([[1, 1, 0]])).tolist() == [[2, 3]]
+    assert torch.equal(pooled(torch.ones(2, 5), None), torch.ones(2, 5))

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from headstart.artifact.saving import DESCRIPTION, SCHEMA, WEIGHTS, Artifact, beside
 from headstart.digest import digest_file
 from headstart.errors import ArtifactError
+from headstart.evidence.novelty import Novelty
 from headstart.models import Saved, restore
 
 _KEYS = {"task", "target", "metric", "model", "texts", "sha256", "facts"}
@@ -26,7 +27,8 @@ def load(path: str | Path) -> Artifact:
     """
     folder = _folder(Path(path))
     described = _described(folder)
-    for name in (WEIGHTS, *described["texts"]):
+    novelty: str | None = described.get("novelty")  # artifacts of 0.1 have none
+    for name in (WEIGHTS, *described["texts"], *([novelty] if novelty else [])):
         _check(folder, name, described["sha256"].get(name))
     saved = Saved(
         kind=described["model"]["kind"],
@@ -41,6 +43,7 @@ def load(path: str | Path) -> Artifact:
         metric=described["metric"],
         card=_text(folder, "README.md") if (folder / "README.md").is_file() else "",
         facts=described["facts"],
+        novelty=Novelty(**load_file(folder / novelty)) if novelty else None,
     )
 
 

@@ -2,23 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from headstart.artifact.loading import load
 from headstart.artifact.saving import Artifact
 from headstart.data.columns import Roles
 from headstart.data.dataset import Cell, Data, Dataset, SetAside
-from headstart.data.modalities import modalities
-from headstart.data.reading import from_cells, read, read_inputs
+from headstart.data.modalities import modalities, sniff
+from headstart.data.reading import Asked, inputs_in, read
 from headstart.data.splits import units
-from headstart.errors import DataError, UsageError
+from headstart.errors import DataError, Unreadable, UsageError
 from headstart.evidence.intervals import by_subgroup, score_interval
+from headstart.models import Response
 from headstart.tasks import tasks
 
-_ROWS = 1024
+T = TypeVar("T")
+_FIRST = 64
+"""Rows that are answered at first, so that the first answer comes soon."""
+_ROWS = 512
+"""Rows that are answered at a time from then on."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of one input, or why it says nothing.
+
+    Attributes
+    ----------
+    name
+        Where the input is: a path, or ``file, line 7``.
+    data
+        JSON data: ``prediction``, what else the task gives (``probabilities``), and how unlike the
+        training rows the input is: ``novelty``, a p-value, and ``unlike``, whether that is so small
+        that it is flagged. Both are None where they are not known; empty where the input is bad.
+    problem
+        Why the input cannot be decoded, or empty.
+    columns
+        Its row in the table it stands in; None of files.
+    """
+
+    name: str
+    data: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+    columns: Mapping[str, Cell] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +94,7 @@ class Predictor:
         """Return the model in an artifact folder or a run folder."""
         return cls(load(path))
 
-    def predict(self, inputs: Sequence[Cell]) -> list[Any]:
+    def predict(self, inputs: Iterable[Cell]) -> list[Any]:
         """Return one prediction for each input.
 
         Parameters
@@ -73,11 +105,11 @@ class Predictor:
         Raises
         ------
         DataError
-            If an input cannot be decoded; use the command line to have such rows set aside.
+            If an input cannot be decoded; `stream` sets such inputs aside instead.
         """
-        return [answer["prediction"] for answer in self._answers_to(inputs)]
+        return [data["prediction"] for data in self._answers_to(inputs)]
 
-    def predict_proba(self, inputs: Sequence[Cell]) -> list[dict[str, float]]:
+    def predict_proba(self, inputs: Iterable[Cell]) -> list[dict[str, float]]:
         """Return the probability of each class, one mapping for each input.
 
         Raises
@@ -88,37 +120,112 @@ class Predictor:
             If the task knows no probabilities.
         """
         answers = self._answers_to(inputs)
-        if any("probabilities" not in answer for answer in answers):
+        if any("probabilities" not in data for data in answers):
             raise UsageError(f"a model for {self.task.name} gives no probabilities; use predict")
-        return [answer["probabilities"] for answer in answers]
+        return [data["probabilities"] for data in answers]
 
-    def rows_of(self, inputs: Sequence[Cell]) -> Dataset:
-        """Return inputs as rows of this model's modality; what cannot be decoded is set aside."""
-        modality = self.task.modality
-        if modality == "text":
-            # a string is a text, even one that ends like the name of a picture
-            texts = bool(inputs) and all(isinstance(cell, str) for cell in inputs)
-            known = modalities.get("text") if texts else None
-            return self._own(from_cells(list(inputs), modality=known))
-        cells = [_with_path(cell) for cell in inputs]
-        return self._own(from_cells(cells, [str(cell) for cell in inputs]))
+    def stream(
+        self, paths: str | Path | Iterable[str | Path], input: tuple[str, ...] = ()
+    ) -> Iterator[Answer]:
+        """Yield an answer for each input in files, folders and tables, as soon as it is there.
 
-    def _answers_to(self, inputs: Sequence[Cell]) -> list[dict[str, Any]]:
-        rows = self.rows_of(inputs)
-        if rows.set_aside:
-            first = rows.set_aside[0]
-            raise DataError(f"{first.where}: {first.reason}.")
-        return list(self.answers(rows))
+        However many inputs there are, some hundreds are decoded and held at a time. One that
+        cannot be decoded gets an answer without data that says why.
 
-    def read(self, paths: Sequence[str | Path], input: tuple[str, ...] = ()) -> Dataset:
-        """Return the rows in files, folders and tables; bad ones are set aside."""
-        return self._own(read_inputs(paths, input))
+        Parameters
+        ----------
+        paths
+            Files; folders, which are searched through; tables. Texts are given in files.
+        input
+            Columns of a table; inferred where there are none.
 
-    def answers(self, rows: Dataset) -> Iterator[dict[str, Any]]:
-        """Yield one decoded answer a row; any number of rows streams through."""
-        for start in range(0, len(rows), _ROWS):
-            some = rows.take(range(start, min(start + _ROWS, len(rows))))
-            yield from self.task.decode(self.artifact.model.outputs(some), self.artifact.spec)
+        Raises
+        ------
+        DataError
+            If the inputs are of another modality, or a table cannot be read.
+        """
+        return self._stream(inputs_in(_listed(paths), input))
+
+    def _answers_to(self, inputs: Iterable[Cell]) -> list[dict[str, Any]]:
+        asked = [self._asked(cell) for cell in _listed(inputs)]
+        if not asked:
+            raise DataError("There is nothing to predict: there are no inputs.")
+        found = []
+        for answer in self._stream(iter(asked)):
+            if answer.problem:
+                raise DataError(f"{answer.name}: {answer.problem}.")
+            found.append(answer.data)
+        return found
+
+    def _asked(self, cell: Cell) -> Asked:
+        """Return what a caller asks in Python, where a string is a text if texts are wanted."""
+        own = cell if self.task.modality == "text" else _with_path(cell)
+        return Asked("an input" if isinstance(cell, bytes) else str(cell)[:80], own)
+
+    def _stream(self, asked: Iterator[Asked]) -> Iterator[Answer]:
+        unchecked = True
+        size = _FIRST
+        while chunk := list(itertools.islice(asked, size)):
+            cells = [one.cell for one in chunk if one.cell is not None]
+            if unchecked and cells:
+                self._check_modality(cells)
+                unchecked = False
+            answered = iter(self._answer(cells))
+            for one in chunk:
+                data, problem = ({}, one.problem) if one.cell is None else next(answered)
+                yield Answer(one.name, data, problem, one.columns)
+            size = _ROWS
+
+    def _answer(self, cells: list[Cell]) -> list[tuple[dict[str, Any], str]]:
+        """Return data and problem of each cell, one of them empty.
+
+        Nothing is checked beforehand: each row is decoded once, for the model. Only where one
+        of them is bad, or the model did not look at them, they are checked.
+        """
+        problems = [""] * len(cells)
+        response = None
+        with contextlib.suppress(Unreadable):
+            response = self._respond(cells)
+        if response is None or response.features is None:
+            problems = self._problems(cells)
+            response = self._respond([c for c, p in zip(cells, problems, strict=True) if not p])
+        answered = iter(self._decoded(response) if response else ())
+        return [({}, problem) if problem else (next(answered), "") for problem in problems]
+
+    def _respond(self, cells: list[Cell]) -> Response | None:
+        return self.artifact.model.respond(_rows(self.task.modality, cells)) if cells else None
+
+    def _decoded(self, response: Response) -> list[dict[str, Any]]:
+        """Return what the task reads in the outputs, and how unlike the training rows each is."""
+        found = self.task.decode(response.outputs, self.artifact.spec)
+        novelty = self.artifact.novelty
+        if novelty is None or response.features is None:
+            return [{**data, "unlike": None, "novelty": None} for data in found]
+        return [
+            {**data, "unlike": novelty.unlike(p), "novelty": round(p, 6)}
+            for data, p in zip(found, novelty.p_values(response.features), strict=True)
+        ]
+
+    def _problems(self, cells: list[Cell]) -> list[str]:
+        """Return why a cell cannot be decoded, or an empty text."""
+        modality = modalities.get(self.task.modality)
+
+        def problem(cell: Cell) -> str:
+            try:
+                modality.check(cell)
+            except Unreadable as reason:
+                return str(reason)
+            return ""
+
+        with ThreadPoolExecutor(2) as pool:
+            return list(pool.map(problem, cells))
+
+    def _check_modality(self, cells: list[Cell]) -> None:
+        """Raise `DataError` if most of `cells` look like those of another modality."""
+        files = [cell for cell in cells if not isinstance(cell, str)]
+        found = sniff(files) if files else modalities.get("text")
+        if found is not None and found.name != self.task.modality:
+            raise _of_another(self.task.modality, found.name)
 
     def evaluate(
         self,
@@ -156,14 +263,36 @@ class Predictor:
 
     def _own(self, rows: Dataset) -> Dataset:
         if rows.modality != self.task.modality:
-            raise DataError(
-                f"This model is for {self.task.modality} inputs, but these are {rows.modality}."
-            )
+            raise _of_another(self.task.modality, rows.modality)
         return rows
 
 
-def _with_path(cell: Any) -> Any:
-    """Return the picture of an input as a path, where it is given as a string."""
+def _with_path(cell: Cell) -> Cell:
+    """Return an input with its file as a path, where that is given as a string."""
     if isinstance(cell, tuple):
         return (_with_path(cell[0]), *cell[1:])
     return Path(cell) if isinstance(cell, str) else cell
+
+
+def _of_another(wanted: str, found: str) -> DataError:
+    return DataError(f"This model is for {wanted} inputs, but these are {found}.")
+
+
+def _listed(inputs: str | Path | Iterable[T]) -> list[T]:
+    """Return the inputs as a list; one alone is a list of one, not of its letters."""
+    return [inputs] if isinstance(inputs, str | Path) else list(inputs)  # type: ignore[list-item]
+
+
+def _rows(modality: str, cells: list[Cell]) -> Dataset:
+    """Return cells as rows that were not looked at yet, so without digests."""
+    unknown = ("",) * len(cells)
+    return Dataset(
+        path="",
+        modality=modality,
+        inputs=tuple(cells),
+        names=unknown,
+        digests=unknown,
+        targets=(),
+        groups=None,
+        parts=(None,) * len(cells),
+    )

@@ -16,17 +16,22 @@ from safetensors.torch import save_file
 
 from headstart.digest import digest_file
 from headstart.errors import ArtifactError
+from headstart.evidence.novelty import Novelty
 from headstart.models import Model
 from headstart.tasks import TargetSpec
 
 SCHEMA = 1
 DESCRIPTION = "artifact.json"
 WEIGHTS = "model.safetensors"
+NOVELTY = "novelty.safetensors"
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A model with what is needed to use it: its task, what its outputs mean, how it did."""
+    """A model with what is needed to use it: its task, what its outputs mean, how it did.
+
+    `novelty` tells rows unlike the training rows; None where that is not known.
+    """
 
     model: Model
     task: str
@@ -34,6 +39,7 @@ class Artifact:
     metric: str
     card: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    novelty: Novelty | None = None
 
 
 def save(artifact: Artifact, folder: Path) -> None:
@@ -69,10 +75,11 @@ def _sweep(folder: Path) -> None:
 
 def _write(artifact: Artifact, folder: Path) -> None:
     saved = artifact.model.saved()
-    save_file(
-        {name: value.detach().contiguous() for name, value in saved.tensors.items()},
-        folder / WEIGHTS,
-    )
+    files = {WEIGHTS: saved.tensors}
+    if artifact.novelty is not None:
+        files[NOVELTY] = artifact.novelty.tensors()
+    for name, tensors in files.items():
+        save_file({n: value.detach().contiguous() for n, value in tensors.items()}, folder / name)
     for name, text in saved.texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     described = {
@@ -83,7 +90,8 @@ def _write(artifact: Artifact, folder: Path) -> None:
         "metric": artifact.metric,
         "model": {"kind": saved.kind, "config": saved.config},
         "texts": sorted(saved.texts),
-        "sha256": {name: digest_file(folder / name) for name in (WEIGHTS, *sorted(saved.texts))},
+        "novelty": NOVELTY if artifact.novelty is not None else None,
+        "sha256": {name: digest_file(folder / name) for name in (*files, *sorted(saved.texts))},
         "facts": dict(artifact.facts),
     }
     if artifact.card:

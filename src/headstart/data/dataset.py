@@ -155,7 +155,7 @@ class Dataset:
             self,
             modality=modality,
             inputs=tuple(cell[number] for cell in self.inputs if isinstance(cell, tuple)),
-            digests=tuple(digest.split(TOGETHER)[number] for digest in self.digests),
+            digests=tuple(digest_of_part(digest, number) for digest in self.digests),
         )
 
     def without(self, rows: dict[int, str]) -> Dataset:
@@ -180,3 +180,8 @@ class Dataset:
             for i in range(len(self))
         )
         return digest_data({"modality": self.modality, "rows": rows})
+
+
+def digest_of_part(digest: str, number: int) -> str:
+    """Return the digest of one part of a cell; empty where the cell was not looked at."""
+    return digest.split(TOGETHER)[number] if digest else ""

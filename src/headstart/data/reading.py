@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,46 +86,76 @@ def read(
     return _joined(dataset, replace(given, parts=tested))
 
 
-def read_inputs(paths: Sequence[str | Path], input: tuple[str, ...] = ()) -> Dataset:
-    """Read inputs without labels: files, folders (searched through) and tables.
+@dataclass(frozen=True)
+class Asked:
+    """One input to predict.
+
+    Attributes
+    ----------
+    name
+        Where it is: a path, or ``file, line 7``.
+    cell
+        The input itself, not decoded; None where there is none.
+    problem
+        Why there is none.
+    columns
+        Its row in the table it stands in, as it was read; None of files.
+    """
+
+    name: str
+    cell: Cell | None
+    problem: str = ""
+    columns: Mapping[str, Cell] | None = None
+
+
+def inputs_in(paths: Iterable[str | Path], input: tuple[str, ...] = ()) -> Iterator[Asked]:
+    """Yield inputs without labels, one after another: of files, tables, and folders (searched).
+
+    Nothing is decoded, and of folders nothing is held. Rows of a table that could not be parsed
+    come after its others.
+
+    Parameters
+    ----------
+    paths
+        A folder is searched through for files; what else a reader recognises is a table.
+    input
+        Columns of a table; inferred where there are none.
 
     Raises
     ------
     DataError
-        If a path does not exist, or no input can be read.
+        If a table cannot be read, or it cannot be told which column is the input.
     """
-    cells: list[Cell] = []
-    names: list[str] = []
-    aside: list[SetAside] = []
     for path in map(Path, paths):
         if _is_table(path):
-            table = read_table(path)
-            found, lost = _inputs(table, inputs(table, input))
-            cells += [cell for cell in found if cell is not None]
-            names += [table.names[i] for i, cell in enumerate(found) if cell is not None]
-            aside += table.set_aside + [SetAside(table.names[i], r) for i, r in lost.items()]
+            yield from _rows_of(read_table(path), input)
         elif path.is_dir():
-            for file in files_in(path):
-                if any(modality.recognises(file) for modality in modalities):
-                    cells.append(file)
-                    names.append(str(file))
-                else:
-                    aside.append(SetAside(str(file), "neither a picture nor a text, by its name"))
-        elif path.exists():
-            cells.append(path)
-            names.append(str(path))
+            yield from map(_asked, files_in(path))
+        elif not path.exists():
+            yield Asked(str(path), None, "no such file")
         else:
-            aside.append(SetAside(str(path), "no such file"))
-    if not cells:
-        listed = "; ".join(f"{s.where}: {s.reason}" for s in aside[:5])
-        raise DataError(f"There is nothing to predict. {listed}".strip())
-    return from_cells(cells, names, tuple(aside))
+            yield Asked(str(path), path)
 
 
 def _is_table(path: Path) -> bool:
     """Say whether `path` holds rows and columns: not a folder to search through, nor an input."""
     known = any(modality.recognises(path) for modality in modalities)
     return path.exists() and not known and reader_if_any(path) not in (None, readers.get("folder"))
+
+
+def _asked(file: Path) -> Asked:
+    if any(modality.recognises(file) for modality in modalities):
+        return Asked(str(file), file)
+    return Asked(str(file), None, "neither a picture nor a text, by its name")
+
+
+def _rows_of(table: Table, input: tuple[str, ...]) -> Iterator[Asked]:
+    cells, lost = _inputs(table, inputs(table, input))
+    for i, cell in enumerate(cells):
+        columns = {name: values[i] for name, values in table.columns.items()}
+        yield Asked(table.names[i], cell, lost.get(i, ""), columns)
+    for aside in table.set_aside:
+        yield Asked(aside.where, None, aside.reason, dict.fromkeys(table.columns, ""))
 
 
 def from_cells(

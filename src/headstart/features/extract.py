@@ -90,7 +90,7 @@ class Extractor:
         Parameters
         ----------
         dataset
-            Rows to compute; their order is kept.
+            Rows to compute; their order is kept. Of rows without digests nothing is cached.
         cut
             Where the prefix ends.
         scale
@@ -129,7 +129,8 @@ class Extractor:
         key = key_of(
             self.digest, self.backbone.cut_name(cut), settings, views, engine, dataset.digests
         )
-        known = self.cache.load(key) if self.cache else None
+        cache = self.cache if all(dataset.digests) else None
+        known = cache.load(key) if cache else None
         if known is not None:
             return known
         started = time.monotonic()
@@ -142,8 +143,8 @@ class Extractor:
             if done < len(dataset) and late():
                 raise OutOfTime(f"{done} of {len(dataset)} rows")
         boundary = _joined(pieces)
-        if self.cache:
-            self.cache.save(key, boundary)
+        if cache:
+            cache.save(key, boundary)
         return boundary
 
     def rate(self, dataset: Dataset, cut: int, scale: float = 1.0, rows: int = 64) -> float:

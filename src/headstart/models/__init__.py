@@ -1,7 +1,8 @@
 """Floor 4: what maps rows to outputs, saved as data: tensors, settings, texts. One file each.
 
 A network with a head start, a small network without, a linear model on words and a constant are all
-the same to the floors above: they answer with one row of outputs for each row of inputs.
+the same to the floors above: they answer with one row of outputs for each row of inputs, and those
+that look at their inputs, with the features they see them by.
 """
 
 from __future__ import annotations
@@ -26,11 +27,32 @@ class Saved:
     texts: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Response:
+    """What a model answers, and where it saw the rows; both come of one pass over them.
+
+    Attributes
+    ----------
+    outputs
+        (rows, …) float32, raw: what a task decodes, such as logits.
+    features
+        (rows, d) float32: the values from which the outputs were made, by which rows unlike those
+        it learnt from are told; None of a model that does not look at its rows.
+    """
+
+    outputs: Tensor
+    features: Tensor | None = None
+
+
 class Model(Protocol):
-    """A fitted model."""
+    """A fitted model. A kind of model derives from this, for the methods that are given here."""
+
+    def respond(self, rows: Dataset) -> Response:
+        """Return outputs and features of all rows; raise `Unreadable` where one is bad."""
 
     def outputs(self, rows: Dataset) -> Tensor:
-        """Return the raw outputs (rows, …) float32 that a task decodes, such as logits."""
+        """Return the raw outputs (rows, …) float32 alone."""
+        return self.respond(rows).outputs
 
     def saved(self) -> Saved:
         """Return everything that is needed to restore the model elsewhere."""

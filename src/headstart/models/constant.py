@@ -5,18 +5,18 @@ from __future__ import annotations
 from torch import Tensor
 
 from headstart.data.dataset import Dataset
-from headstart.models import Saved, model_kinds
+from headstart.models import Model, Response, Saved, model_kinds
 
 
-class Constant:
+class Constant(Model):
     """Answers `values` (outputs,) for every row."""
 
     def __init__(self, values: Tensor) -> None:
         self.values = values.float()
 
-    def outputs(self, rows: Dataset) -> Tensor:
-        """Return (rows, outputs)."""
-        return self.values.expand(len(rows), *self.values.shape).clone()
+    def respond(self, rows: Dataset) -> Response:
+        """Return outputs (rows, outputs), and no features: no row is looked at."""
+        return Response(self.values.expand(len(rows), *self.values.shape).clone())
 
     def saved(self) -> Saved:
         """Return the one tensor."""

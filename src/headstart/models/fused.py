@@ -6,23 +6,27 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import torch
-from torch import Tensor
 
 from headstart.data.dataset import Dataset
-from headstart.models import Model, Saved, model_kinds, restore
+from headstart.models import Model, Response, Saved, model_kinds, restore
 
 T = TypeVar("T")
 
 
-class Fused:
+class Fused(Model):
     """Averages outputs: logits as a product of experts does (Hinton, 2002), numbers as a mean."""
 
     def __init__(self, models: Sequence[Model]) -> None:
         self.models = tuple(models)
 
-    def outputs(self, rows: Dataset) -> Tensor:
-        """Return (rows, outputs)."""
-        return torch.stack([model.outputs(rows) for model in self.models]).mean(0)
+    def respond(self, rows: Dataset) -> Response:
+        """Return outputs (rows, outputs), and the features of all models beside one another."""
+        found = [model.respond(rows) for model in self.models]
+        seen = [one.features for one in found if one.features is not None]
+        return Response(
+            torch.stack([one.outputs for one in found]).mean(0),
+            torch.cat(seen, 1) if seen else None,
+        )
 
     def saved(self) -> Saved:
         """Return the models, the names of their tensors and texts after their number."""

@@ -9,13 +9,13 @@ from headstart.data.dataset import Dataset
 from headstart.data.modalities import Preprocessing
 from headstart.digest import digest_bytes, digest_data
 from headstart.features.extract import Extractor
-from headstart.models import Saved, model_kinds
+from headstart.models import Model, Response, Saved, model_kinds
 from headstart.models.heads import HeadSpec
 from headstart.sources.families import families
-from headstart.sources.staged import Backbone
+from headstart.sources.staged import Backbone, pooled
 
 
-class Network:
+class Network(Model):
     """A whole network; its backbone runs in the fastest engine that agrees with eager PyTorch.
 
     Parameters
@@ -45,14 +45,15 @@ class Network:
         self.output = output
         self._extractor = extractor
 
-    def outputs(self, rows: Dataset) -> Tensor:
-        """Return the head's outputs (rows, …) float32."""
+    def respond(self, rows: Dataset) -> Response:
+        """Return the head's outputs (rows, …), and the backbone's features pooled (rows, width)."""
         if self._extractor is None:
             self._extractor = Extractor(self.backbone, self._digest(), cache=None)
         boundary = self._extractor.extract(rows, self.backbone.end)
         with torch.no_grad():
             outputs: Tensor = self.head({name: _float(v) for name, v in boundary.items()})
-        return outputs.float()
+        features = pooled(boundary["features"].float(), boundary.get("attention_mask"))
+        return Response(outputs.float(), features)
 
     def _digest(self) -> str:
         """Return a digest of all that the backbone's answer depends on."""

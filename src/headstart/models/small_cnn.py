@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from headstart.data.dataset import Dataset
 from headstart.data.modalities import Preprocessing, View, modalities
-from headstart.models import Saved, model_kinds
+from headstart.models import Model, Response, Saved, model_kinds
 
 _BATCH = 256
 
@@ -41,10 +41,10 @@ def right_size(shorter_sides: list[int]) -> int:
     return int(min(64, max(24, round(median / 4) * 4)))
 
 
-class SmallCnn:
+class SmallCnn(Model):
     """A small convolutional network on pictures of `size` pixels."""
 
-    def __init__(self, network: nn.Module, size: int, width: int, outputs: int) -> None:
+    def __init__(self, network: nn.Sequential, size: int, width: int, outputs: int) -> None:
         # always laid out alike: layouts differ in how they round
         self.network = network.eval().to(memory_format=torch.channels_last)
         self.size = size
@@ -56,17 +56,19 @@ class SmallCnn:
         """Return how pictures are made ready: resized, nothing else."""
         return Preprocessing({"size": self.size}, {})
 
-    def outputs(self, rows: Dataset) -> Tensor:
-        """Return logits (rows, outputs)."""
+    def respond(self, rows: Dataset) -> Response:
+        """Return logits (rows, outputs), and what the last layer reads (rows, 4 width)."""
         rows = rows.of("image")
         modality = modalities.get("image")
-        found = []
+        found: list[Tensor] = []
         for start in range(0, len(rows), _BATCH):
             some = rows.take(range(start, min(start + _BATCH, len(rows))))
             batch = modality.collate(some.inputs, some.digests, self.preprocessing, View())
             with torch.no_grad():
-                found.append(self.network(normalised(torch.from_numpy(batch["pixels"]))))
-        return torch.cat(found)
+                found.append(self.network[:-1](normalised(torch.from_numpy(batch["pixels"]))))
+        features = torch.cat(found)
+        with torch.no_grad():
+            return Response(self.network[-1](features), features)
 
     def saved(self) -> Saved:
         """Return the weights and the three numbers that make the architecture."""

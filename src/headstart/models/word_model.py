@@ -6,7 +6,9 @@ linear model cannot see by itself that a word of one text is also in the other.
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,10 +17,12 @@ from torch import Tensor
 
 from headstart.data.dataset import Dataset
 from headstart.data.modalities.text import fields
-from headstart.models import Saved, model_kinds
+from headstart.models import Model, Response, Saved, model_kinds
 
 LONGEST = 20_000
 """Characters of a text that are looked at."""
+HASHED = 2_048
+"""Columns into which terms are hashed, for telling texts unlike those it learnt from."""
 
 
 def vectoriser(vocabulary: dict[str, int] | None = None, most: int | None = None) -> Any:
@@ -59,7 +63,7 @@ def texts_of(rows: Dataset) -> list[tuple[str, ...]]:
     return [tuple(text[:LONGEST] for text in fields(cell)) for cell in rows.of("text").inputs]
 
 
-class WordModel:
+class WordModel(Model):
     """Logits that are linear in TF-IDF; vocabulary and numbers are data, nothing is pickled.
 
     Parameters
@@ -79,12 +83,42 @@ class WordModel:
         self.bias = bias
         self._vectoriser = vectoriser({term: i for i, term in enumerate(terms)})
         self._vectoriser.idf_ = idf.double().numpy()
+        clean, split = self._vectoriser.build_preprocessor(), self._vectoriser.build_tokenizer()
+        self._words: Callable[[str], list[str]] = lambda text: split(clean(text))
 
-    def outputs(self, rows: Dataset) -> Tensor:
-        """Return logits (rows, outputs)."""
-        features = self._vectoriser.transform(texts_of(rows))
-        logits = features @ self.weight.double().numpy().T + self.bias.double().numpy()
-        return torch.from_numpy(np.asarray(logits)).float()
+    def respond(self, rows: Dataset) -> Response:
+        """Return logits (rows, outputs), and TF-IDF made dense with the share of known words.
+
+        The features are the terms hashed into `HASHED` columns with random signs, which keeps
+        distances nearly as they are (Weinberger et al., Feature Hashing for Large Scale Multitask
+        Learning, ICML 2009), and a last column: TF-IDF alone leaves unknown words out.
+        """
+        texts = texts_of(rows)
+        tfidf = self._vectoriser.transform(texts)
+        logits = tfidf @ self.weight.double().numpy().T + self.bias.double().numpy()
+        features = np.column_stack([(tfidf @ self._hashes).toarray(), self._known(texts)])
+        return Response(
+            torch.from_numpy(np.asarray(logits)).float(), torch.from_numpy(features).float()
+        )
+
+    @functools.cached_property
+    def _hashes(self) -> Any:
+        """Return the sparse matrix (terms, `HASHED`) with a sign in each row."""
+        from sklearn.feature_extraction import FeatureHasher
+
+        return FeatureHasher(HASHED, input_type="string").transform([[t] for t in self.terms])
+
+    def _known(self, texts: list[tuple[str, ...]]) -> list[float]:
+        """Return the share of each row's words that stand in the vocabulary."""
+        known = self._vectoriser.vocabulary_
+        shares = []
+        for row in texts:
+            words = [[*self._words(text)] for text in row]
+            if len(row) > 1:  # terms of several texts are told apart by the text's number
+                words = [[f"{i} {word}" for word in own] for i, own in enumerate(words, 1)]
+            found = [word in known for own in words for word in own]
+            shares.append(sum(found) / max(1, len(found)))
+        return shares
 
     def saved(self) -> Saved:
         """Return numbers as tensors, terms as a JSON list."""

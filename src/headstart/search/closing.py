@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterable
@@ -19,11 +20,13 @@ from headstart.artifact.saving import Artifact, save
 from headstart.errors import HeadstartError
 from headstart.evidence.comparisons import gain
 from headstart.evidence.intervals import Interval, by_subgroup, score_interval
+from headstart.evidence.novelty import Novelty
 from headstart.evidence.verdict import Verdict, judge
 from headstart.features.extract import OutOfTime
 from headstart.models import Model
 from headstart.recipes import Recipe
 from headstart.search.budget import Clock
+from headstart.search.flagging import HeldOut, flagging_seconds
 from headstart.search.preparation import Prepared
 from headstart.search.race import Contender, Listener, Standing
 from headstart.search.trial import assign, refit
@@ -51,6 +54,8 @@ class Evaluation:
     subgroups: dict[str, dict[str, float]] = field(default_factory=dict)
     refitted: bool = False
     seconds: float = 0.0
+    held: HeldOut = field(default_factory=HeldOut)
+    flagging: float = 0.0
 
 
 def closing_seconds(prepared: Prepared, recipes: Iterable[Recipe]) -> float:
@@ -61,15 +66,19 @@ def closing_seconds(prepared: Prepared, recipes: Iterable[Recipe]) -> float:
         for place in extractor.rates
         if place.startswith(f"{extractor.backbone.end}@")
     ]
-    scoring = 3 * len(prepared.test.data) / min(rates) if rates else 0.0
-    tuned = any(recipe.learner == "tune" for recipe in recipes)
-    return COMPARING + (CONVERTING if tuned else 0.0) + scoring + SAVING
+    rate = min(rates, default=math.inf)
+    recipes = list(recipes)
+    converting = CONVERTING if any(recipe.learner == "tune" for recipe in recipes) else 0.0
+    scoring = 3 * len(prepared.test.data) / rate
+    flagging = max(flagging_seconds(recipe, prepared, rate, converting) for recipe in recipes)
+    return COMPARING + converting + scoring + flagging + SAVING
 
 
 def model_of(contender: Contender, run: Path) -> Model:
     """Return a contender's model, from its checkpoint where it is not in memory."""
     if contender.model is None:
         contender.model = load(run / "trials" / str(contender.record.id)).model
+        contender.restored = True
     return contender.model
 
 
@@ -81,7 +90,7 @@ def evaluate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
     assert winner is not None
     held = bench.validation
     found = Evaluation()
-    chosen = model_of(winner, run).outputs(held.data)
+    chosen = found.held.respond(model_of(winner, run), held.data)
     found.validation = score_interval(bench.metric, chosen, held.targets, held.units, bench.seed)
     if not len(test.data):
         return found
@@ -93,7 +102,9 @@ def evaluate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
         if contender is None:
             continue
         if contender.record.id not in scored:
-            scored[contender.record.id] = model_of(contender, run).outputs(test.data)
+            model = model_of(contender, run)
+            respond = found.held.respond if contender is winner else Model.outputs
+            scored[contender.record.id] = respond(model, test.data)
         outputs[name] = scored[contender.record.id]
     outputs["majority"] = bench.task.constant(bench.train.targets, bench.spec).outputs(test.data)
     for name, values in outputs.items():
@@ -169,7 +180,12 @@ def _pieces(prepared: Prepared) -> tuple[Rows, ...]:
 
 
 def save_model(
-    prepared: Prepared, contender: Contender, model: Model, found: Evaluation, folder: Path
+    prepared: Prepared,
+    contender: Contender,
+    model: Model,
+    found: Evaluation,
+    folder: Path,
+    novelty: Novelty | None = None,
 ) -> None:
     """Write the artifact with its card."""
     bench = prepared.bench
@@ -197,7 +213,9 @@ def save_model(
         "seed": bench.seed,
         "refitted": found.refitted,
     }
-    artifact = Artifact(model, bench.task.name, bench.spec, bench.metric.name, card(facts), facts)
+    artifact = Artifact(
+        model, bench.task.name, bench.spec, bench.metric.name, card(facts), facts, novelty
+    )
     save(artifact, folder)
 
 
@@ -251,6 +269,7 @@ def result(
             "embed": round(prepared.embed_seconds, 2),
             "race": round(race_seconds, 2),
             "evaluate": round(found.seconds, 2),
+            "flagging": round(found.flagging, 2),
         },
     }
 

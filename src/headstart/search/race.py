@@ -35,11 +35,15 @@ class Entry:
 
 @dataclass
 class Contender:
-    """A trial that has a model; `model` is None where it has to be read from its checkpoint."""
+    """A trial that has a model; `model` is None where it has to be read from its checkpoint.
+
+    `restored` says that it was: values that were computed for its source are then not its own.
+    """
 
     entry: Entry
     record: TrialRecord
     model: Model | None
+    restored: bool = False
 
     @property
     def cut_short(self) -> bool:

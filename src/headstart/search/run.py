@@ -13,8 +13,11 @@ from typing import Any
 from headstart.data.dataset import Data, SetAside
 from headstart.data.readers import reader_of, title
 from headstart.errors import ArtifactError, DataError, HeadstartError, UsageError
+from headstart.evidence.novelty import Novelty
+from headstart.models import Model
 from headstart.search.budget import Clock, Stopped, arm, stoppable, too_short
 from headstart.search.closing import (
+    SAVING,
     Evaluation,
     closing_seconds,
     evaluate,
@@ -24,6 +27,7 @@ from headstart.search.closing import (
     save_model,
     write_result,
 )
+from headstart.search.flagging import cached, novelty_of
 from headstart.search.ledger import Ledger, TrialRecord
 from headstart.search.preparation import Options, Prepared, prepare
 from headstart.search.race import Contender, Entry, Listener, Race, Standing
@@ -142,10 +146,7 @@ class _Session:
         assert winner is not None
         self.ledger.event(self.clock.used, "test rows read")
         self.found = evaluate(self.prepared, self.standing, self.folder, self.listener)
-        model = model_of(winner, self.folder)
-        save_model(self.prepared, winner, model, self.found, self.folder / "model")
-        if self.options.refit:
-            self._refit(winner)
+        self._hand_back(winner)
         self._finish("complete")
         shutil.rmtree(self.folder / "trials", ignore_errors=True)
 
@@ -157,14 +158,37 @@ class _Session:
             self._keep(winner)
         self._finish("complete" if self.found.verdict else status)
 
-    def _refit(self, winner: Contender) -> None:
+    def _hand_back(self, winner: Contender) -> None:
+        """Save the winner, refitted where there is time, with what flags rows unlike its own."""
+        evaluated = model_of(winner, self.folder)
+        # features that are computed already are described at once, others of the last model alone
+        known = cached(winner)
+        novelty = self._novelty(evaluated, known) if known else None
+        self._save(winner, evaluated, novelty)
         try:
-            model = refitted(self.prepared, self.standing, self.clock, self.folder, self.listener)
-            if model is not None:
-                self.found.refitted = True
-                save_model(self.prepared, winner, model, self.found, self.folder / "model")
+            model = self._refit(winner) if self.options.refit else None
+            self.found.refitted = model is not None
+            if model is not None or not known:
+                novelty = novelty if known else self._novelty(model or evaluated, known)
+                self._save(winner, model or evaluated, novelty)
         except Stopped:  # the evaluated model is saved, the result only has to say so
             self.found.refitted = False
+
+    def _refit(self, winner: Contender) -> Model | None:
+        return refitted(self.prepared, self.standing, self.clock, self.folder, self.listener)
+
+    def _novelty(self, model: Model, known: bool) -> Novelty | None:
+        started = time.monotonic()
+        left = self.clock.left - SAVING
+        refit = self.found.refitted
+        novelty = novelty_of(
+            model, known, self.prepared, self.found.held, left, refit, self.listener
+        )
+        self.found.flagging += time.monotonic() - started
+        return novelty
+
+    def _save(self, winner: Contender, model: Model, novelty: Novelty | None) -> None:
+        save_model(self.prepared, winner, model, self.found, self.folder / "model", novelty)
 
     def _finish(self, status: str) -> None:
         self.result = result(

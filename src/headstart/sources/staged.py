@@ -327,6 +327,17 @@ def summary(value: Tensor, mask: Tensor | None) -> Tensor:
             for left in (0, value.shape[3] - half[1])
         ]
         return torch.cat([*quarters, value.amax((2, 3))], 1)
+    return pooled(value, mask) if value.ndim == 3 else value.flatten(1)
+
+
+def pooled(value: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Return the mean over positions (rows, channels) of features that may be pooled already.
+
+    Of a map (rows, channels, height, width) over its pixels; of a sequence (rows, tokens, width)
+    over the tokens that are not padding.
+    """
+    if value.ndim == 4:
+        return value.mean((2, 3))
     if value.ndim == 3 and mask is not None:
         weight = mask.unsqueeze(-1).to(value.dtype)
         return (value * weight).sum(1) / weight.sum(1).clamp(min=1)

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from headstart.data.readers import read_table
-from headstart.data.reading import read_inputs
+from headstart.data.reading import inputs_in
 from headstart.errors import DataError
 
 
@@ -69,5 +69,6 @@ def test_what_describes_the_tables_is_no_table(lay):
 @pytest.mark.parametrize("beside", ["cat/a.png", "a.png"])
 def test_a_table_beside_classes_or_pictures_is_set_aside(lay, beside):
     folder = lay("table.csv", beside)
-    found = read_inputs([folder])
-    assert [aside.where for aside in found.set_aside if "table.csv" in aside.where]
+    assert [one.problem for one in inputs_in([folder]) if "table.csv" in one.name] == [
+        "neither a picture nor a text, by its name"
+    ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from headstart.data.dataset import TOGETHER, Cell
+from headstart.data.dataset import TOGETHER, Cell, digest_of_part
 from headstart.data.modalities import Extent, Modality, Preprocessing, View, modalities
 
 _PARTS = ("image", "text")
@@ -44,7 +44,7 @@ class ImageTextModality(Modality):
         for number, name in enumerate(_PARTS):
             batch |= modalities.get(name).collate(
                 part(cells, number),
-                [digest.split(TOGETHER)[number] for digest in digests],
+                [digest_of_part(digest, number) for digest in digests],
                 Preprocessing(preprocessing.settings[name], preprocessing.files),
                 view,
             )

@@ -1,0 +1,144 @@
+"""A model's answers as text, JSON or a CSV table, written as they come."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TextIO
+
+from headstart.artifact.predictor import Answer
+from headstart.errors import DataError
+from headstart.evidence.novelty import ENOUGH
+
+_LISTED = 5
+
+
+class Counted:
+    """Lets answers pass, names those that were set aside, and counts.
+
+    Parameters
+    ----------
+    answers
+        As they come.
+    say
+        Receives a line for each input that was set aside, when it is.
+    """
+
+    def __init__(self, answers: Iterable[Answer], say: Callable[[str], None]) -> None:
+        self._answers = answers
+        self._say = say
+        self._bad: list[str] = []
+        self.rows = 0
+        self.unlike = 0
+        self.judged = 0
+        self.weighed = 0
+
+    def __iter__(self) -> Iterator[Answer]:
+        for answer in self._answers:
+            if answer.problem:
+                self._say(f"set aside: {answer.name}: {answer.problem}")
+                self._bad = [*self._bad, f"{answer.name}: {answer.problem}"][:_LISTED]
+            else:
+                self.rows += 1
+                self.unlike += answer.data["unlike"] is True
+                self.judged += answer.data["unlike"] is not None
+                self.weighed += answer.data["novelty"] is not None
+            yield answer
+
+    def close(self) -> None:
+        """Say how many rows are unlike the training rows.
+
+        Raises
+        ------
+        DataError
+            If there was no input, or none that could be decoded.
+        """
+        if not self.rows:
+            named = f" {'; '.join(self._bad)}." if self._bad else ""
+            raise DataError(f"There is nothing to predict: no input can be used.{named}")
+        if self.judged:
+            self._say(
+                f"{self.unlike:,} of {self.judged:,} rows are unlike the training data"
+                + ("; do not rely on their predictions" if self.unlike else "")
+            )
+        elif self.weighed:
+            self._say(
+                "whether rows are unlike the training data cannot be said: the model was made "
+                f"with fewer than {ENOUGH} held-out rows to compare with"
+            )
+
+
+def write_text(answers: Iterable[Answer], out: TextIO) -> None:
+    """Write a line each: input, prediction, its probability, and ``unlike`` where it is so."""
+    for answer in answers:
+        if answer.problem:
+            continue
+        data = answer.data
+        sure = [f"{max(data['probabilities'].values()):.3f}"] if "probabilities" in data else []
+        mark = ["unlike"] if data["unlike"] else []
+        out.write("\t".join([answer.name, str(data["prediction"]), *sure, *mark]) + "\n")
+
+
+def write_json(answers: Iterable[Answer], out: TextIO) -> None:
+    """Write a JSON object each, on a line of its own."""
+    for answer in answers:
+        if not answer.problem:
+            line = {"input": answer.name, **answer.data}
+            out.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def write_csv(answers: Iterable[Answer], out: TextIO, alone: bool) -> None:
+    """Write a CSV table, in which every input has a row, also one that was set aside.
+
+    A table's own columns come first, as they are; of other inputs the column ``input``. Then
+    ``prediction``, ``p(class)`` for each class, ``unlike``, and last ``problem``, which says why
+    a row was set aside. It is always there, since the header is written before that is known. A
+    name that the table has already gets a number: ``prediction.1``.
+
+    Parameters
+    ----------
+    alone
+        All answers are of one file, folder or table; of several, each row says where it is.
+    """
+    coming = iter(answers)
+    held, first = _until_answered(coming)
+    table = alone and first.columns is not None
+    own = list(first.columns or ()) if table else ["input"]
+    classes = list(first.data.get("probabilities", ()))
+    added = ["prediction", *(f"p({name})" for name in classes), "unlike", "problem"]
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*own, *_distinct(added, own)])
+    for answer in itertools.chain(held, coming):
+        columns: Mapping[str, Any] = answer.columns or {}
+        row = [columns[name] for name in own] if table else [answer.name]
+        writer.writerow([*row, *_added(answer, classes)])
+
+
+def _until_answered(coming: Iterator[Answer]) -> tuple[list[Answer], Answer]:
+    """Return answers up to the first that has data, which names the classes, and that one."""
+    held = []
+    for answer in coming:
+        held.append(answer)
+        if not answer.problem:
+            return held, answer
+    return held, held[0] if held else Answer("")
+
+
+def _added(answer: Answer, classes: list[str]) -> list[Any]:
+    if answer.problem:
+        return [""] * (len(classes) + 2) + [f"{answer.name}: {answer.problem}"]
+    data = answer.data
+    unlike = "" if data["unlike"] is None else json.dumps(data["unlike"])
+    return [data["prediction"], *(data["probabilities"][name] for name in classes), unlike, ""]
+
+
+def _distinct(names: list[str], taken: list[str]) -> list[str]:
+    """Return `names`, each with the least number behind it that makes it none of `taken`."""
+    found: list[str] = []
+    for name in names:
+        candidates = itertools.chain([name], (f"{name}.{i}" for i in itertools.count(1)))
+        used = {*taken, *found}
+        found.append(next(candidate for candidate in candidates if candidate not in used))
+    return found
