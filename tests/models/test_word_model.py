@@ -58,10 +58,17 @@ def test_of_long_texts_the_beginning_is_read(dataset_of):
     assert texts_of(dataset_of(["x" * (LONGEST + 5)])) == ["x" * LONGEST]
 
 
-def test_features_keep_the_distances_of_tfidf_and_tell_how_many_words_are_known(model, dataset_of):
-    features = model.respond(dataset_of([*TEXTS, "the zebra", "..."])).features
-    tfidf = model._vectoriser.transform(TEXTS).toarray()
-    hashed, known = features[:, :-1].numpy(), features[:, -1].tolist()
-    assert hashed.shape == (6, HASHED)
-    np.testing.assert_allclose(hashed[:4] @ hashed[:4].T, tfidf @ tfidf.T, atol=1e-5)
-    assert known == [1, 1, 1, 1, 0.5, 0]
+def test_features_are_the_counts_of_all_words_known_or_not(model, dataset_of):
+    texts = ["the cat the dog", "The CAT, the dog!", "zebras graze", "zebras sleep", "..."]
+    features = model.respond(dataset_of(texts)).features
+    assert features.shape == (5, HASHED) and features.dtype == torch.float32
+    # all words in buckets of their own: cosines are those of their counts
+    expected = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0.5], [0, 0, 0.5, 1]])
+    np.testing.assert_allclose((features @ features.T)[:4, :4], expected, atol=1e-6)
+    assert not features[4].any()
+
+
+def test_features_do_not_depend_on_what_was_learnt(model, dataset_of):
+    other = WordModel(["zebra"], torch.ones(1), torch.ones(3, 1), torch.zeros(3))
+    rows = dataset_of(["the zebra sat", *TEXTS])
+    assert torch.equal(other.respond(rows).features, model.respond(rows).features)

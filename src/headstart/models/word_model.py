@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,9 @@ from headstart.models import Model, Response, Saved, model_kinds
 
 LONGEST = 20_000
 """Characters of a text that are looked at."""
-HASHED = 2_048
-"""Columns into which terms are hashed, for telling texts unlike those it learnt from."""
+HASHED = 1_024
+"""Columns into which words are hashed, for telling texts unlike those it learnt from."""
+_WORD = r"(?u)\b\w+\b"
 
 
 def vectoriser(vocabulary: dict[str, int] | None = None, most: int | None = None) -> Any:
@@ -29,10 +29,22 @@ def vectoriser(vocabulary: dict[str, int] | None = None, most: int | None = None
         ngram_range=(1, 2),
         sublinear_tf=True,
         strip_accents="unicode",
-        token_pattern=r"(?u)\b\w+\b",
+        token_pattern=_WORD,
         vocabulary=vocabulary,
         max_features=most,
     )
+
+
+@functools.cache
+def _hashing() -> Any:
+    """Return scikit-learn's counts of words, hashed with random signs, each text at length one.
+
+    Distances stay nearly as they are among all words, without a vocabulary (Weinberger et al.,
+    Feature Hashing for Large Scale Multitask Learning, ICML 2009).
+    """
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    return HashingVectorizer(n_features=HASHED, strip_accents="unicode", token_pattern=_WORD)
 
 
 def texts_of(rows: Dataset) -> list[str]:
@@ -60,36 +72,18 @@ class WordModel(Model):
         self.bias = bias
         self._vectoriser = vectoriser({term: i for i, term in enumerate(terms)})
         self._vectoriser.idf_ = idf.double().numpy()
-        clean, split = self._vectoriser.build_preprocessor(), self._vectoriser.build_tokenizer()
-        self._words: Callable[[str], list[str]] = lambda text: split(clean(text))
 
     def respond(self, rows: Dataset) -> Response:
-        """Return logits (rows, outputs), and TF-IDF made dense with the share of known words.
+        """Return logits (rows, outputs), and hashed counts of all words (rows, `HASHED`).
 
-        The features are the terms hashed into `HASHED` columns with random signs, which keeps
-        distances nearly as they are (Weinberger et al., Feature Hashing for Large Scale Multitask
-        Learning, ICML 2009), and a last column: TF-IDF alone leaves unknown words out.
+        Not TF-IDF itself: it does not see words that it has not learnt, and after a refit it has
+        learnt those of the rows that were held out, to which others would not compare.
         """
         texts = texts_of(rows)
         tfidf = self._vectoriser.transform(texts)
         logits = tfidf @ self.weight.double().numpy().T + self.bias.double().numpy()
-        features = np.column_stack([(tfidf @ self._hashes).toarray(), self._known(texts)])
-        return Response(
-            torch.from_numpy(np.asarray(logits)).float(), torch.from_numpy(features).float()
-        )
-
-    @functools.cached_property
-    def _hashes(self) -> Any:
-        """Return the sparse matrix (terms, `HASHED`) with a sign in each row."""
-        from sklearn.feature_extraction import FeatureHasher
-
-        return FeatureHasher(HASHED, input_type="string").transform([[t] for t in self.terms])
-
-    def _known(self, texts: list[str]) -> list[float]:
-        """Return the share of each text's words that stand in the vocabulary."""
-        words_of, known = self._words, self._vectoriser.vocabulary_
-        found = [[word in known for word in words_of(text)] for text in texts]
-        return [sum(words) / max(1, len(words)) for words in found]
+        counts = torch.from_numpy(_hashing().transform(texts).toarray())
+        return Response(torch.from_numpy(np.asarray(logits)).float(), counts.float())
 
     def saved(self) -> Saved:
         """Return numbers as tensors, terms as a JSON list."""
