@@ -150,7 +150,7 @@ def pictures(place: Path) -> list[dict[str, Any]]:
     unlike = {"stamps": stamps, "grey stamps": grey, "noise": noise}
     return measured(
         fashion_folder(place / "train", "train", 1_000),
-        read(fashion_folder(place / "test", "t10k", 1_000)),
+        read(fashion_folder(place / "test", "t10k", 600)),
         {name: unlabelled(paths, "image") for name, paths in unlike.items()},
         {"layers": 0, "small-cnn": 0, "finetune": 2},
     )

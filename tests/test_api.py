@@ -100,7 +100,7 @@ def test_a_data_frame_gives_the_same_study_as_its_file(studies, tmp_path, monkey
     )
     assert first == second
     assert study.result["data"]["fingerprint"] == studies[0].result["data"]["fingerprint"]
-    scores = study.model.evaluate(frame, label="topic")
+    scores = study.model.evaluate(frame, Roles.of(label="topic"))
     assert scores.rows == len(frame) and scores.set_aside == ()
 
 

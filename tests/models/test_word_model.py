@@ -77,14 +77,19 @@ def test_a_model_of_pairs_is_restored_with_its_answers(dataset_of):
     rows = dataset_of([*pairs, ("the cat", "a cat")])
     found = restore(made.saved()).outputs(rows)
     assert torch.equal(found, made.outputs(rows)) and len(set(found.flatten().tolist())) == 3
-    known = made.respond(dataset_of([("a cat", "the zebra")])).features[:, -1].tolist()
-    assert known == [0.75], "a word is known in the text that it stands in"
 
 
-def test_features_keep_the_distances_of_tfidf_and_tell_how_many_words_are_known(model, dataset_of):
-    features = model.respond(dataset_of([*TEXTS, "the zebra", "..."])).features
-    tfidf = model._vectoriser.transform([(text,) for text in TEXTS]).toarray()
-    hashed, known = features[:, :-1].numpy(), features[:, -1].tolist()
-    assert hashed.shape == (6, HASHED)
-    np.testing.assert_allclose(hashed[:4] @ hashed[:4].T, tfidf @ tfidf.T, atol=1e-5)
-    assert known == [1, 1, 1, 1, 0.5, 0]
+def test_features_are_the_counts_of_all_words_known_or_not(model, dataset_of):
+    texts = ["the cat the dog", "The CAT, the dog!", "zebras graze", "zebras sleep", "..."]
+    features = model.respond(dataset_of(texts)).features
+    assert features.shape == (5, HASHED) and features.dtype == torch.float32
+    # all words in buckets of their own: cosines are those of their counts
+    expected = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0.5], [0, 0, 0.5, 1]])
+    np.testing.assert_allclose((features @ features.T)[:4, :4], expected, atol=1e-6)
+    assert not features[4].any()
+
+
+def test_features_do_not_depend_on_what_was_learnt(model, dataset_of):
+    other = WordModel(["zebra"], torch.ones(1), torch.ones(3, 1), torch.zeros(3))
+    rows = dataset_of(["the zebra sat", *TEXTS])
+    assert torch.equal(other.respond(rows).features, model.respond(rows).features)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,8 +20,9 @@ from headstart.models import Model, Response, Saved, model_kinds
 
 LONGEST = 20_000
 """Characters of a text that are looked at."""
-HASHED = 2_048
-"""Columns into which terms are hashed, for telling texts unlike those it learnt from."""
+HASHED = 1_024
+"""Columns into which words are hashed, for telling texts unlike those it learnt from."""
+_WORD = r"(?u)\b\w+\b"
 
 
 def vectoriser(vocabulary: dict[str, int] | None = None, most: int | None = None) -> Any:
@@ -30,7 +30,7 @@ def vectoriser(vocabulary: dict[str, int] | None = None, most: int | None = None
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     words = TfidfVectorizer(
-        ngram_range=(1, 2), strip_accents="unicode", token_pattern=r"(?u)\b\w+\b"
+        ngram_range=(1, 2), strip_accents="unicode", token_pattern=_WORD
     ).build_analyzer()
 
     def terms(texts: tuple[str, ...]) -> list[str]:
@@ -58,6 +58,18 @@ def _apart(found: list[list[str]]) -> list[str]:
     ]
 
 
+@functools.cache
+def _hashing() -> Any:
+    """Return scikit-learn's counts of words, hashed with random signs, each text at length one.
+
+    Distances stay nearly as they are among all words, without a vocabulary (Weinberger et al.,
+    Feature Hashing for Large Scale Multitask Learning, ICML 2009).
+    """
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    return HashingVectorizer(n_features=HASHED, strip_accents="unicode", token_pattern=_WORD)
+
+
 def texts_of(rows: Dataset) -> list[tuple[str, ...]]:
     """Return the beginnings of each row's texts: one, or several."""
     return [tuple(text[:LONGEST] for text in fields(cell)) for cell in rows.of("text").inputs]
@@ -83,42 +95,18 @@ class WordModel(Model):
         self.bias = bias
         self._vectoriser = vectoriser({term: i for i, term in enumerate(terms)})
         self._vectoriser.idf_ = idf.double().numpy()
-        clean, split = self._vectoriser.build_preprocessor(), self._vectoriser.build_tokenizer()
-        self._words: Callable[[str], list[str]] = lambda text: split(clean(text))
 
     def respond(self, rows: Dataset) -> Response:
-        """Return logits (rows, outputs), and TF-IDF made dense with the share of known words.
+        """Return logits (rows, outputs), and hashed counts of all words (rows, `HASHED`).
 
-        The features are the terms hashed into `HASHED` columns with random signs, which keeps
-        distances nearly as they are (Weinberger et al., Feature Hashing for Large Scale Multitask
-        Learning, ICML 2009), and a last column: TF-IDF alone leaves unknown words out.
+        Not TF-IDF itself: it does not see words that it has not learnt, and after a refit it has
+        learnt those of the rows that were held out, to which others would not compare.
         """
         texts = texts_of(rows)
         tfidf = self._vectoriser.transform(texts)
         logits = tfidf @ self.weight.double().numpy().T + self.bias.double().numpy()
-        features = np.column_stack([(tfidf @ self._hashes).toarray(), self._known(texts)])
-        return Response(
-            torch.from_numpy(np.asarray(logits)).float(), torch.from_numpy(features).float()
-        )
-
-    @functools.cached_property
-    def _hashes(self) -> Any:
-        """Return the sparse matrix (terms, `HASHED`) with a sign in each row."""
-        from sklearn.feature_extraction import FeatureHasher
-
-        return FeatureHasher(HASHED, input_type="string").transform([[t] for t in self.terms])
-
-    def _known(self, texts: list[tuple[str, ...]]) -> list[float]:
-        """Return the share of each row's words that stand in the vocabulary."""
-        known = self._vectoriser.vocabulary_
-        shares = []
-        for row in texts:
-            words = [[*self._words(text)] for text in row]
-            if len(row) > 1:  # terms of several texts are told apart by the text's number
-                words = [[f"{i} {word}" for word in own] for i, own in enumerate(words, 1)]
-            found = [word in known for own in words for word in own]
-            shares.append(sum(found) / max(1, len(found)))
-        return shares
+        counts = torch.from_numpy(_hashing().transform(map(" ".join, texts)).toarray())
+        return Response(torch.from_numpy(np.asarray(logits)).float(), counts.float())
 
     def saved(self) -> Saved:
         """Return numbers as tensors, terms as a JSON list."""
