@@ -266,17 +266,21 @@ def _facts(source: Any) -> dict[str, Any]:
 def show_cache() -> None:
     """Show where computed values are kept, and how much room they take."""
     from headstart.features.cache import ActivationCache
+    from headstart.features.rows import RowStore
 
-    cache = ActivationCache()
+    cache, rows = ActivationCache(), RowStore()
     print(f"{cache.folder}\t{cache.size() / 1e6:.1f} MB")
+    print(f"{rows.path}\t{rows.size() / 1e6:.1f} MB")
 
 
 @cache_app.command("clear")
 def clear_cache() -> None:
     """Delete all computed values."""
     from headstart.features.cache import ActivationCache
+    from headstart.features.rows import RowStore
 
     ActivationCache().clear()
+    RowStore().clear()
 
 
 with contextlib.suppress(AttributeError, ValueError):  # tables and labels may hold any letter
