@@ -109,6 +109,56 @@ def read_inputs(paths: Sequence[str | Path], input: str | None = None) -> Datase
     return from_cells(cells, names, tuple(aside))
 
 
+def read_rows(path: str | Path, *, input: str | None = None, label: str | None = None) -> Dataset:
+    """Read rows that may be labelled or not: a folder of files, class folders, or a table.
+
+    Where there are labels they are the data set's target, empty for rows that lack one.
+
+    Raises
+    ------
+    DataError
+        If the path does not exist, or no input can be read.
+    """
+    path = Path(path)
+    table = _files(path) if path.is_dir() and not _has_classes(path) else read_table(path)
+    if label is not None and label not in table.columns:
+        known = ", ".join(table.columns)
+        raise DataError(f"{table.path}: --label {label!r} is no column. It has: {known}.")
+    named = [c for c in table.columns if c.lower() in LABELS and c != input]
+    label = label or (named[0] if len(named) == 1 else None)
+    cells, lost = _cells(table, _input_column(table, input, (label,) if label else ()))
+    rows = from_cells(
+        [cell for cell in cells if cell is not None],
+        [table.names[i] for i, cell in enumerate(cells) if cell is not None],
+        (*table.set_aside, *(SetAside(table.names[i], reason) for i, reason in lost.items())),
+    )
+    if label is None:
+        return rows
+    labels = dict(zip(table.names, map(str, table.columns[label]), strict=True))
+    return replace(rows, targets=(Column(label, tuple(labels[n].strip() for n in rows.names)),))
+
+
+def _files(folder: Path) -> Table:
+    """Return all inputs in a folder, however deep, without labels."""
+    aside: list[SetAside] = []
+    files: list[Cell] = []
+    for file in files_in(folder):
+        if any(modality.recognises(file) for modality in modalities):
+            files.append(file)
+        else:
+            where = str(file.relative_to(folder))
+            aside.append(SetAside(where, "neither a picture nor a text, by its name"))
+    names = [str(Path(file).relative_to(folder)) for file in files]
+    parts: list[Part | None] = [None] * len(files)
+    return Table(str(folder), folder, {"file": files}, names, parts, aside, [])
+
+
+def _has_classes(folder: Path) -> bool:
+    """Say whether most inputs in a folder lie in sub-folders, which are their classes then."""
+    inputs = [file for file in files_in(folder) if any(m.recognises(file) for m in modalities)]
+    return 2 * sum(file.parent != folder for file in inputs) > len(inputs)
+
+
 def from_cells(
     cells: Sequence[Cell],
     names: Sequence[str] | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -63,6 +64,7 @@ class Extractor:
     chosen: dict[str, Chosen] = field(default_factory=dict)
     rates: dict[str, float] = field(default_factory=dict)
     """Rows a second, by cut and size, as last measured."""
+    _turn: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def engine(self, dataset: Dataset, cut: int, preprocessing: Preprocessing) -> Chosen:
         """Return the engine for a cut, chosen on rows of `dataset` the first time."""
@@ -112,7 +114,12 @@ class Extractor:
         OutOfTime
             If `late` said so before all rows were computed.
         """
-        view = view or View()
+        with self._turn:  # threads that share a network take turns
+            return self._extract(dataset, cut, scale, view or View(), late)
+
+    def _extract(
+        self, dataset: Dataset, cut: int, scale: float, view: View, late: Callable[[], bool]
+    ) -> Boundary:
         preprocessing = self.backbone.preprocessing.resized(scale)
         if cut == 0:  # nothing is frozen: the inputs themselves travel
             return _joined(
@@ -127,7 +134,7 @@ class Extractor:
         def compute(rows: Dataset) -> Boundary:
             return self._computed(rows, cut, preprocessing, view, chosen, late)
 
-        if self.rows is not None and cut == self.backbone.end:
+        if self.rows is not None and cut == self.backbone.end and all(dataset.digests):
             return _by_row(
                 dataset, key_of(self.digest, name, settings, views, engine, ()), self.rows, compute
             )

@@ -64,6 +64,8 @@ class Source:
         Maps (tensors of the file, state of the fresh network) to the network's state.
     parameters
         Of the backbone, in number.
+    default
+        It is what its modality's inputs are embedded with where the user names no source.
     folder
         Where the files are, if the user brought them; else they are fetched and kept.
     """
@@ -83,8 +85,17 @@ class Source:
     licence: str
     prefer: str
     texts: tuple[str, ...] | Mapping[str, str] = ()
+    default: bool = False
     folder: Path | None = None
     read: Callable[[Path], Tensors] | None = None
 
 
 sources: Registry[Source] = Registry("source", "headstart.sources.bundled", SourceError)
+
+
+def default_source(modality: str) -> Source:
+    """Return the source to take for a modality where none is named."""
+    for source in sources:
+        if source.modality == modality and source.default:
+            return source
+    raise SourceError(f"no source of the catalogue is the default for {modality} inputs; name one")

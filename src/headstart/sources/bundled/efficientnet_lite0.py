@@ -44,5 +44,6 @@ sources.register(
         pretraining="ImageNet-1k: 1.3 million photographs, 1,000 classes",
         licence="Apache-2.0",
         prefer="photographs and product pictures on a CPU; the fastest picture source here",
+        default=True,
     ),
 )
