@@ -270,7 +270,8 @@ class TransferClassifier(ClassifierMixin, _Transfer):
         DataError
             If a row cannot be decoded.
         """
-        return self.classes_[self._logits(X).argmax(1)]
+        best = self._logits(X).argmax(1)
+        return self.classes_[best]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return probabilities (n, classes), in the order of `classes_`."""
@@ -336,8 +337,9 @@ class TransferRegressor(RegressorMixin, _Transfer):
         DataError
             If a row cannot be decoded.
         """
+        outputs = self._outputs(X).double().numpy()
         spec = self.model_.artifact.spec
-        values = self._outputs(X).double().numpy() * spec["scale"] + spec["mean"]
+        values = outputs * spec["scale"] + spec["mean"]
         return values if self._several else values[:, 0]
 
     def __sklearn_tags__(self) -> Any:

@@ -86,11 +86,11 @@ def _parquet(path: Path, values: np.ndarray, columns: Columns, source: str) -> N
 
 def _safetensors(path: Path, values: np.ndarray, columns: Columns, source: str) -> None:
     """Write the vectors as a tensor; names and labels are JSON lists in the header."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     beside = {f"{name}s": json.dumps(list(c)) for name, c in columns.items()}
     tensors = {"values": np.ascontiguousarray(values)}
-    save_file(tensors, path, {"source": source, **beside})
+    path.write_bytes(save(tensors, {"source": source, **beside}))
 
 
 _WRITERS = {".npz": _npz, ".parquet": _parquet, ".csv": _csv, ".safetensors": _safetensors}
