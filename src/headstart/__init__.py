@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,24 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from headstart.api import Study, fit, load
+    from headstart.embedding import Embedding, embed
+    from headstart.estimators import TransferClassifier, TransferRegressor
 
-__all__ = ["Study", "fit", "load"]
+__all__ = [
+    "Embedding",
+    "Study",
+    "TransferClassifier",
+    "TransferRegressor",
+    "embed",
+    "fit",
+    "load",
+]
+_PLACES = {
+    "Embedding": "embedding",
+    "embed": "embedding",
+    "TransferClassifier": "estimators",
+    "TransferRegressor": "estimators",
+}
 
 try:
     __version__ = version("headstart")
@@ -24,7 +41,6 @@ except PackageNotFoundError:  # run from a source tree that is not installed
 def __getattr__(name: str) -> Any:
     """Import the one-call layer when it is first used: torch takes seconds to import."""
     if name in __all__:
-        from headstart import api
-
-        return getattr(api, name)
+        module = import_module(f"headstart.{_PLACES.get(name, 'api')}")
+        return getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -204,6 +204,48 @@ def evaluate(
 
 
 @app.command()
+def embed(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Folder of files, or a table.")],
+    out: Annotated[
+        str, typer.Option(metavar="FILE", help="Ends in .npz, .parquet, .csv or .safetensors.")
+    ],
+    source: Annotated[
+        str | None, typer.Option(metavar="ID", help="The catalogue's default if not given.")
+    ] = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="The middle stages too, before the last features.")
+    ] = False,
+    input: Input = None,
+    label: Label = None,
+    json_: Json = False,
+) -> None:
+    """Write the features of a source for every row, labelled or not."""
+    from pathlib import Path
+
+    from headstart.data.writing import writer_for
+
+    writer_for(Path(out))  # a name that says nothing is refused before anything is computed
+    from headstart import embedding
+
+    found = embedding.embed(data, source=source, layers=layers, input=input, label=label)
+    for aside in found.set_aside:
+        _complain(f"set aside: {aside.where}: {aside.reason}")
+    found.save(out)
+    facts = {
+        "rows": len(found),
+        "width": found.values.shape[1],
+        "source": found.source,
+        "set_aside": len(found.set_aside),
+        "labelled": found.labels is not None,
+        "out": out,
+    }
+    if json_:
+        print(json.dumps(facts, ensure_ascii=False))
+    else:
+        print(f"{facts['rows']:,} rows of width {facts['width']:,} by {found.source}: {out}")
+
+
+@app.command()
 def report(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder.")],
     json_: Json = False,
@@ -280,17 +322,21 @@ def _facts(source: Any) -> dict[str, Any]:
 def show_cache() -> None:
     """Show where computed values are kept, and how much room they take."""
     from headstart.features.cache import ActivationCache
+    from headstart.features.rows import RowStore
 
-    cache = ActivationCache()
+    cache, rows = ActivationCache(), RowStore()
     print(f"{cache.folder}\t{cache.size() / 1e6:.1f} MB")
+    print(f"{rows.path}\t{rows.size() / 1e6:.1f} MB")
 
 
 @cache_app.command("clear")
 def clear_cache() -> None:
     """Delete all computed values."""
     from headstart.features.cache import ActivationCache
+    from headstart.features.rows import RowStore
 
     ActivationCache().clear()
+    RowStore().clear()
 
 
 with contextlib.suppress(AttributeError, ValueError):  # tables and labels may hold any letter

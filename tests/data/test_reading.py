@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from headstart.data.columns import Roles
-from headstart.data.reading import from_cells, inputs_in, read
+from headstart.data.reading import from_cells, inputs_in, read, read_rows
 from headstart.data.splits import units
 from headstart.errors import DataError
 
@@ -477,3 +477,44 @@ def test_inputs_are_yielded_before_the_next_ones_are_looked_for(paint, tmp_path)
     assert next(found).cell == folder / "in" / "a.png"
     (tmp_path / "no.csv").write_text("text\nsome words\n")
     assert next(found).cell == "some words"
+
+
+def test_rows_of_class_folders_keep_their_labels_and_strays_are_named(paint):
+    folder = paint("in/a/0.png", "in/a/1.png", "in/b/2.png", "in/stray.png")
+    found = read_rows(folder / "in")
+    assert found.targets[0].values == ("a", "a", "b")
+    assert found.names == ("a/0.png", "a/1.png", "b/2.png")
+    assert aside(found) == {"stray.png": "outside the class folders, so without a label"}
+
+
+def test_a_folder_of_files_has_no_labels_and_all_of_it_is_taken(paint):
+    folder = paint("in/0.png", "in/1.png", "in/more/2.png")
+    (folder / "in" / "notes.doc").write_text("words")
+    found = read_rows(folder / "in")
+    assert found.names == ("0.png", "1.png", "more/2.png") and found.targets == ()
+    assert aside(found) == {"notes.doc": "neither a picture nor a text, by its name"}
+
+
+def test_rows_of_a_table_need_no_labels(table):
+    assert read_rows(table(text=sentences(3))).targets == ()
+    found = read_rows(table(text=sentences(3), number=["1", "2", "1"]))
+    assert found.targets == (), "a column of few values is a label only for those who look for one"
+    found = read_rows(table(text=sentences(4), label=["a", "", " b", "a"]))
+    assert found.targets[0].values == ("a", "", "b", "a") and len(found) == 4
+
+
+def test_columns_of_rows_may_be_named(table):
+    columns = table(one=["w x", "y z"], two=["first", ""], tag=["p", "q"])
+    found = read_rows(columns, Roles.of("two", "tag"))
+    assert found.inputs == ("first",) and found.targets[0].values == ("p",)
+    assert aside(found) == {"table.csv, line 3": "an empty text"}
+    for wrong in ({"input": "three"}, {"label": "three"}):
+        with pytest.raises(DataError, match="'three' is no column. It has: one, two, tag."):
+            read_rows(columns, Roles.of(**wrong))
+
+
+def test_rows_that_are_not_there_are_refused(tmp_path):
+    with pytest.raises(DataError, match="no such file or folder"):
+        read_rows(tmp_path / "gone")
+    with pytest.raises(DataError, match="there are no inputs"):
+        read_rows(tmp_path)

@@ -15,6 +15,7 @@ from headstart.features.cache import ActivationCache
 from headstart.features.engines import engines
 from headstart.features.engines.eager import Eager
 from headstart.features.extract import Extractor, OutOfTime, concatenated, pooled
+from headstart.features.rows import RowStore
 
 
 class Counting(Eager):
@@ -196,6 +197,46 @@ def test_views_are_told_apart_by_index_and_seed(toy_image, extractor_of, picture
         assert all(not torch.equal(one, other) for other in found[:i])
     again, rows = computed(lambda: extractor.extract(pictures, 7, view=View(2, "light", 0)))
     assert rows == 0 and torch.equal(again["features"], found[2])
+
+
+@pytest.mark.parametrize("backbone", ("toy_text", "toy_image"))
+def test_with_a_store_of_rows_each_content_is_computed_once_in_whichever_list(
+    extractor_of, texts, pictures, tmp_path, request, backbone
+):
+    network = request.getfixturevalue(backbone)
+    dataset = texts(9) if backbone == "toy_text" else pictures
+    whole = extractor_of(network, cache=None).extract(dataset, network.end)
+    extractor = extractor_of(network)
+    extractor.rows = RowStore(tmp_path / "rows.db")
+    extractor.engine(dataset, network.end, network.preprocessing)
+    for rows, new in (([3, 1], 2), ([1, 3, 3], 0), ([5, 1, 0, 5], 2), (range(9), 5), ([8], 0)):
+        found, count = computed(
+            lambda rows=rows: extractor.extract(dataset.take(rows), network.end)
+        )
+        assert count == new
+        assert found.keys() == {"features", "layers"} & whole.keys()
+        for name, value in found.items():
+            assert torch.allclose(value, whole[name][list(rows)], atol=1e-5)
+    extractor.rows = RowStore(tmp_path / "rows.db")
+    assert computed(lambda: extractor.extract(dataset, network.end))[1] == 0, "it is on disk"
+    extractor.extract(dataset, 3)
+    extractor.rows = None
+    assert computed(lambda: extractor.extract(dataset, 3))[1] == 0, "other cuts go to the cache"
+
+
+def test_rows_that_were_computed_before_time_was_over_stay(
+    toy_text, extractor_of, texts, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(module, "PIECE", 32)
+    dataset = texts(150)
+    extractor = extractor_of(toy_text)
+    extractor.rows = RowStore(tmp_path / "rows.db")
+    extractor.engine(dataset, toy_text.end, toy_text.preprocessing)
+    asked = iter([False] * 3 + [True] * 10)
+    with pytest.raises(OutOfTime):
+        extractor.extract(dataset, toy_text.end, late=lambda: next(asked))
+    _, count = computed(lambda: extractor.extract(dataset, toy_text.end))
+    assert count == len(set(dataset.digests)) - 3 * 32
 
 
 def test_a_damaged_file_of_the_cache_is_computed_again(toy_image, extractor_of, pictures, cache):

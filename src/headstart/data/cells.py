@@ -182,7 +182,7 @@ def _plain(value: Raw) -> Any:
     if isinstance(value, (list, tuple, set, frozenset, np.ndarray)):
         return _of_list(value)
     if type(value).__module__.startswith("PIL."):
-        return _of_picture(value)
+        return encoded(value)
     return _Nested(f"values of type {type(value).__name__}")
 
 
@@ -225,7 +225,7 @@ def _of_list(value: Any) -> Any:
     return sorted(kept, key=str) if isinstance(value, (set, frozenset)) else kept
 
 
-def _of_picture(picture: Any) -> bytes:
+def encoded(picture: Any) -> bytes:
     """Return a picture of Pillow as the bytes of a file, its orientation included."""
     written = io.BytesIO()
     if picture.mode in ("HSV", "RGBa", "La", "RGBX", "PA"):

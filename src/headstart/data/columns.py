@@ -91,10 +91,18 @@ def complete(table: Table, roles: Roles) -> tuple[Roles, tuple[str, ...]]:
     return found, tuple(dict.fromkeys(notes))
 
 
-def inputs(table: Table, asked: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the columns of the input of a table without labels, as `complete` finds them."""
-    _checked(table, Roles(asked))
-    return asked or (_input(table, ()),)
+def unlabelled(table: Table, roles: Roles) -> Roles:
+    """Return the roles of rows that need no labels; a column of a usual name holds them.
+
+    Raises
+    ------
+    DataError
+        As `complete` does.
+    """
+    _checked(table, roles)
+    usual = [c for c in table.columns if c.lower() in LABELS and c not in roles.input]
+    found = replace(roles, label=roles.label or tuple(usual if len(usual) == 1 else ()))
+    return replace(found, input=roles.input or (_input(table, _taken(found)),))
 
 
 def _taken(roles: Roles) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.data.columns import LOOKED_AT, Roles, are_pictures, complete, inputs
+from headstart.data.columns import LOOKED_AT, Roles, are_pictures, complete, unlabelled
 from headstart.data.dataset import (
     BY_ROW,
     Answer,
@@ -150,12 +150,66 @@ def _asked(file: Path) -> Asked:
 
 
 def _rows_of(table: Table, input: tuple[str, ...]) -> Iterator[Asked]:
-    cells, lost = _inputs(table, inputs(table, input))
+    cells, lost = _inputs(table, unlabelled(table, Roles(input)).input)
     for i, cell in enumerate(cells):
         columns = {name: values[i] for name, values in table.columns.items()}
         yield Asked(table.names[i], cell, lost.get(i, ""), columns)
     for aside in table.set_aside:
         yield Asked(aside.where, None, aside.reason, dict.fromkeys(table.columns, ""))
+
+
+def read_rows(path: Data, roles: Roles | None = None) -> Dataset:
+    """Read rows that may be labelled or not: a folder of files, class folders, or a table.
+
+    Where there are labels they are the data set's target, empty for rows that lack one.
+
+    Raises
+    ------
+    DataError
+        If there is nothing there, or no input can be read.
+    """
+    searched = isinstance(path, str | Path) and Path(path).is_dir() and _holds_files(Path(path))
+    table = _files(Path(str(path))) if searched else read_table(path)
+    found = unlabelled(table, roles or Roles())
+    cells, lost = _inputs(table, found.input)
+    kept = [i for i, cell in enumerate(cells) if cell is not None]
+    rows = from_cells(
+        [cell for cell in cells if cell is not None],
+        [table.names[i] for i in kept],
+        (*table.set_aside, *(SetAside(table.names[i], reason) for i, reason in lost.items())),
+    )
+    row_of = {table.names[i]: i for i in kept}
+    return replace(
+        rows,
+        path=table.path,
+        targets=tuple(
+            Column(name, tuple(_answer(table.columns[name][row_of[n]]) for n in rows.names))
+            for name in found.label
+        ),
+    )
+
+
+def _files(folder: Path) -> Table:
+    """Return all inputs in a folder, however deep, without labels."""
+    aside: list[SetAside] = []
+    files: list[Cell] = []
+    for file in files_in(folder):
+        if any(modality.recognises(file) for modality in modalities):
+            files.append(file)
+        else:
+            aside.append(
+                SetAside(str(file.relative_to(folder)), "neither a picture nor a text, by its name")
+            )
+    names = [str(file.relative_to(folder)) for file in files if isinstance(file, Path)]
+    parts: list[Part | None] = [None] * len(files)
+    return Table(str(folder), folder, {"file": files}, names, parts, aside, [])
+
+
+def _holds_files(folder: Path) -> bool:
+    """Say whether a folder holds inputs by themselves: no classes of them, and no tables."""
+    inputs = [file for file in files_in(folder) if any(m.recognises(file) for m in modalities)]
+    in_classes = 2 * sum(file.parent != folder for file in inputs) > len(inputs)
+    return not in_classes and reader_if_any(folder) in (None, readers.get("folder"))
 
 
 def from_cells(

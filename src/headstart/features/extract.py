@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from headstart.data.dataset import Dataset
 from headstart.data.modalities import Preprocessing, View, modalities
 from headstart.features.cache import ActivationCache, key_of
 from headstart.features.engines import ORDER, Batch, Chosen, choose
+from headstart.features.rows import Row, RowStore
 from headstart.places import cache_folder
 from headstart.sources.staged import Backbone, Boundary
 
@@ -25,6 +27,8 @@ GROUP = 8
 """Batches, of rows in one piece, that are decoded while the engine works on as many others."""
 SAMPLE = 8
 """Rows on which an engine is checked."""
+PIECE = 1024
+"""Rows that are computed before they are put into the store of rows."""
 
 
 class OutOfTime(Exception):
@@ -45,15 +49,22 @@ class Extractor:
         Where values are kept; None keeps nothing.
     order
         Engines to try.
+    rows
+        Where the values at the end of the backbone are kept row by row, in place of `cache`: for
+        those who meet the same rows in ever other lists, and read pooled features. The last bits
+        of a row's values depend on the rows with which it was computed, so whoever must repeat to
+        the bit goes without.
     """
 
     backbone: Backbone
     digest: str
     cache: ActivationCache | None = field(default_factory=ActivationCache)
     order: tuple[str, ...] = ORDER
+    rows: RowStore | None = None
     chosen: dict[str, Chosen] = field(default_factory=dict)
     rates: dict[str, float] = field(default_factory=dict)
     """Rows a second, by cut and size, as last measured."""
+    _turn: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @property
     def divides(self) -> bool:
@@ -113,7 +124,12 @@ class Extractor:
         ValueError
             If rows are divided, and the cut is not the end: only pooled values have a mean.
         """
-        view = view or View()
+        with self._turn:  # threads that share a network take turns
+            return self._extract(dataset, cut, scale, view or View(), late)
+
+    def _extract(
+        self, dataset: Dataset, cut: int, scale: float, view: View, late: Callable[[], bool]
+    ) -> Boundary:
         preprocessing = self.backbone.preprocessing.resized(scale)
         if self.divides and cut < self.backbone.end:
             raise ValueError("inputs that are divided can be computed at the end alone")
@@ -121,31 +137,50 @@ class Extractor:
             return _joined(
                 [(range(len(dataset)), _tensors(_collate(dataset, preprocessing, view)))]
             )
-        place = self._place(cut, preprocessing)
         chosen = self.engine(dataset, cut, preprocessing)
         engine = f"{chosen.engine.name}-{chosen.engine.precision}"
         settings = [preprocessing.settings, preprocessing.files]
         views = [view.index, view.policy, view.seed] if view.index else 0
-        key = key_of(
-            self.digest, self.backbone.cut_name(cut), settings, views, engine, dataset.digests
-        )
-        cache = self.cache if all(dataset.digests) else None
+        name = self.backbone.cut_name(cut)
+        looked_at = all(dataset.digests)
+
+        def compute(rows: Dataset) -> Boundary:
+            return self._computed(rows, cut, preprocessing, view, chosen, late)
+
+        if self.rows is not None and cut == self.backbone.end and looked_at:
+            return _by_row(
+                dataset, key_of(self.digest, name, settings, views, engine, ()), self.rows, compute
+            )
+        key = key_of(self.digest, name, settings, views, engine, dataset.digests)
+        cache = self.cache if looked_at else None
         known = cache.load(key) if cache else None
         if known is not None:
             return known
+        boundary = compute(dataset)
+        if cache:
+            cache.save(key, boundary)
+        return boundary
+
+    def _computed(
+        self,
+        dataset: Dataset,
+        cut: int,
+        preprocessing: Preprocessing,
+        view: View,
+        chosen: Chosen,
+        late: Callable[[], bool],
+    ) -> Boundary:
+        place = self._place(cut, preprocessing)
+        half = chosen.engine.precision == "bf16" and cut < self.backbone.end
         started = time.monotonic()
         pieces: list[tuple[Sequence[int], dict[str, Tensor]]] = []
         for rows, values in self._stream(dataset, preprocessing, view, chosen):
-            half = chosen.engine.precision == "bf16" and cut < self.backbone.end
             pieces.append((rows, _stored(values, half)))
             done = sum(len(piece[0]) for piece in pieces)
             self.rates[place] = done / max(time.monotonic() - started, 1e-6)
             if done < len(dataset) and late():
                 raise OutOfTime(f"{done} of {len(dataset)} rows")
-        boundary = _joined(pieces)
-        if cache:
-            cache.save(key, boundary)
-        return boundary
+        return _joined(pieces)
 
     def rate(self, dataset: Dataset, cut: int, scale: float = 1.0, rows: int = 64) -> float:
         """Return rows a second at a cut, measured on the first rows where not known yet.
@@ -221,6 +256,22 @@ def pooled(values: dict[str, Tensor], pieces: Sequence[int]) -> dict[str, Tensor
         for name, value in values.items()
         if value.is_floating_point()
     }
+
+
+def _by_row(
+    dataset: Dataset, key: str, store: RowStore, compute: Callable[[Dataset], Boundary]
+) -> Boundary:
+    """Return the values of all rows, computing each content that is not in the store once."""
+    found: dict[str, Row] = store.load(key, dataset.digests)
+    first = {digest: i for i, digest in reversed(list(enumerate(dataset.digests)))}
+    absent = sorted(i for digest, i in first.items() if digest not in found)
+    for start in range(0, len(absent), PIECE):
+        some = dataset.take(absent[start : start + PIECE])
+        # token numbers and masks, which are of unequal length, only pass through
+        values = {n: v for n, v in compute(some).items() if v.is_floating_point()}
+        found |= store.save(key, some.digests, values)
+    rows = [found[digest] for digest in dataset.digests]
+    return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
 
 
 def _collate(dataset: Dataset, preprocessing: Preprocessing, view: View) -> Batch:

@@ -145,3 +145,11 @@ def side_by_side(*parts: Source) -> Source:
         prefer="rows of a picture and a text",
         parts=parts,
     )
+
+
+def default_source(modality: str) -> Source:
+    """Return the source to take for a modality where none is named."""
+    for source in sources:
+        if source.modality == modality and source.default:
+            return source
+    raise SourceError(f"no source of the catalogue is the default for {modality} inputs; name one")
