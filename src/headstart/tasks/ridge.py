@@ -1,0 +1,172 @@
+"""The linear probe of numbers: multi-output ridge regression on frozen features, solved exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.data.splits import deal
+
+STRENGTHS = tuple(float(10 ** (half / 2)) for half in range(-12, 5))
+"""Inverse strengths of L2 regularisation tried, on standardised features and targets (one over
+scikit-learn's alpha), the strongest penalty first."""
+FOLDS = 5
+MOST = 4_000
+"""Rows that take part in cross-validation at most."""
+_CHUNK = 4_096
+"""Rows that are held in double precision at a time, where the Gram matrix is of the channels."""
+_FLAT = 1e-6
+"""Standard deviation below which a channel or an output counts as constant."""
+
+
+@dataclass(frozen=True)
+class RidgeSolution:
+    """Outputs are ``features @ weight.T + bias``; `strength` is the inverse penalty that was used.
+
+    Attributes
+    ----------
+    weight
+        (outputs, d) float32.
+    bias
+        (outputs,) float32.
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray
+    strength: float
+
+
+def solve_ridge(
+    features: np.ndarray,
+    targets: np.ndarray,
+    units: np.ndarray,
+    seed: int,
+    strength: float | None = None,
+) -> RidgeSolution:
+    """Fit ridge regression on standardised features to standardised targets.
+
+    Parameters
+    ----------
+    features
+        (n, d) float32.
+    targets
+        (n, k) one or more outputs a row, finite; one strength serves all of them.
+    units
+        (n,) rows of equal number stay in one fold.
+    seed
+        Of the order in which rows are dealt into folds.
+    strength
+        Inverse regularisation strength; None chooses the one of `STRENGTHS` with the least
+        cross-validated squared error.
+    """
+    rows = _Standard.of(features)
+    mean, scale = targets.mean(0), _spread(targets.std(0))
+    wanted = torch.from_numpy((targets - mean) / scale).double()
+    if strength is None:
+        strength = _cross_validated(rows, wanted, units, seed)
+    weight = _optimum(rows, wanted, 1 / strength).T.numpy() * scale[:, None] / rows.scale
+    bias = mean - weight @ rows.mean
+    return RidgeSolution(weight.astype(np.float32), bias.astype(np.float32), strength)
+
+
+@dataclass(frozen=True)
+class _Standard:
+    """Features with the mean and scale that standardise them, in double precision piece by piece.
+
+    The rows stay as they are given, so that many of them take no further memory.
+    """
+
+    features: np.ndarray
+    mean: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def of(cls, features: np.ndarray) -> _Standard:
+        mean = features.mean(0, dtype=np.float64)
+        squares = np.zeros_like(mean)
+        for start in range(0, len(features), _CHUNK):
+            squares += np.square(features[start : start + _CHUNK] - mean).sum(0)
+        return cls(features, mean, _spread(np.sqrt(squares / len(features))))
+
+    def of_rows(self, rows: slice | np.ndarray) -> Tensor:
+        """Return some standardised rows (m, d) float64."""
+        return torch.from_numpy((self.features[rows] - self.mean) / self.scale)
+
+    def pieces(self) -> Iterator[tuple[slice, Tensor]]:
+        """Yield (rows, standardised rows) of all of them."""
+        for start in range(0, len(self.features), _CHUNK):
+            rows = slice(start, start + _CHUNK)
+            yield rows, self.of_rows(rows)
+
+
+def _spread(deviation: np.ndarray) -> np.ndarray:
+    """Return what to divide by: constant channels are left as they are, at zero."""
+    return np.where(deviation > _FLAT, deviation, 1.0)
+
+
+def _optimum(rows: _Standard, wanted: Tensor, penalty: float) -> Tensor:
+    """Return the weights (d, k) on standardised features, through the smaller Gram matrix."""
+    n, d = rows.features.shape
+    if n < d:
+        standard = rows.of_rows(slice(None))
+        values, left = torch.linalg.eigh(standard @ standard.T)
+        shrunk = (left.T @ wanted) / (values.clamp(min=0) + penalty)[:, None]
+        return standard.T @ (left @ shrunk)
+    gram = torch.zeros(d, d, dtype=torch.float64)
+    moment = torch.zeros(d, wanted.shape[1], dtype=torch.float64)
+    for some, standard in rows.pieces():
+        gram += standard.T @ standard
+        moment += standard.T @ wanted[some]
+    values, right = torch.linalg.eigh(gram)
+    return right @ ((right.T @ moment) / (values.clamp(min=0) + penalty)[:, None])
+
+
+def _cross_validated(rows: _Standard, wanted: Tensor, units: np.ndarray, seed: int) -> float:
+    """Return the strength with the least squared error over held-out folds.
+
+    The residuals of a held-out fold follow from those of the fit to all rows: they are
+    ``(I - H)^-1 r`` with the fold's block of the hat matrix and the fold's residuals (Hastie,
+    Tibshirani and Friedman, The Elements of Statistical Learning, 2nd edition, section 7.10, for
+    folds of one row), so that one decomposition serves all folds and strengths.
+    """
+    order = np.random.default_rng(seed).permutation(len(wanted))
+    some = order[:MOST]
+    fold_of = deal(np.zeros(len(wanted)), units, order, FOLDS)[some]
+    folds = [np.flatnonzero(fold_of == fold) for fold in range(FOLDS)]
+    folds = [fold for fold in folds if 0 < len(fold) < len(some)]
+    if not folds:  # all rows are one unit
+        return STRENGTHS[0]
+    left, squares = _left(rows.of_rows(some))
+    level = wanted[some].mean(0)
+    centred = wanted[some] - level
+    errors = []
+    for strength in STRENGTHS:
+        # fewer rows ask for a weaker penalty on their sum of losses: keep its weight a row
+        penalty = len(some) / (strength * len(wanted))
+        shrinkage = squares / (squares + penalty)
+        residual = centred - left @ (shrinkage[:, None] * (left.T @ centred))
+        errors.append(
+            sum(_held_out(left[fold], shrinkage, residual[fold], len(some)) for fold in folds)
+        )
+    return STRENGTHS[int(np.argmin(errors))]
+
+
+def _left(standard: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the left singular vectors (m, r) of rows less their mean, and the squared values."""
+    centred = standard - standard.mean(0)
+    m, d = centred.shape
+    values, vectors = torch.linalg.eigh(centred @ centred.T if m < d else centred.T @ centred)
+    kept = values > 1e-12 * values[-1]
+    values, vectors = values[kept], vectors[:, kept]
+    return (vectors if m < d else centred @ vectors / values.sqrt()), values
+
+
+def _held_out(left: Tensor, shrinkage: Tensor, residual: Tensor, rows: int) -> float:
+    """Return the squared error of a fold whose rows were not fitted to."""
+    hat = (left * shrinkage) @ left.T + 1 / rows  # the last for the mean, which is not penalised
+    there = torch.eye(len(residual), dtype=torch.float64)
+    return float(torch.linalg.solve(there - hat, residual).square().sum())
