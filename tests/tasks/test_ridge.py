@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
@@ -88,6 +89,10 @@ def held_out_errors(features, targets, units, seed):
 def test_the_strength_is_the_one_of_least_held_out_error(rows, width, outputs, noise):
     features, targets = lines(rows, width, outputs, noise)
     errors = held_out_errors(features, targets, np.arange(rows), seed=3)
+    wanted = torch.from_numpy(StandardScaler().fit_transform(targets))
+    standard = ridge._Standard.of(features)
+    found = list(ridge._held_out_errors(standard, wanted, np.arange(rows), seed=3))
+    np.testing.assert_allclose(found, errors, rtol=1e-7)
     chosen = solve_ridge(features, targets, np.arange(rows), 3).strength
     assert STRENGTHS.index(chosen) == int(errors.argmin())
 

@@ -17,6 +17,8 @@ scikit-learn's alpha), the strongest penalty first."""
 FOLDS = 5
 MOST = 4_000
 """Rows that take part in cross-validation at most."""
+PAST = 1.1
+"""Held-out error, as a multiple of the least, at which weaker penalties are no longer tried."""
 _CHUNK = 4_096
 """Rows that are held in double precision at a time, where the Gram matrix is of the channels."""
 _FLAT = 1e-6
@@ -126,7 +128,19 @@ def _optimum(rows: _Standard, wanted: Tensor, penalty: float) -> Tensor:
 
 
 def _cross_validated(rows: _Standard, wanted: Tensor, units: np.ndarray, seed: int) -> float:
-    """Return the strength with the least squared error over held-out folds.
+    """Return the strength with the least squared error over held-out folds."""
+    errors: list[float] = []
+    for error in _held_out_errors(rows, wanted, units, seed):
+        errors.append(error)
+        if error > PAST * min(errors):
+            break
+    return STRENGTHS[int(np.argmin(errors))] if errors else STRENGTHS[0]
+
+
+def _held_out_errors(
+    rows: _Standard, wanted: Tensor, units: np.ndarray, seed: int
+) -> Iterator[float]:
+    """Yield the squared error of each strength over held-out folds; nothing if there is one unit.
 
     The residuals of a held-out fold follow from those of the fit to all rows: they are
     ``(I - H)^-1 r`` with the fold's block of the hat matrix and the fold's residuals (Hastie,
@@ -138,21 +152,16 @@ def _cross_validated(rows: _Standard, wanted: Tensor, units: np.ndarray, seed: i
     fold_of = deal(np.zeros(len(wanted)), units, order, FOLDS)[some]
     folds = [np.flatnonzero(fold_of == fold) for fold in range(FOLDS)]
     folds = [fold for fold in folds if 0 < len(fold) < len(some)]
-    if not folds:  # all rows are one unit
-        return STRENGTHS[0]
+    if not folds:
+        return
     left, squares = _left(rows.of_rows(some))
-    level = wanted[some].mean(0)
-    centred = wanted[some] - level
-    errors = []
+    centred = wanted[some] - wanted[some].mean(0)
     for strength in STRENGTHS:
         # fewer rows ask for a weaker penalty on their sum of losses: keep its weight a row
         penalty = len(some) / (strength * len(wanted))
         shrinkage = squares / (squares + penalty)
         residual = centred - left @ (shrinkage[:, None] * (left.T @ centred))
-        errors.append(
-            sum(_held_out(left[fold], shrinkage, residual[fold], len(some)) for fold in folds)
-        )
-    return STRENGTHS[int(np.argmin(errors))]
+        yield sum(_held_out(left[fold], shrinkage, residual[fold], len(some)) for fold in folds)
 
 
 def _left(standard: Tensor) -> tuple[Tensor, Tensor]:
