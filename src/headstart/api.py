@@ -58,6 +58,7 @@ def fit(
     task: str | None = None,
     metric: str | None = None,
     group: str | None = None,
+    class_weights: str | None = None,
     test: str | Path | None = None,
     source: str | tuple[str, ...] | list[str] = (),
     budget: str | float = "5m",
@@ -80,6 +81,8 @@ def fit(
         Columns of a table. Rows of one group stay on one side of the split.
     task, metric
         Inferred where None.
+    class_weights
+        ``"balanced"``: rare classes count as much as frequent ones in what is learnt.
     test
         The user's own test rows.
     source
@@ -111,6 +114,7 @@ def fit(
         task=task,
         metric=metric,
         group=group,
+        class_weights=class_weights,
         test=test,
         source=(source,) if isinstance(source, str) else tuple(source),
         budget=seconds,

@@ -76,6 +76,10 @@ def fit(
     task: Annotated[str | None, typer.Option(help="Inferred if not given.")] = None,
     metric: Annotated[str | None, typer.Option(help="What is optimised and compared.")] = None,
     group: Group = None,
+    class_weights: Annotated[
+        str | None,
+        typer.Option(metavar="balanced", help="Let rare classes count as much as frequent ones."),
+    ] = None,
     test: Annotated[str | None, typer.Option(metavar="DATA", help="Your own test rows.")] = None,
     source: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Source to try; may be repeated.")
@@ -104,6 +108,7 @@ def fit(
             task=task,
             metric=metric,
             group=group,
+            class_weights=class_weights,
             test=test,
             source=tuple(source or ()),
             budget=budget,
@@ -151,8 +156,11 @@ def predict(
         if json_:
             print(json.dumps({"input": name, **answer}, ensure_ascii=False))
         else:
-            sure = max(answer["probabilities"].values()) if "probabilities" in answer else None
-            print(f"{name}\t{answer['prediction']}" + ("" if sure is None else f"\t{sure:.3f}"))
+            said = _columns(answer["prediction"])
+            shown = [f"{c}={v}" if c else str(v) for c, v in said.items()]
+            if "probabilities" in answer and isinstance(answer["prediction"], str):
+                shown.append(f"{max(answer['probabilities'].values()):.3f}")
+            print("\t".join([name, *shown]))
 
 
 def _print_csv(answers: Iterator[tuple[str, dict[str, Any]]]) -> None:
@@ -160,10 +168,19 @@ def _print_csv(answers: Iterator[tuple[str, dict[str, Any]]]) -> None:
     header = False
     for name, answer in answers:
         probabilities = answer.get("probabilities", {})
+        said = _columns(answer["prediction"])
         if not header:
-            table.writerow(["input", "prediction", *(f"p({c})" for c in probabilities)])
+            named = [f"prediction({column})" if column else "prediction" for column in said]
+            table.writerow(["input", *named, *(f"p({c})" for c in probabilities)])
             header = True
-        table.writerow([name, answer["prediction"], *probabilities.values()])
+        table.writerow([name, *said.values(), *probabilities.values()])
+
+
+def _columns(prediction: Any) -> dict[str, Any]:
+    """Return a prediction as cells by output: several labels as one, a single output unnamed."""
+    if isinstance(prediction, dict):
+        return prediction
+    return {"": "|".join(prediction) if isinstance(prediction, list) else prediction}
 
 
 @app.command()
@@ -177,6 +194,7 @@ def evaluate(
 ) -> None:
     """Score a saved model on labelled rows, with intervals."""
     from headstart.artifact.predictor import Predictor
+    from headstart.evidence.intervals import figure
 
     scores = Predictor.load(model).evaluate(data, input=input, label=label, group=group)
     for aside in scores.set_aside:
@@ -186,7 +204,8 @@ def evaluate(
         return
     print(f"{scores.rows:,} rows")
     for name, score in scores.scores.items():
-        print(f"{name:20} {score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]")
+        low, high = figure(score["low"]), figure(score["high"])
+        print(f"{name:20} {figure(score['value'])} [{low}, {high}]")
 
 
 @app.command()

@@ -54,7 +54,7 @@ def test_it_says_what_the_model_is_and_how_it_did():
     (
         ({"source": None, "licence": None}, "none: trained from scratch"),
         ({"recipe": "probe", "cut": "end"}, "| recipe | probe |"),
-        ({"recipe": "tfidf-logistic", "cut": "none"}, "| recipe | tfidf-logistic |"),
+        ({"recipe": "tfidf-linear", "cut": "none"}, "| recipe | tfidf-linear |"),
         ({"test": None}, "| test accuracy | not read |"),
         ({"refitted": True}, "fitted again, by the same recipe, on all 1000 rows"),
         ({"refitted": False}, "The weights here are those that were evaluated."),

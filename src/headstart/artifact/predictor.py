@@ -144,7 +144,7 @@ class Predictor:
         unit_of = units(rows)
         scores = {
             metric.name: score_interval(metric, outputs, targets, unit_of).data()
-            for metric in self.task.metrics.values()
+            for metric in self.task.metrics(self.artifact.spec).values()
         }
         return Scores(len(rows), self.artifact.metric, scores, rows.set_aside)
 

@@ -12,6 +12,8 @@ from headstart.digest import digest_data
 Part = Literal["train", "validation", "test"]
 Cell = str | Path
 """One input as it was found: text, or the path of a file that stays encoded until it is needed."""
+Target = str | tuple[str, ...]
+"""One cell of a target as it was read: a value, or a set of labels."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Column:
     """One named output of the target: `values` are as read, one a row."""
 
     name: str
-    values: tuple[str, ...]
+    values: tuple[Target, ...]
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Dataset:
     digests
         Content digest of each input; equal digests are exact duplicates.
     targets
-        The named outputs, of length one today.
+        The named outputs: one column, or several that are learnt together.
     groups
         Group of each row (patient, speaker, …) that must stay on one side of a split, or None.
     parts
@@ -117,10 +119,15 @@ class Dataset:
         rows = sorted(
             [
                 self.digests[i],
-                *(column.values[i] for column in self.targets),
+                *(_text(column.values[i]) for column in self.targets),
                 self.groups[i] if self.groups else "",
                 self.parts[i] or "",
             ]
             for i in range(len(self))
         )
         return digest_data({"modality": self.modality, "rows": rows})
+
+
+def _text(cell: Target) -> str:
+    """Return a target as one text; a set of labels is the same in any order."""
+    return cell if isinstance(cell, str) else "\x1f".join(sorted(set(cell)))

@@ -44,6 +44,7 @@ class Options:
     task: str | None = None
     metric: str | None = None
     group: str | None = None
+    class_weights: str | None = None
     test: str | Path | None = None
     source: tuple[str, ...] = ()
     budget: float = 300.0
@@ -56,10 +57,12 @@ class Options:
     def __post_init__(self) -> None:
         if self.max_trials is not None and self.max_trials < 1:
             raise UsageError("--max-trials must be 1 or more")
+        if self.class_weights not in (None, "balanced"):
+            raise UsageError(f"--class-weights is balanced or nothing, not {self.class_weights!r}")
 
     def identity(self) -> dict[str, object]:
         """Return what must be the same in every session of one run, as JSON data."""
-        named = ("input", "label", "task", "metric", "group", "seed", "refit")
+        named = ("input", "label", "task", "metric", "group", "class_weights", "seed", "refit")
         found = {name: getattr(self, name) for name in named}
         return {**found, "source": list(self.source), "test": self.test and str(self.test)}
 
@@ -105,7 +108,7 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
     bench = Bench(
         task=task,
         spec=spec,
-        metric=metric_for(task, options.metric),
+        metric=metric_for(task, spec, options.metric),
         train=everything,
         validation=everything,
         extractors=extractors,
@@ -128,9 +131,11 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
         f"  {len(parts.train):,} rows to learn from, {len(parts.validation):,} to choose by, "
         f"{len(parts.test):,} to test on ({parts.method})"
     )
+    train = _some(everything, parts.train)
     bench = replace(
         bench,
-        train=_some(everything, parts.train),
+        spec=task.weighted(train.targets, spec) if options.class_weights else spec,
+        train=train,
         validation=_some(everything, parts.validation),
         split=_digest(dataset, parts),
     )

@@ -80,7 +80,7 @@ class Assignment:
         def evaluate() -> tuple[float, float]:
             with torch.no_grad():
                 found = outputs(held)
-                loss = float(self.task.loss(found, torch.from_numpy(held.targets)))
+                loss = float(self.task.loss(found, torch.from_numpy(held.targets), self.spec))
             return self.metric.signed(self.metric.score(found, held.targets)), loss
 
         return evaluate

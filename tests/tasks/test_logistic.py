@@ -1,4 +1,4 @@
-"""The linear probe against scikit-learn's logistic regression."""
+"""Logistic regression on fixed features against scikit-learn's."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from headstart.data.splits import deal
-from headstart.tasks import linear
-from headstart.tasks.linear import STRENGTHS, UNSEEN, logits_of, solve, solve_products
+from headstart.tasks import linear, logistic
+from headstart.tasks.linear import STRENGTHS, Problem
+from headstart.tasks.logistic import UNSEEN, logits_of, solve_multinomial
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -23,6 +24,10 @@ def clouds(rows, width, classes, seed=0, apart=1.0):
     features = centres[targets] + random.normal(size=(rows, width))
     features = features * random.uniform(0.1, 5, width) + random.normal(size=width)
     return features.astype(np.float32), targets
+
+
+def solve(features, *given):
+    return solve_multinomial(Problem.of_features(features), *given)
 
 
 def probability(solution, features):
@@ -48,7 +53,7 @@ def reference(features, targets, strength):
 )
 def test_probabilities_equal_scikit_learn(rows, width, classes, strength):
     features, targets = clouds(rows, width, classes)
-    found = solve(features, targets, classes, np.arange(rows), 0, strength)
+    found = solve(features, targets, classes, np.arange(rows), 0, STRENGTHS, strength)
     model, scaler = reference(features, targets, strength)
     new, _ = clouds(50, width, classes, seed=1)
     # on rows it was not fitted to, the weakest penalty leaves the optimum less sharply defined
@@ -63,7 +68,7 @@ def test_probabilities_equal_scikit_learn(rows, width, classes, strength):
 def test_a_class_without_rows_is_never_predicted():
     features, targets = clouds(60, 10, 2)
     targets = np.array([0, 2])[targets]
-    found = solve(features, targets, 4, np.arange(60), 0, 1.0)
+    found = solve(features, targets, 4, np.arange(60), 0, STRENGTHS, 1.0)
     far = np.concatenate([features, 100 * features, -100 * features])
     assert set(probability(found, far).argmax(1)) <= {0, 2}
     assert (found.bias[[1, 3]] == UNSEEN).all()
@@ -72,8 +77,8 @@ def test_a_class_without_rows_is_never_predicted():
 def test_constant_features_change_nothing():
     features, targets = clouds(60, 6, 3)
     dead = np.concatenate([features, np.zeros((60, 2), np.float32)], 1)
-    with_dead = solve(dead, targets, 3, np.arange(60), 0, 0.1)
-    without = solve(features, targets, 3, np.arange(60), 0, 0.1)
+    with_dead = solve(dead, targets, 3, np.arange(60), 0, STRENGTHS, 0.1)
+    without = solve(features, targets, 3, np.arange(60), 0, STRENGTHS, 0.1)
     assert np.isfinite(with_dead.weight).all()
     np.testing.assert_allclose(
         probability(with_dead, dead), probability(without, features), atol=1e-4
@@ -96,13 +101,13 @@ def directions(rows, width, seed=0):
 def held_out_losses(features, targets, classes, seed):
     """Return the cross-validated log loss of each strength, by scikit-learn, on the same folds."""
     order = np.random.default_rng(seed).permutation(len(targets))
-    fold_of = deal(targets, np.arange(len(targets)), order, linear.FOLDS)
+    fold_of = deal(targets, np.arange(len(targets)), order, logistic.FOLDS)
     scaled = StandardScaler().fit_transform(features)
     twice = 2 if classes == 2 else 1  # as in `reference`
     losses = []
     for strength in STRENGTHS:
         loss = 0.0
-        for fold in range(linear.FOLDS):
+        for fold in range(logistic.FOLDS):
             inside, outside = fold_of != fold, fold_of == fold
             model = LogisticRegression(C=twice * strength, tol=1e-6, max_iter=5_000)
             model.fit(scaled[inside], targets[inside])
@@ -157,8 +162,14 @@ def test_products_of_rows_give_the_same_model(rows, width, classes, strength):
     features, targets = clouds(rows, width, classes, apart=0.3)
     features = features.astype(np.float64) / width**0.5
     centred = features - features.mean(0)
-    found = solve_products(
-        centred @ centred.T, targets, classes, np.arange(rows), 0, (strength,), strength
+    found = solve_multinomial(
+        Problem.of_products(centred @ centred.T),
+        targets,
+        classes,
+        np.arange(rows),
+        0,
+        (strength,),
+        strength,
     )
     twice = 2 if classes == 2 else 1
     model = LogisticRegression(C=twice * strength, tol=1e-10, max_iter=20_000)
@@ -171,14 +182,18 @@ def test_products_of_rows_give_the_same_model(rows, width, classes, strength):
 def test_products_choose_among_the_strengths_that_are_given():
     features, targets = clouds(60, 90, 3, apart=0.3)
     centred = features - features.mean(0)
-    found = solve_products(centred @ centred.T, targets, 3, np.arange(60), 0, (1e-5, 1e-3, 0.1))
+    found = solve_multinomial(
+        Problem.of_products(centred @ centred.T), targets, 3, np.arange(60), 0, (1e-5, 1e-3, 0.1)
+    )
     assert found.strength in (1e-5, 1e-3, 0.1)
 
 
 def test_products_leave_out_a_class_without_rows():
     features, targets = clouds(40, 90, 2)
     centred = features - features.mean(0)
-    found = solve_products(centred @ centred.T, 2 * targets, 4, np.arange(40), 0, (1.0,), 1.0)
+    found = solve_multinomial(
+        Problem.of_products(centred @ centred.T), 2 * targets, 4, np.arange(40), 0, (1.0,), 1.0
+    )
     assert (found.bias[[1, 3]] == UNSEEN).all() and not found.weight[[1, 3]].any()
 
 
