@@ -12,6 +12,7 @@ from headstart.report.summary import summary
 SCORE = {"value": 0.87, "low": 0.82, "high": 0.91}
 RESULT = {
     "status": "complete",
+    "task": "text-classification",
     "metric": "macro_f1",
     "data": {"rows": 1000, "test": 300, "quarantined": 3, "left_out": 0, "classes": ["a", "b"]},
     "winner": {

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import softmax
+from scipy.sparse import csr_matrix
+from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, normalize
 
 from headstart.data.splits import deal
 from headstart.tasks import linear, logistic
-from headstart.tasks.linear import STRENGTHS, Problem
-from headstart.tasks.logistic import UNSEEN, logits_of, solve_multinomial
+from headstart.tasks.linear import STRENGTHS, Problem, SparseProblem
+from headstart.tasks.logistic import UNSEEN, logits_of, solve_labels, solve_multinomial
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -205,3 +206,115 @@ def test_logits_of_a_fitted_model_give_its_probabilities(known):
     found = softmax(features @ weight.T + bias, axis=1)
     np.testing.assert_allclose(found[:, list(known)], model.predict_proba(features), atol=1e-4)
     assert set(found.argmax(1)) <= set(known)
+
+
+# ------------------------------------------------------------------------- labels, and weights
+
+
+def labelled(rows, width, labels, seed=0):
+    """Return features and sets of labels drawn from linear models, some of them rare."""
+    random = np.random.default_rng(seed)
+    features = random.normal(size=(rows, width)).astype(np.float32)
+    logits = features @ random.normal(size=(width, labels)) - np.linspace(0, 2, labels)
+    return features, (random.random((rows, labels)) < 1 / (1 + np.exp(-logits))).astype(float)
+
+
+def separately(features, targets, strength, **options):
+    """Return scikit-learn's probabilities, one model a label, on standardised features."""
+    scaled = StandardScaler().fit_transform(features.astype(np.float64))
+    models = [
+        LogisticRegression(C=strength, tol=1e-10, max_iter=20_000, **options).fit(scaled, truth)
+        for truth in targets.T
+    ]
+    return np.stack([model.predict_proba(scaled)[:, 1] for model in models], 1)
+
+
+@pytest.mark.parametrize("weights", (None, "balanced"))
+@pytest.mark.parametrize("strength", (1e-3, 0.1, 1.0))
+@pytest.mark.parametrize(("rows", "width", "labels"), ((60, 90, 4), (160, 12, 3), (40, 20, 1)))
+def test_labels_equal_scikit_learn_one_by_one(rows, width, labels, strength, weights):
+    features, targets = labelled(rows, width, labels)
+    counts = np.stack([(targets == 0).sum(0), targets.sum(0)], 1)
+    found = solve_labels(
+        Problem.of_features(features),
+        targets,
+        targets[:, 0],
+        np.arange(rows),
+        0,
+        STRENGTHS,
+        strength,
+        None if weights is None else (rows / (2 * counts)).tolist(),
+    )
+    expected = separately(features, targets, strength, class_weight=weights)
+    logits = features.astype(np.float64) @ found.weight.T + found.bias
+    assert np.abs(expit(logits) - expected).max() < 2e-3
+    assert found.weight.shape == (labels, width) and found.weight.dtype == np.float32
+
+
+@pytest.mark.parametrize("strength", (1e-3, 0.1))
+@pytest.mark.parametrize("classes", (2, 4))
+def test_balanced_classes_equal_scikit_learn(classes, strength):
+    features, _ = clouds(120, 20, classes, apart=0.4)
+    targets = np.minimum(np.arange(120) % 11, classes - 1)
+    counts = np.bincount(targets)
+    weights = (120 / (classes * counts)).tolist()
+    found = solve(features, targets, classes, np.arange(120), 0, STRENGTHS, strength, weights)
+    scaled = StandardScaler().fit_transform(features.astype(np.float64))
+    twice = 2 if classes == 2 else 1
+    model = LogisticRegression(
+        C=twice * strength, class_weight="balanced", tol=1e-10, max_iter=9999
+    )
+    expected = model.fit(scaled, targets).predict_proba(scaled)
+    assert np.abs(probability(found, features) - expected).max() < 1e-3
+    plain = solve(features, targets, classes, np.arange(120), 0, STRENGTHS, strength)
+    assert probability(found, features)[:, 0].mean() > probability(plain, features)[:, 0].mean()
+
+
+def test_the_strength_of_labels_is_the_one_of_least_held_out_loss():
+    features, targets = labelled(120, 20, 3)
+    strata, rows = targets @ [1, 2, 4], np.arange(120)
+    fold_of = deal(strata, rows, np.random.default_rng(0).permutation(120), logistic.FOLDS)
+    scaled = StandardScaler().fit_transform(features)
+    losses = []
+    for strength in STRENGTHS:
+        loss = 0.0
+        for fold in range(logistic.FOLDS):
+            inside, outside = fold_of != fold, fold_of == fold
+            for truth in targets.T:
+                model = LogisticRegression(C=strength, tol=1e-6, max_iter=5_000)
+                said = model.fit(scaled[inside], truth[inside]).predict_log_proba(scaled[outside])
+                loss -= said[np.arange(outside.sum()), truth[outside].astype(int)].sum()
+        losses.append(loss)
+    chosen = solve_labels(Problem.of_features(features), targets, strata, rows, 0).strength
+    assert losses[STRENGTHS.index(chosen)] <= min(losses) * 1.01
+
+
+def test_a_label_of_one_value_or_of_one_row_ends_nothing():
+    features, targets = labelled(60, 10, 4)
+    targets[:, 1], targets[:, 2], targets[:, 3] = 0, 1, np.arange(60) == 7
+    found = solve_labels(Problem.of_features(features), targets, targets[:, 0], np.arange(60), 0)
+    assert np.isfinite(found.weight).all() and np.isfinite(found.bias).all()
+    assert found.bias[1] == UNSEEN and found.bias[2] == -UNSEEN
+    assert not found.weight[1:3].any() and found.weight[3].any()
+
+
+@pytest.mark.parametrize("weights", (None, [0.7, 1.6, 1.0]))
+def test_sparse_features_of_many_rows_give_the_same(weights, monkeypatch):
+    features, targets = clouds(120, 40, 3, apart=0.3)
+    sparse = normalize(csr_matrix(np.where(np.abs(features) > 0.5, features, 0)))
+    dense, units = sparse.toarray(), np.arange(120)
+    few, many = Problem.of_sparse(sparse), SparseProblem(sparse)
+    given = (targets, 3, units, 0, STRENGTHS, 3.0, weights)
+    found = [solve_multinomial(problem, *given) for problem in (few, many)]
+    np.testing.assert_allclose(*(probability(f, dense) for f in found), atol=0.04)
+    sets = np.stack([targets == 0, targets > 3, targets == 1], 1).astype(float)
+    both = None if weights is None else [weights[:2], [1, 1], weights[1:]]
+    found = [solve_labels(p, sets, targets, units, 0, STRENGTHS, 3.0, both) for p in (few, many)]
+    logits = [dense @ f.weight.T + f.bias for f in found]
+    np.testing.assert_allclose(*map(expit, logits), atol=0.04)
+    monkeypatch.setattr(linear, "MOST", 80)
+    chosen = [
+        solve_multinomial(many, targets, 3, units, 0, STRENGTHS).strength,
+        solve_labels(many, sets, targets, units, 0, STRENGTHS).strength,
+    ]
+    assert all(strength in STRENGTHS for strength in chosen)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from headstart.data.splits import deal
 from headstart.tasks import linear, ridge
-from headstart.tasks.ridge import STRENGTHS, solve_ridge
+from headstart.tasks.linear import Problem, SparseProblem
+from headstart.tasks.ridge import STRENGTHS, solve_problem, solve_ridge
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -139,3 +141,28 @@ def test_the_same_seed_gives_the_same_solution():
     a, b = (solve_ridge(features, targets, np.arange(60), 7) for _ in range(2))
     assert a.strength == b.strength
     np.testing.assert_array_equal(a.weight, b.weight)
+
+
+@pytest.mark.parametrize(("rows", "width"), ((40, 90), (160, 12)))
+def test_a_problem_gives_the_same_as_its_features(rows, width):
+    features, targets = lines(rows, width, 2)
+    units = np.arange(rows)
+    for strength in (None, 0.01):
+        plain = solve_ridge(features, targets, units, 0, strength)
+        found = solve_problem(Problem.of_features(features), targets, units, 0, strength)
+        assert found.strength == plain.strength
+        error = np.abs(predicted(found, features) - predicted(plain, features))
+        assert (error / targets.std(0)).max() < 1e-3
+
+
+def test_sparse_features_of_few_rows_and_of_many_give_scikit_learn_s(monkeypatch):
+    features, targets = lines(120, 40, 2)
+    sparse = csr_matrix(np.where(np.abs(features) > 1, features, 0))
+    model = Ridge(alpha=2.0, solver="svd").fit(sparse.toarray().astype(np.float64), targets)
+    units = np.arange(120)
+    for problem in (Problem.of_sparse(sparse), SparseProblem(sparse)):
+        found = solve_problem(problem, targets, units, 0, 0.5)
+        error = predicted(found, sparse.toarray()) - model.predict(sparse.toarray())
+        assert (np.abs(error) / targets.std(0)).max() < 1e-2
+    monkeypatch.setattr(linear, "MOST", 80)
+    assert solve_problem(SparseProblem(sparse), targets, units, 0).strength in STRENGTHS
