@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from headstart.cli import _print_csv
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 COLOURS = {"red": (220, 30, 30), "green apple": (40, 200, 40), "🫐": (40, 40, 210)}
 
@@ -375,3 +377,22 @@ def test_help_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "0 []", done.stderr
+
+
+def test_several_answers_are_columns_of_a_table(capsys):
+    _print_csv(
+        iter(
+            [
+                ("a.jpg", {"prediction": {"price": 1.5, "size": 2.0}}),
+                ("b.jpg", {"prediction": {"price": 2.5, "size": 3.0}}),
+            ]
+        )
+    )
+    _print_csv(iter([("a.jpg", {"prediction": ["x", "y"], "probabilities": {"x": 0.9, "y": 0.7}})]))
+    assert capsys.readouterr().out.splitlines() == [
+        "input,prediction(price),prediction(size)",
+        "a.jpg,1.5,2.0",
+        "b.jpg,2.5,3.0",
+        "input,prediction,p(x),p(y)",
+        "a.jpg,x|y,0.9,0.7",
+    ]
