@@ -72,6 +72,12 @@ def test_targets_are_standardised_and_answers_are_not(of):
     }
 
 
+def test_columns_are_known_by_their_names(of):
+    data, spec = TASK.validate(of(PRICES, SIZES))
+    turned = replace(data, targets=data.targets[::-1])
+    np.testing.assert_array_equal(TASK.encode(turned, spec), TASK.encode(data, spec))
+
+
 def test_one_number_is_answered_without_its_name(of):
     data, spec = TASK.validate(of(PRICES))
     answers = TASK.decode(torch.from_numpy(TASK.encode(data, spec)), spec)

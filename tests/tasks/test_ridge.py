@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from headstart.data.splits import deal
 from headstart.tasks import linear, ridge
-from headstart.tasks.linear import Problem, SparseProblem
+from headstart.tasks.linear import Features, Problem, SparseProblem
 from headstart.tasks.ridge import STRENGTHS, solve_problem, solve_ridge
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -166,3 +166,18 @@ def test_sparse_features_of_few_rows_and_of_many_give_scikit_learn_s(monkeypatch
         assert (np.abs(error) / targets.std(0)).max() < 1e-2
     monkeypatch.setattr(linear, "MOST", 80)
     assert solve_problem(SparseProblem(sparse), targets, units, 0).strength in STRENGTHS
+
+
+def test_a_channel_that_lies_still_in_training_cannot_move_an_answer_without_bound():
+    features, targets = lines(60, 90)
+    still = np.zeros((60, 1), np.float32)
+    still[7] = 1e-3
+    dead = np.concatenate([features, still], 1)
+    units = np.arange(60)
+    found = solve_problem(Features(dead), targets, units, 0, 0.1)
+    new = dead[:1].copy()
+    quiet = predicted(found, new)
+    new[0, -1] = 1.0  # as other channels are
+    assert abs(predicted(found, new) - quiet)[0, 0] < targets.std()
+    wild = solve_ridge(dead, targets, units, 0, 0.1)
+    assert abs(predicted(wild, new) - quiet)[0, 0] > 10 * targets.std()

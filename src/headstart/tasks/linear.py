@@ -138,6 +138,17 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Features:
+    """Dense (n, d) float32 features, which a solver standardises as suits it."""
+
+    values: np.ndarray
+
+    def posed(self) -> Problem:
+        """Return the problem that they pose, each channel at its own scale."""
+        return Problem.of_features(self.values)
+
+
+@dataclass(frozen=True)
 class SparseProblem:
     """Sparse (n, d) features of so many rows that their products would not fit.
 
@@ -152,4 +163,4 @@ class SparseProblem:
         return rows, Problem.of_sparse(self.features[rows])
 
 
-AnyProblem = Problem | SparseProblem
+AnyProblem = Features | Problem | SparseProblem

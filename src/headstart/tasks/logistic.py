@@ -15,6 +15,7 @@ from headstart.tasks import linear
 from headstart.tasks.linear import (
     STRENGTHS,
     AnyProblem,
+    Features,
     LinearSolution,
     Problem,
     SparseProblem,
@@ -62,6 +63,8 @@ def solve_multinomial(
         counts = None if class_weights is None else dict(enumerate(class_weights))
         model = _scikit_learn(strength, counts).fit(problem.features, targets)
         return LinearSolution(*logits_of(model, classes), strength)
+    if isinstance(problem, Features):
+        problem = problem.posed()
     seen, codes = np.unique(targets, return_inverse=True)
     hot = torch.nn.functional.one_hot(torch.from_numpy(codes), len(seen)).float()
     weights = torch.ones(len(targets), 1)
@@ -108,6 +111,8 @@ def solve_labels(
             found = solve_labels(few, *some, seed, strengths, None, class_weights)
             strength = found.strength
         return _label_by_label(problem.features, targets, strength, class_weights)
+    if isinstance(problem, Features):
+        problem = problem.posed()
     hot = torch.from_numpy(targets).float()
     weights = torch.ones(len(targets), 1)
     if class_weights is not None:

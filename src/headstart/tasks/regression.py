@@ -127,7 +127,7 @@ class Regression:
 
     def encode(self, dataset: Dataset, spec: TargetSpec) -> np.ndarray:
         """Return the standardised numbers (rows, outputs) float32."""
-        standard = (_numbers(dataset) - spec["mean"]) / spec["scale"]
+        standard = (_numbers(_in_order(dataset, spec)) - spec["mean"]) / spec["scale"]
         return standard.astype(np.float32)
 
     def strata(self, targets: np.ndarray) -> np.ndarray:
@@ -202,6 +202,14 @@ class Regression:
             f"({reasons[0]}). Write them as plain numbers, or use --task "
             f"{self.modality}-classification."
         )
+
+
+def _in_order(dataset: Dataset, spec: TargetSpec) -> Dataset:
+    """Return the data set with its columns in the order in which they were learnt, if so named."""
+    named = {column.name: column for column in dataset.targets}
+    if named.keys() != set(spec["names"]):
+        return dataset
+    return replace(dataset, targets=tuple(named[name] for name in spec["names"]))
 
 
 def _numbers(dataset: Dataset) -> np.ndarray:

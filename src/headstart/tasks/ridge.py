@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,14 @@ from torch import Tensor
 
 from headstart.data.splits import deal
 from headstart.tasks import linear
-from headstart.tasks.linear import AnyProblem, LinearSolution, SparseProblem
+from headstart.tasks.linear import AnyProblem, Features, LinearSolution, SparseProblem
 
 STRENGTHS = tuple(float(10 ** (half / 2)) for half in range(-12, 5))
 """Inverse strengths of L2 regularisation tried, on standardised features and targets (one over
 scikit-learn's alpha), the strongest penalty first."""
 FOLDS = 5
+LEAST = 0.1
+"""Share of the channels' median deviation that is the least by which a channel is divided."""
 PAST = 1.1
 """Held-out error, as a multiple of the least, at which weaker penalties are no longer tried."""
 _CHUNK = 4_096
@@ -49,7 +51,12 @@ def solve_ridge(
         Inverse regularisation strength; None chooses the one of `STRENGTHS` with the least
         cross-validated squared error.
     """
-    rows = _Standard.of(features)
+    return _solved_as(_Standard.of(features), targets, units, seed, strength)
+
+
+def _solved_as(
+    rows: _Standard, targets: np.ndarray, units: np.ndarray, seed: int, strength: float | None
+) -> LinearSolution:
     found, mean, strength = _solved(rows, targets, units, seed, strength)
     weight = found / rows.scale
     bias = mean - weight @ rows.mean
@@ -63,14 +70,22 @@ def solve_problem(
     seed: int,
     strength: float | None = None,
 ) -> LinearSolution:
-    """Fit ridge regression to a problem as it is posed: its features are not standardised again.
+    """Fit ridge regression to a problem as it is posed.
 
-    Parameters are those of `solve_ridge`.
+    Dense features are standardised, but no channel by less than `LEAST` of what is usual: one that
+    lies still in almost all training rows could otherwise move an answer without bound where it
+    stirs. Parameters are those of `solve_ridge`.
     """
+    if isinstance(problem, Features):
+        rows = _Standard.of(problem.values)
+        stirring = rows.scale[rows.scale != 1.0]
+        usual = np.median(stirring) if len(stirring) else 1.0
+        rows = replace(rows, scale=np.maximum(rows.scale, LEAST * usual))
+        return _solved_as(rows, targets, units, seed, strength)
     if isinstance(problem, SparseProblem):
         if strength is None:
-            rows, few = problem.some(seed)
-            strength = solve_problem(few, targets[rows], units[rows], seed).strength
+            some, few = problem.some(seed)
+            strength = solve_problem(few, targets[some], units[some], seed).strength
         return _from_sparse(problem.features, targets, strength)
     coordinates = problem.rows[:, :-1].numpy()
     width = coordinates.shape[1]

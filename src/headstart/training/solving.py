@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from headstart.models.heads import LinearHead
-from headstart.tasks.linear import STRENGTHS, Problem
+from headstart.tasks.linear import STRENGTHS, Features
 from headstart.training.learners import Assignment
 
 
@@ -25,7 +25,7 @@ def put_at_optimum(head: nn.Module, features: Tensor, assignment: Assignment) ->
     if not isinstance(head, LinearHead):
         return None
     found = assignment.task.solve_linear(
-        Problem.of_features(features.float().numpy()),
+        Features(features.float().numpy()),
         assignment.targets,
         assignment.units,
         assignment.spec,

@@ -26,7 +26,7 @@ class Probe:
         """Return the seconds of solving; features are computed already, or cost what they cost."""
         assert assignment.extractor is not None
         rows = sum(len(piece.data) for piece in assignment.train)
-        return 1.0 + rows * assignment.extractor.backbone.width * 3e-6
+        return 1.0 + rows * assignment.extractor.backbone.width * 3e-6 * assignment.many
 
     def fit(self, assignment: Assignment) -> Fitted:
         """Return the source's backbone under the best head."""

@@ -22,7 +22,7 @@ class Words:
     def forecast(self, assignment: Assignment) -> float:
         """Return the seconds of counting words and of all fits."""
         rows = sum(len(piece.data) for piece in assignment.train)
-        return 0.5 + rows * 0.002 + (min(rows, EXACT) / 1000) ** 3
+        return 0.5 + rows * 0.002 + (min(rows, EXACT) / 1000) ** 3 * assignment.many
 
     def fit(self, assignment: Assignment) -> Fitted:
         """Return the linear model over TF-IDF."""
