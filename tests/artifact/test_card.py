@@ -67,3 +67,8 @@ def test_it_says_what_is_different(changes, said):
 
 def test_a_target_without_classes_lists_none():
     assert "lasses" not in card({**FACTS, "spec": {"name": "transcript"}})
+
+
+def test_labels_of_a_set_are_called_labels():
+    text = card({**FACTS, "task": "image-multilabel"})
+    assert "`label`: 2 labels" in text and "Labels: `bag`, `boot`" in text and "lasses" not in text

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 import headstart as hs
+from headstart.errors import UsageError
 from headstart.recipes import Phase, recipes
 
 SHAPES = {"square": (200, 60, 50), "disc": (60, 170, 80), "bar": (60, 80, 200)}
@@ -144,3 +145,27 @@ def test_it_is_evaluated_on_labelled_rows(study):
     scores = study.model.evaluate(study.folder.parent / "data.csv", label="label")
     assert scores.rows == ROWS and study.result["metric"] in scores.scores
     json.dumps(scores.data())
+
+
+def test_rare_classes_are_weighed_and_the_decision_tuned_where_that_is_asked_for(tmp_path):
+    chance = random.Random(0)
+    rows = [["headline", "label"]]
+    for i in range(120):
+        topic = "sport" if i % 8 == 0 else "money"
+        words = chance.sample(" ".join(WORDS.values()).split(), 3)
+        words += chance.sample(WORDS[topic].split(), 1)
+        rows.append([f"{' '.join(words)} {i}", topic])
+    data = write(tmp_path / "data.csv", rows)
+    options = {"metric": "macro_f1", "class_weights": "balanced", "source": "bundled/minilm"}
+    study = hs.fit(data, label="label", max_trials=2, out=tmp_path / "run", **options)
+    artifact = json.loads((study.folder / "model" / "artifact.json").read_text())
+    assert artifact["target"]["class_weights"][1] == pytest.approx(4, abs=1.5)
+    assert artifact["model"]["kind"] == "adjusted"
+    assert study.result["winner"]["refitted"]
+    text = ["the striker of the team"]
+    assert hs.load(study.folder).predict_proba(text) == study.model.predict_proba(text)
+
+
+def test_class_weights_are_for_classes(tmp_path):
+    with pytest.raises(UsageError, match="balanced or nothing, not 'much'"):
+        hs.fit(tmp_path, class_weights="much")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.evidence import intervals
-from headstart.evidence.intervals import Interval, ends, resamples, score_interval, wilson
+from headstart.evidence.intervals import Interval, ends, figure, resamples, score_interval, wilson
 from headstart.tasks.metrics import CLASSIFICATION
 
 
@@ -114,3 +114,18 @@ def test_an_interval_prints_and_becomes_data():
     found = Interval(0.87654321, 0.8, 0.95)
     assert str(found) == "0.877 [0.800, 0.950]"
     assert found.data() == {"value": 0.876543, "low": 0.8, "high": 0.95}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    ((0.87, "0.870"), (0.0, "0.000"), (0.001, "0.001"), (-0.25, "-0.250"), (1234.5, "1234.500"),
+     (0.000123456, "0.000123"), (123456.7, "1.23e+05")),
+)  # fmt: skip
+def test_figures_say_something_at_any_scale(value, shown):
+    assert figure(value) == shown
+    assert figure(value, "+") == (shown if value < 0 else f"+{shown}")
+
+
+def test_errors_in_small_units_keep_their_digits():
+    assert Interval(1.23456789e-5, 1e-5, 2e-5).data()["value"] == 1.23457e-5
+    assert Interval(0.123456789, 1e-5, 0.2).data() == {"value": 0.123457, "low": 1e-5, "high": 0.2}

@@ -76,3 +76,14 @@ def test_it_gives_scores_gain_and_what_is_handed_back():
 )
 def test_it_says_so_in_plain_words(changes, said):
     assert said in changed(**changes)
+
+
+def test_each_task_has_its_words():
+    data = {**RESULT["data"], "classes": []}
+    trivial = {"majority": {"says": "always the mean", "test": SCORE}}
+    task = {"task": "text-regression", "metric": "rmse", "data": data, "baselines": trivial}
+    text = summary({**RESULT, **task}, Path("runs/x"))
+    assert "RMSE on 300 test rows" in text and "0.870 [0.820, 0.910]  always the mean" in text
+    assert "1,000 rows in" in text
+    labels = summary({**RESULT, "task": "text-multilabel", "metric": "mAP"}, Path("runs/x"))
+    assert "rows of 2 labels" in labels and "\nmAP on 300" in labels

@@ -18,7 +18,7 @@ STRENGTHS = tuple(float(10 ** (half / 2)) for half in range(-12, 5))
 """Inverse strengths of L2 regularisation tried, on standardised features and targets (one over
 scikit-learn's alpha), the strongest penalty first."""
 FOLDS = 5
-LEAST = 0.1
+LEAST = 0.3
 """Share of the channels' median deviation that is the least by which a channel is divided."""
 PAST = 1.1
 """Held-out error, as a multiple of the least, at which weaker penalties are no longer tried."""
