@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy.sparse import csr_matrix
 from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
@@ -318,3 +319,15 @@ def test_sparse_features_of_many_rows_give_the_same(weights, monkeypatch):
         solve_labels(many, sets, targets, units, 0, STRENGTHS).strength,
     ]
     assert all(strength in STRENGTHS for strength in chosen)
+
+
+def test_a_fold_without_one_of_a_label_s_values_learns_nothing_of_it():
+    features, targets = labelled(40, 5, 2)
+    targets[:, 1] = np.arange(40) == 3
+    hot = torch.from_numpy(targets).float()
+    fit = logistic._Fit(Problem.of_features(features), logistic.SIGMOID, hot, torch.ones(40, 1))
+    inside = torch.ones(2, 40, 1)
+    inside[1, 3] = 0
+    found = fit.optima(inside, 1.0, tolerance=1e-5, most=100)
+    assert found[0].abs().amin(0).min() > 0 and found[1, :, 0].any()
+    assert not found[1, :, 1].any()
