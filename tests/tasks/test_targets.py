@@ -50,6 +50,9 @@ def test_plain_numbers_are_read(cell, value):
         ("31.12.1999", "a date"),
         ("red", "not a number: 'red'"),
         ("1_000", "not a number"),
+        ("1.2.3", "not a number"),
+        ("10:30", "not a number"),
+        ("12-15", "not a number"),
         (("a", "b"), "several labels"),
     ),
 )

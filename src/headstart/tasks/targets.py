@@ -26,7 +26,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}")
 _GROUPED = re.compile(r"[+-]?\d{1,3}([, ]\d{3})+(\.\d+)?")
 _COMMA = re.compile(r"[+-]?\d+,\d+")
-_UNIT = re.compile(r"[^\w+-]*[+-]?(\d+\.?\d*|\.\d+)\s*[^\d\s_].*|[^\w+.-]+\s*[\d.]+")
+_UNIT = re.compile(r"[^\w+-]*[+-]?(\d+\.?\d*|\.\d+)\s*[^\d\s_.:/-].*|[^\w+.-]+\s*[\d.]+")
 _MISSING = {"nan", "na", "n/a", "none", "null", "inf", "infinity", "-", "?", "missing", "#n/a"}
 _TRUTH = {
     **dict.fromkeys(("1", "1.0", "true", "yes"), 1),
