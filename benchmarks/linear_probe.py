@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import LogisticRegressionCV
 
-from headstart.tasks.linear import FOLDS, STRENGTHS, solve
+from headstart.tasks.linear import STRENGTHS, LinearSolution, Problem
+from headstart.tasks.logistic import FOLDS, solve_multinomial
 from records import keep
 
 SHAPES = ((600, 1280, 10), (1000, 3200, 10), (400, 1152, 5), (4000, 384, 2))
@@ -29,8 +30,15 @@ def compared(rows: int, width: int, classes: int) -> dict[str, Any]:
     """Time both; return the ratio and how far probabilities are apart at the same strength."""
     features, labels = target(rows, width, classes)
     standard = (features - features.mean(0)) / (features.std(0) + 1e-6)
+
+    def solve(strength: float | None = None) -> LinearSolution:
+        problem = Problem.of_features(features)
+        return solve_multinomial(
+            problem, labels, classes, np.arange(rows), seed=0, strength=strength
+        )
+
     started = time.perf_counter()
-    ours = solve(features, labels, classes, np.arange(rows), seed=0)
+    ours = solve()
     seconds = time.perf_counter() - started
     started = time.perf_counter()
     with warnings.catch_warnings():
@@ -42,7 +50,7 @@ def compared(rows: int, width: int, classes: int) -> dict[str, Any]:
     strength = float(np.ravel(theirs.C_)[0])
     # of two classes scikit-learn keeps one vector of weights, of which ours are the two halves
     equal = strength / 2 if classes == 2 else strength
-    same = solve(features, labels, classes, np.arange(rows), seed=0, strength=equal)
+    same = solve(equal)
     logits = features @ same.weight.T + same.bias
     probability = np.exp(logits - logits.max(1, keepdims=True))
     probability /= probability.sum(1, keepdims=True)

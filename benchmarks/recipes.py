@@ -27,7 +27,7 @@ def compared(train: Path, test: Path) -> list[dict[str, Any]]:
     dataset, held = read(train), read(test)
     task = task_for(dataset)
     dataset, spec = task.validate(dataset)
-    metric = metric_for(task)
+    metric = metric_for(task, spec)
     targets, truth = task.encode(dataset, spec), task.encode(held, spec)
     parts = split(dataset, task.strata(targets), seed=0)
     unit_of = units(dataset)

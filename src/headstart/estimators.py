@@ -106,7 +106,7 @@ class _Transfer(BaseEstimator):
     def _solved(self, rows: Dataset, y: np.ndarray, spec: Mapping[str, Any]) -> Predictor:
         """Solve a linear head on the features of the source."""
         task = tasks.get(f"{rows.modality}-{self._kind}")
-        metric = metric_for(task, self.metric)
+        metric = metric_for(task, spec, self.metric)
         [recipe] = recipes.get(self.recipe)
         extractor = shared_extractor(source_for(rows.modality, self.source))
         assignment = Assignment(

@@ -54,7 +54,7 @@ def test_it_says_what_the_model_is_and_how_it_did():
     (
         ({"source": None, "licence": None}, "none: trained from scratch"),
         ({"recipe": "probe", "cut": "end"}, "| recipe | probe |"),
-        ({"recipe": "tfidf-logistic", "cut": "none"}, "| recipe | tfidf-logistic |"),
+        ({"recipe": "tfidf-linear", "cut": "none"}, "| recipe | tfidf-linear |"),
         ({"test": None}, "| test accuracy | not read |"),
         ({"refitted": True}, "fitted again, by the same recipe, on all 1000 rows"),
         ({"refitted": False}, "The weights here are those that were evaluated."),
@@ -67,3 +67,8 @@ def test_it_says_what_is_different(changes, said):
 
 def test_a_target_without_classes_lists_none():
     assert "lasses" not in card({**FACTS, "spec": {"name": "transcript"}})
+
+
+def test_labels_of_a_set_are_called_labels():
+    text = card({**FACTS, "task": "image-multilabel"})
+    assert "`label`: 2 labels" in text and "Labels: `bag`, `boot`" in text and "lasses" not in text

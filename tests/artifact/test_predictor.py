@@ -255,7 +255,7 @@ def test_labelled_rows_are_scored_with_every_metric(reader, tmp_path):
     rows[0] = rows[0].replace("topic 0", "topic 2")  # an error
     scores = reader.evaluate(table(tmp_path / "new.csv", rows))
     assert scores.rows == 9 and scores.metric == "accuracy" and scores.set_aside == ()
-    assert set(scores.scores) == set(tasks.get("text-classification").metrics)
+    assert set(scores.scores) == set(tasks.get("text-classification").metrics({}))
     accuracy = scores.scores["accuracy"]
     assert accuracy["value"] == pytest.approx(8 / 9, abs=1e-6)
     assert accuracy["low"] < accuracy["value"] < accuracy["high"]

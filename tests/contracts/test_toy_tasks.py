@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -143,10 +143,13 @@ class Spelling:
     modality: str = "text"
     output: str = "sequence"
     default_metric: str = "error_rate"
-    metrics: dict[str, Metric] = field(default_factory=lambda: {"error_rate": ERROR_RATE})
+    trivial: str = "always the most frequent digit"
 
-    def suits(self, dataset: Dataset) -> bool:
-        return False  # only by name, so that inference elsewhere stays as it is
+    def metrics(self, spec):
+        return {"error_rate": ERROR_RATE}
+
+    def suits(self, dataset: Dataset) -> float:
+        return 0.0  # only by name, so that inference elsewhere stays as it is
 
     def validate(self, dataset):
         dataset = dataset.without(self.unknown(dataset, {}))
@@ -171,11 +174,16 @@ class Spelling:
     def head(self, width, spec):
         return HeadSpec("toy-tokens", width, 11)
 
-    def solve_head(self, features, targets, units, spec, seed, strength):
-        assert features.ndim == 3, "a sequence keeps its tokens"
+    def solve_linear(self, *given):
+        raise AssertionError("its head is no linear one: a sequence keeps its tokens")
+
+    def weighted(self, targets, spec):
+        raise UsageError("there are no classes")
+
+    def tuner(self, metric, targets, spec):
         return None
 
-    def loss(self, outputs, targets, smoothing=0.0):
+    def loss(self, outputs, targets, spec, smoothing=0.0):
         tokens = min(outputs.shape[1], targets.shape[1])
         return nn.functional.cross_entropy(
             outputs[:, :tokens].flatten(0, 1),
@@ -280,14 +288,13 @@ class Fields:
     modality: str = "image"
     output: str = "map"
     default_metric: str = "mean_overlap"
-    metrics: dict[str, Metric] = field(
-        default_factory=lambda: {
-            "mean_overlap": Metric("mean_overlap", True, overlaps, mean_overlap)
-        }
-    )
+    trivial: str = "always the most frequent colours"
 
-    def suits(self, dataset: Dataset) -> bool:
-        return False
+    def metrics(self, spec):
+        return {"mean_overlap": Metric("mean_overlap", True, overlaps, mean_overlap)}
+
+    def suits(self, dataset: Dataset) -> float:
+        return 0.0
 
     def validate(self, dataset):
         return dataset.without(self.unknown(dataset, {})), {"name": dataset.targets[0].name}
@@ -307,11 +314,16 @@ class Fields:
     def head(self, width, spec):
         return HeadSpec("toy-fields", width, 3)
 
-    def solve_head(self, features, targets, units, spec, seed, strength):
-        assert features.ndim == 4, "a map keeps its places"
+    def solve_linear(self, *given):
+        raise AssertionError("its head is no linear one: a map keeps its places")
+
+    def weighted(self, targets, spec):
+        raise UsageError("there are no classes")
+
+    def tuner(self, metric, targets, spec):
         return None
 
-    def loss(self, outputs, targets, smoothing=0.0):
+    def loss(self, outputs, targets, spec, smoothing=0.0):
         return nn.functional.cross_entropy(outputs, targets, label_smoothing=smoothing)
 
     def constant(self, targets, spec):
@@ -422,7 +434,7 @@ def toy(request, tmp_path, tokenizer):
         {"toy": True}, Preprocessing(settings, files), task.output
     )
     extractor = Extractor(backbone, digest_weights(backbone.model), ActivationCache())
-    return Toy(file, columns, task, metric_for(task), spec, *rows, extractor)
+    return Toy(file, columns, task, metric_for(task, spec), spec, *rows, extractor)
 
 
 PROBE = Recipe("probe", "any", "source", "probe", rank=1, solved=True)

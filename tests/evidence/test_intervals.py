@@ -13,6 +13,7 @@ from headstart.evidence.intervals import (
     Interval,
     by_subgroup,
     ends,
+    figure,
     resamples,
     score_interval,
     wilson,
@@ -131,3 +132,18 @@ def test_subgroups_are_scored_each_for_itself_the_largest_first():
     assert list(found) == ["u", "v", "(empty)"]
     assert found["u"] == {"rows": 3, **wilson(2, 3).data()}
     assert found["v"]["value"] == 0.5 and found["(empty)"]["value"] == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    ((0.87, "0.870"), (0.0, "0.000"), (0.001, "0.001"), (-0.25, "-0.250"), (1234.5, "1234.500"),
+     (0.000123456, "0.000123"), (123456.7, "1.23e+05")),
+)  # fmt: skip
+def test_figures_say_something_at_any_scale(value, shown):
+    assert figure(value) == shown
+    assert figure(value, "+") == (shown if value < 0 else f"+{shown}")
+
+
+def test_errors_in_small_units_keep_their_digits():
+    assert Interval(1.23456789e-5, 1e-5, 2e-5).data()["value"] == 1.23457e-5
+    assert Interval(0.123456789, 1e-5, 0.2).data() == {"value": 0.123457, "low": 1e-5, "high": 0.2}

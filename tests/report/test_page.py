@@ -18,11 +18,11 @@ RESULT = {
         "classes": ["x", "y"],
     },
     "winner": {
-        **{"source": None, "recipe": "tfidf-logistic", "cut": "none", "refitted": False},
+        **{"source": None, "recipe": "tfidf-linear", "cut": "none", "refitted": False},
         "validation": SCORE,
         "test": SCORE,
     },
-    "finalists": {"transfer": None, "scratch": {"recipe": "tfidf-logistic", "test": SCORE}},
+    "finalists": {"transfer": None, "scratch": {"recipe": "tfidf-linear", "test": SCORE}},
     "baselines": {"scratch-same-architecture": "not measured"},
     "verdict": {"transfer": "no evidence", "gain": None, "reason": "nothing to compare"},
     "left_out": ["full of bundled/minilm"],
@@ -36,7 +36,7 @@ def run(tmp_path):
     ledger = Ledger(tmp_path / "ledger.db")
     spec = {"recipe": {"name": "probe"}, "source": "bundled/minilm"}
     ledger.record(TrialRecord(1, "a", spec, "failed", None, 1.0, {"reason": "Diverged: nan"}))
-    spec = {"recipe": {"name": "tfidf-logistic"}, "source": None}
+    spec = {"recipe": {"name": "tfidf-linear"}, "source": None}
     ledger.record(TrialRecord(2, "b", spec, "done", 0.8, 2.0, {"cut": "none"}))
     ledger.note("set aside", [["row <script>alert(1)</script>", "an empty text"]])
     ledger.close()
@@ -45,7 +45,7 @@ def run(tmp_path):
 
 def test_the_page_shows_what_happened(run):
     page = write_page(RESULT, run).read_text()
-    for said in ("tfidf-logistic", "Diverged: nan", "failed", "nothing to compare", "<svg"):
+    for said in ("tfidf-linear", "Diverged: nan", "failed", "nothing to compare", "<svg"):
         assert said in page
     assert "full of bundled/minilm" in page
 

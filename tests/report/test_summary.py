@@ -12,6 +12,7 @@ from headstart.report.summary import summary
 SCORE = {"value": 0.87, "low": 0.82, "high": 0.91}
 RESULT = {
     "status": "complete",
+    "task": "text-classification",
     "metric": "macro_f1",
     "data": {"rows": 1000, "test": 300, "quarantined": 3, "left_out": 0, "classes": ["a", "b"]},
     "winner": {
@@ -24,7 +25,7 @@ RESULT = {
     },
     "finalists": {
         "transfer": {"recipe": "finetune", "test": SCORE},
-        "scratch": {"recipe": "tfidf-logistic", "test": {"value": 0.5, "low": 0.4, "high": 0.6}},
+        "scratch": {"recipe": "tfidf-linear", "test": {"value": 0.5, "low": 0.4, "high": 0.6}},
     },
     "baselines": {"majority": {"test": {"value": 0.1, "low": 0.0, "high": 0.2}}},
     "verdict": {"transfer": "helps", "gain": {"value": 0.37, "low": 0.3, "high": 0.4}},
@@ -47,7 +48,7 @@ def changed(**changes):
 def test_it_gives_scores_gain_and_what_is_handed_back():
     text = changed()
     assert "0.870 [0.820, 0.910]  with a head start (finetune)" in text
-    assert "0.500 [0.400, 0.600]  from scratch (tfidf-logistic)" in text
+    assert "0.500 [0.400, 0.600]  from scratch (tfidf-linear)" in text
     assert "Yes: starting from a pre-trained model helped." in text
     assert "between +0.300 and +0.400" in text
     assert "tuned from layer.4 on" in text
@@ -62,8 +63,8 @@ def test_it_gives_scores_gain_and_what_is_handed_back():
         ({"verdict__transfer": "no evidence"}, "cannot be said"),
         ({"verdict__transfer": "hurts"}, "The test rows prefer the model from scratch"),
         (
-            {"winner__source": None, "winner__recipe": "tfidf-logistic"},
-            "the model from scratch (tfidf-logistic)",
+            {"winner__source": None, "winner__recipe": "tfidf-linear"},
+            "the model from scratch (tfidf-linear)",
         ),
         ({"winner__source": None}, "The test rows prefer the head start"),
         ({"data__left_out": 1234}, "1,234 rows were left out"),
@@ -75,3 +76,14 @@ def test_it_gives_scores_gain_and_what_is_handed_back():
 )
 def test_it_says_so_in_plain_words(changes, said):
     assert said in changed(**changes)
+
+
+def test_each_task_has_its_words():
+    data = {**RESULT["data"], "classes": []}
+    trivial = {"majority": {"says": "always the mean", "test": SCORE}}
+    task = {"task": "text-regression", "metric": "rmse", "data": data, "baselines": trivial}
+    text = summary({**RESULT, **task}, Path("runs/x"))
+    assert "RMSE on 300 test rows" in text and "0.870 [0.820, 0.910]  always the mean" in text
+    assert "1,000 rows in" in text
+    labels = summary({**RESULT, "task": "text-multilabel", "metric": "mAP"}, Path("runs/x"))
+    assert "rows of 2 labels" in labels and "\nmAP on 300" in labels

@@ -93,7 +93,7 @@ def race(tmp_path, monkeypatch):
         ledger = ledger or Ledger(tmp_path / "ledger.db")
         task = tasks.get("text-classification")
         spec = {"name": "label", "classes": ["0", "1"]}
-        metric = task.metrics["accuracy"]
+        metric = task.metrics(spec)["accuracy"]
         both = (rows(), rows())
         bench = Bench(task, spec, metric, *both, {"toy": Extracting()}, "data", "split", 0)
         standing = Standing(metric.signed)
@@ -205,7 +205,7 @@ def test_a_specification_names_all_that_a_score_depends_on():
     task = tasks.get("text-classification")
     spec = {"name": "label", "classes": ["0", "1"]}
     make = lambda data, seed: Bench(  # noqa: E731
-        task, spec, task.metrics["accuracy"], rows(), rows(), {}, data, "split", seed
+        task, spec, task.metrics(spec)["accuracy"], rows(), rows(), {}, data, "split", seed
     )
     keys = {
         trials.specify(make(data, seed), recipe("a", 1, accuracy, "small"), None).key

@@ -51,7 +51,7 @@ def reached(monkeypatch):
         bench = Bench(
             task=task,
             spec={"name": "label", "classes": ["0", "1"]},
-            metric=task.metrics["accuracy"],
+            metric=task.metrics({})["accuracy"],
             train=everything,
             validation=everything,
             extractors={"toy": extractor},

@@ -11,6 +11,7 @@ import torch
 from headstart.errors import DataError
 from headstart.models.heads import LinearHead
 from headstart.tasks import tasks
+from headstart.tasks.linear import STRENGTHS, Problem
 
 TASK = tasks.get("text-classification")
 
@@ -38,7 +39,7 @@ def test_classes_are_sorted(labelled):
         ({"a": 3, "b": 2}, "only 5 usable rows"),
         ({"a": 9}, "only one class, 'a'"),
         ({"a": 5, "b": 2}, "fewer than two of them have 3 distinct rows"),
-        ({f"c{i}": 1 for i in range(9)}, "Is 'label' the label?"),
+        ({f"c{i}": 1 for i in range(9)}, "Is 'label' the label, or an identifier?"),
     ),
 )
 def test_a_target_that_cannot_be_learnt_is_refused(labelled, counts, message):
@@ -85,9 +86,9 @@ def test_rows_of_unknown_labels_are_named(dataset_of):
 )
 def test_each_modality_has_its_task(dataset_of, name, modality):
     task = tasks.get(name)
-    assert task.suits(dataset_of(["x"], modality=modality))
+    assert task.suits(dataset_of(["x"], modality=modality)) == 0.5
     assert not task.suits(dataset_of(["x"], modality="audio"))
-    assert task.default_metric in task.metrics and task.output == "pooled"
+    assert task.default_metric in task.metrics({}) and task.output == "pooled"
 
 
 def test_head_has_an_output_for_each_class():
@@ -105,7 +106,7 @@ def test_head_has_an_output_for_each_class():
 )
 def test_loss_is_the_mean_cross_entropy(smoothing, expected):
     outputs = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    loss = TASK.loss(outputs, torch.tensor([0, 1]), smoothing)
+    loss = TASK.loss(outputs, torch.tensor([0, 1]), {}, smoothing)
     assert float(loss) == pytest.approx(expected, abs=1e-6)
 
 
@@ -114,14 +115,15 @@ def test_solved_head_separates_its_rows():
     targets = np.arange(60) % 3
     features = torch.from_numpy(random.normal(size=(60, 8)) + 4 * np.eye(8)[targets]).float()
     spec = {"classes": ["a", "b", "c"]}
-    state, strength = TASK.solve_head(features, targets, np.arange(60), spec, 0, None)
+    problem, units = Problem.of_features(features.numpy()), np.arange(60)
+    found = TASK.solve_linear(problem, targets, units, spec, 0, STRENGTHS, None)
     head = LinearHead(8, 3)
-    head.load_state_dict(state)
+    head.load_state_dict(found.state())
     with torch.no_grad():
         assert (head({"features": features}).argmax(1).numpy() == targets).all()
-    again, same = TASK.solve_head(features, targets, np.arange(60), spec, 1, strength)
-    assert same == strength
-    torch.testing.assert_close(again["linear.weight"], state["linear.weight"])
+    again = TASK.solve_linear(problem, targets, units, spec, 1, STRENGTHS, found.strength)
+    assert again.strength == found.strength
+    np.testing.assert_allclose(again.weight, found.weight)
 
 
 def test_constant_answers_the_majority_class_with_its_share(dataset_of):

@@ -1,192 +1,67 @@
-"""The linear probe against scikit-learn's logistic regression."""
+"""The problem that features pose: coordinates, and the way back from them."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import softmax
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
+import torch
+from scipy.sparse import random as random_sparse
 
-from headstart.data.splits import deal
-from headstart.tasks import linear
-from headstart.tasks.linear import STRENGTHS, UNSEEN, logits_of, solve, solve_products
+from headstart.tasks.linear import Features, LinearSolution, Problem, SparseProblem
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def clouds(rows, width, classes, seed=0, apart=1.0):
-    """Return features of unequal scale and place, and targets."""
-    random = np.random.default_rng(seed)
-    targets = np.arange(rows) % classes
-    centres = apart * random.normal(size=(classes, width))
-    features = centres[targets] + random.normal(size=(rows, width))
-    features = features * random.uniform(0.1, 5, width) + random.normal(size=width)
-    return features.astype(np.float32), targets
-
-
-def probability(solution, features):
-    return softmax(features.astype(np.float64) @ solution.weight.T + solution.bias, axis=1)
-
-
-def reference(features, targets, strength):
-    """Return scikit-learn's model on standardised features.
-
-    For two classes it penalises one vector, the difference of the two that we have, so that half
-    the penalty on ours is the same problem.
-    """
-    scaler = StandardScaler().fit(features.astype(np.float64))
-    twice = 2 if len(np.unique(targets)) == 2 else 1
-    model = LogisticRegression(C=twice * strength, tol=1e-10, max_iter=20_000)
-    return model.fit(scaler.transform(features), targets), scaler
-
-
-@pytest.mark.parametrize("strength", (1e-4, 1e-2, 0.1, 1.0))
-@pytest.mark.parametrize(
-    ("rows", "width", "classes"),
-    ((40, 90, 3), (30, 60, 2), (50, 50, 4), (160, 12, 5), (120, 20, 2)),
-)
-def test_probabilities_equal_scikit_learn(rows, width, classes, strength):
-    features, targets = clouds(rows, width, classes)
-    found = solve(features, targets, classes, np.arange(rows), 0, strength)
-    model, scaler = reference(features, targets, strength)
-    new, _ = clouds(50, width, classes, seed=1)
-    # on rows it was not fitted to, the weakest penalty leaves the optimum less sharply defined
-    for some, furthest in ((features, 1e-3), (new, 1e-3 if strength < 1 else 4e-3)):
-        expected = model.predict_proba(scaler.transform(some.astype(np.float64)))
-        assert np.abs(probability(found, some) - expected).max() < furthest
-    assert found.strength == strength
-    assert found.weight.shape == (classes, width) and found.bias.shape == (classes,)
-    assert found.weight.dtype == found.bias.dtype == np.float32
-
-
-def test_a_class_without_rows_is_never_predicted():
-    features, targets = clouds(60, 10, 2)
-    targets = np.array([0, 2])[targets]
-    found = solve(features, targets, 4, np.arange(60), 0, 1.0)
-    far = np.concatenate([features, 100 * features, -100 * features])
-    assert set(probability(found, far).argmax(1)) <= {0, 2}
-    assert (found.bias[[1, 3]] == UNSEEN).all()
-
-
-def test_constant_features_change_nothing():
-    features, targets = clouds(60, 6, 3)
-    dead = np.concatenate([features, np.zeros((60, 2), np.float32)], 1)
-    with_dead = solve(dead, targets, 3, np.arange(60), 0, 0.1)
-    without = solve(features, targets, 3, np.arange(60), 0, 0.1)
-    assert np.isfinite(with_dead.weight).all()
-    np.testing.assert_allclose(
-        probability(with_dead, dead), probability(without, features), atol=1e-4
-    )
-
-
-def directions(rows, width, seed=0):
-    """Return features of few directions with noise, and labels drawn from a linear model of them.
-
-    Weaker penalties are slow to solve here, and unsolved they look better than they are.
-    """
-    random = np.random.default_rng(seed)
-    hidden = random.normal(size=(rows, 30))
-    features = hidden @ random.normal(size=(30, width)) + random.normal(size=(rows, width))
-    logits = hidden @ random.normal(size=(30, 2))
-    targets = (logits + random.gumbel(size=logits.shape)).argmax(1)
-    return features.astype(np.float32), targets
-
-
-def held_out_losses(features, targets, classes, seed):
-    """Return the cross-validated log loss of each strength, by scikit-learn, on the same folds."""
-    order = np.random.default_rng(seed).permutation(len(targets))
-    fold_of = deal(targets, np.arange(len(targets)), order, linear.FOLDS)
-    scaled = StandardScaler().fit_transform(features)
-    twice = 2 if classes == 2 else 1  # as in `reference`
-    losses = []
-    for strength in STRENGTHS:
-        loss = 0.0
-        for fold in range(linear.FOLDS):
-            inside, outside = fold_of != fold, fold_of == fold
-            model = LogisticRegression(C=twice * strength, tol=1e-6, max_iter=5_000)
-            model.fit(scaled[inside], targets[inside])
-            with np.errstate(divide="ignore"):
-                found = model.predict_log_proba(scaled[outside])
-            loss -= found[np.arange(outside.sum()), targets[outside]].sum()
-        losses.append(loss)
-    return np.array(losses)
-
-
-@pytest.mark.parametrize(
-    ("features", "targets"),
-    (clouds(90, 15, 3, apart=0.15), clouds(90, 15, 3, apart=0.6), directions(200, 384)),
-    ids=("hard", "easy", "few directions"),
-)
-def test_the_strength_is_the_one_of_least_held_out_loss(features, targets):
-    classes, rows = int(targets.max()) + 1, np.arange(len(targets))
-    losses = held_out_losses(features, targets, classes, seed=0)
-    chosen = solve(features, targets, classes, rows, 0).strength
-    assert losses[STRENGTHS.index(chosen)] <= losses.min() * 1.01
-
-
-def test_copies_of_a_row_stay_in_one_fold():
+def dense(rows, width):
     random = np.random.default_rng(0)
-    features = np.repeat(random.normal(size=(40, 60)), 4, axis=0).astype(np.float32)
-    targets = np.repeat(random.integers(0, 2, 40), 4)  # noise: nothing can be learnt
-    units = np.repeat(np.arange(40), 4)
-    assert solve(features, targets, 2, units, 0).strength == STRENGTHS[0]
-    assert solve(features, targets, 2, np.arange(160), 0).strength == STRENGTHS[-1]
-
-
-def test_many_rows_choose_the_strength_on_some_of_them(monkeypatch):
-    features, targets = clouds(300, 15, 3, apart=0.15)
-    on_all = solve(features, targets, 3, np.arange(300), 0).strength
-    monkeypatch.setattr(linear, "MOST", 150)
-    on_some = solve(features, targets, 3, np.arange(300), 0).strength
-    assert abs(STRENGTHS.index(on_some) - STRENGTHS.index(on_all)) <= 1
-
-
-def test_the_same_seed_gives_the_same_solution():
-    features, targets = clouds(60, 10, 3)
-    a, b = (solve(features, targets, 3, np.arange(60), 7) for _ in range(2))
-    assert a.strength == b.strength
-    np.testing.assert_array_equal(a.weight, b.weight)
-    np.testing.assert_array_equal(a.bias, b.bias)
-
-
-@pytest.mark.parametrize("strength", (0.01, 1.0, 30.0))
-@pytest.mark.parametrize(("rows", "width", "classes"), ((40, 200, 3), (30, 8, 2)))
-def test_products_of_rows_give_the_same_model(rows, width, classes, strength):
-    """Without standardising: the features' own scale is what the penalty sees."""
-    features, targets = clouds(rows, width, classes, apart=0.3)
-    features = features.astype(np.float64) / width**0.5
-    centred = features - features.mean(0)
-    found = solve_products(
-        centred @ centred.T, targets, classes, np.arange(rows), 0, (strength,), strength
+    return (random.normal(size=(rows, width)) * random.uniform(0.5, 5, width) + 3).astype(
+        np.float32
     )
-    twice = 2 if classes == 2 else 1
-    model = LogisticRegression(C=twice * strength, tol=1e-10, max_iter=20_000)
-    expected = model.fit(centred, targets).predict_proba(centred)
-    logits = centred @ (found.weight @ features).T + found.bias
-    assert np.abs(softmax(logits, axis=1) - expected).max() < 2e-3
-    assert found.weight.shape == (classes, rows) and found.strength == strength
 
 
-def test_products_choose_among_the_strengths_that_are_given():
-    features, targets = clouds(60, 90, 3, apart=0.3)
-    centred = features - features.mean(0)
-    found = solve_products(centred @ centred.T, targets, 3, np.arange(60), 0, (1e-5, 1e-3, 0.1))
-    assert found.strength in (1e-5, 1e-3, 0.1)
+def sparse(rows, width):
+    return random_sparse(rows, width, 0.2, format="csr", dtype=np.float32, random_state=0)
 
 
-def test_products_leave_out_a_class_without_rows():
-    features, targets = clouds(40, 90, 2)
-    centred = features - features.mean(0)
-    found = solve_products(centred @ centred.T, 2 * targets, 4, np.arange(40), 0, (1.0,), 1.0)
-    assert (found.bias[[1, 3]] == UNSEEN).all() and not found.weight[[1, 3]].any()
+PROBLEMS = {
+    "fewer rows than channels": (Problem.of_features(dense(20, 50)), dense(20, 50)),
+    "more rows than channels": (Features(dense(50, 8)).posed(), dense(50, 8)),
+    "sparse": (Problem.of_sparse(sparse(30, 90)), sparse(30, 90).toarray()),
+}
 
 
-@pytest.mark.parametrize("known", ((0, 2), (0, 1, 3)))
-def test_logits_of_a_fitted_model_give_its_probabilities(known):
-    features, targets = clouds(60, 5, len(known))
-    model = LogisticRegression().fit(features, np.array(known)[targets])
-    weight, bias = logits_of(model, 4)
-    found = softmax(features @ weight.T + bias, axis=1)
-    np.testing.assert_allclose(found[:, list(known)], model.predict_proba(features), atol=1e-4)
-    assert set(found.argmax(1)) <= set(known)
+@pytest.mark.parametrize(("problem", "features"), PROBLEMS.values(), ids=PROBLEMS)
+def test_coefficients_on_coordinates_answer_the_same_on_features(problem, features):
+    w = torch.randn(problem.rows.shape[1], 3, generator=torch.Generator().manual_seed(0))
+    weight, bias = problem.in_features(w)
+    assert weight.shape == (3, features.shape[1]) and bias.shape == (3,)
+    on_features = features.astype(np.float64) @ weight.T + bias
+    np.testing.assert_allclose(on_features, (problem.rows @ w).numpy(), atol=2e-3)
+
+
+@pytest.mark.parametrize(("problem", "features"), PROBLEMS.values(), ids=PROBLEMS)
+def test_coordinates_are_centred_and_their_gram_matrix_diagonal(problem, features):
+    gram = (problem.rows.T @ problem.rows).numpy()
+    scale = float(problem.spread.max())
+    np.testing.assert_allclose(gram, np.diag(problem.spread.numpy()), atol=1e-4 * scale)
+    assert problem.rows.shape[0] == len(features) and (problem.rows[:, -1] == 1).all()
+
+
+def test_some_rows_keep_coordinates_and_bounds():
+    problem = PROBLEMS["sparse"][0]
+    few = problem.take(np.array([3, 1]))
+    assert torch.equal(few.rows, problem.rows[[3, 1]]) and few.spread is problem.spread
+
+
+def test_many_sparse_rows_are_drawn_by_the_seed(monkeypatch):
+    monkeypatch.setattr("headstart.tasks.linear.MOST", 12)
+    problem = SparseProblem(sparse(30, 90))
+    rows, few = problem.some(0)
+    assert len(set(rows.tolist())) == len(few.rows) == 12
+    assert (problem.some(0)[0] == rows).all() and (problem.some(1)[0] != rows).any()
+
+
+def test_a_solution_is_the_state_of_a_linear_head():
+    solution = LinearSolution(np.ones((2, 3), np.float32), np.zeros(2, np.float32), 0.1)
+    state = solution.state()
+    assert state["linear.weight"].shape == (2, 3) and state["linear.bias"].shape == (2,)

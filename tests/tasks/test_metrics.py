@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from headstart.tasks.metrics import CLASSIFICATION
+from headstart.tasks.metrics import CLASSIFICATION, multilabel_metrics, regression_metrics
 
 
 def probabilities(outputs):
@@ -126,3 +126,117 @@ def test_only_accuracy_is_a_proportion():
 def test_auroc_tells_rows_apart_of_which_a_model_is_sure():
     logits = torch.tensor([[0.0, 60.0], [0.0, 50.0], [0.0, 45.0]])
     assert CLASSIFICATION["auroc"].score(logits, np.array([1, 1, 0])) == 1.0
+
+
+# ------------------------------------------------------------------------------ sets of labels
+
+LABELS = multilabel_metrics(["a", "b", "c"])
+
+
+def average_precision(labels):
+    def of(y, o):
+        scored = [i for i in labels if y[:, i].any()]
+        found = [reference.average_precision_score(y[:, i], o[:, i]) for i in scored]
+        return np.mean(found) if found else 0.0
+
+    return of
+
+
+def macro_f1_of_labels(y, o):
+    said = (o > 0).int().numpy()
+    there = y.any(0) | said.any(0)
+    if not there.any():
+        return 0.0
+    return np.mean([reference.f1_score(y[:, i], said[:, i]) for i in np.flatnonzero(there)])
+
+
+MULTILABEL_REFERENCE = {
+    "mAP": average_precision(range(3)),
+    "micro_f1": lambda y, o: reference.f1_score(y, o > 0, average="micro", zero_division=0),
+    "macro_f1": macro_f1_of_labels,
+    "subset_accuracy": lambda y, o: reference.accuracy_score(y, o > 0),
+    "average_precision(b)": average_precision([1]),
+}
+REGRESSION = regression_metrics([3.0, 0.01])
+SCALE, MEAN = np.array([3.0, 0.01]), np.array([-7.0, 400.0])
+
+
+def in_own_units(compare):
+    return lambda y, o: compare(y * SCALE + MEAN, o.double().numpy() * SCALE + MEAN)
+
+
+REGRESSION_REFERENCE = {
+    "rmse": in_own_units(reference.root_mean_squared_error),
+    "mae": in_own_units(reference.mean_absolute_error),
+    "r2": in_own_units(reference.r2_score),
+}
+CASES = [
+    *((LABELS[name], other) for name, other in MULTILABEL_REFERENCE.items()),
+    *((REGRESSION[name], other) for name, other in REGRESSION_REFERENCE.items()),
+]
+NAMES = [metric.name for metric, _ in CASES]
+
+
+def drawn(draw, cell, width):
+    rows = draw(st.integers(2, 10))
+    row = st.lists(cell, min_size=width, max_size=width)
+    return draw(st.lists(row, min_size=rows, max_size=rows)), rows
+
+
+@pytest.mark.filterwarnings("ignore:.*:UserWarning")
+@pytest.mark.parametrize(("metric", "other"), CASES, ids=NAMES)
+@given(data=st.data())
+def test_weights_equal_repeated_rows_of_sets_and_numbers(metric, other, data):
+    width = 3 if metric.name in LABELS else 2
+    low, high = (0, 1) if width == 3 else (-3, 3)
+    cells = st.tuples(st.integers(-2, 2), st.integers(low, high), st.integers(0, 3))
+    table, rows = drawn(data.draw, cells, width)
+    table = np.array(table)
+    outputs, targets = torch.from_numpy(table[:, :, 0]).float() - 0.25, table[:, :, 1]
+    weights = table[:, 0, 2]
+    weights[data.draw(st.integers(0, rows - 1))] += 2
+    found = metric.aggregate(metric.statistics(outputs, targets), weights[None].astype(float))
+    again = np.repeat(np.arange(rows), weights)
+    assert found.shape == (1,)
+    assert found[0] == pytest.approx(other(targets[again], outputs[again]), abs=1e-9)
+
+
+@pytest.mark.parametrize(("metric", "other"), CASES, ids=NAMES)
+def test_scores_of_sets_and_numbers_equal_scikit_learn(metric, other):
+    random = np.random.default_rng(0)
+    width = 3 if metric.name in LABELS else 2
+    outputs = torch.from_numpy(random.normal(size=(300, width))).float()
+    noisy = outputs.numpy() + random.normal(size=(300, width))
+    targets = (noisy > 0.5).astype(np.float32) if width == 3 else noisy.astype(np.float32)
+    assert metric.score(outputs, targets) == pytest.approx(other(targets, outputs), abs=1e-7)
+    statistics = metric.statistics(outputs, targets)
+    weights = random.multinomial(300, np.full(300, 1 / 300), size=5).astype(float)
+    alone = [metric.aggregate(statistics, row[None])[0] for row in weights]
+    assert metric.aggregate(statistics, weights) == pytest.approx(alone, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "options"),
+    (
+        ("mAP", reference.average_precision_score, {"average": "macro"}),
+        ("rmse", reference.root_mean_squared_error, {}),
+        ("mae", reference.mean_absolute_error, {}),
+        ("r2", reference.r2_score, {}),
+    ),
+)
+def test_weights_mean_what_scikit_learn_means_by_them(name, function, options):
+    random = np.random.default_rng(1)
+    outputs = torch.from_numpy(random.normal(size=(80, 2))).float()
+    noisy = outputs.numpy() + random.normal(size=(80, 2))
+    targets = (noisy > 0).astype(float) if name == "mAP" else noisy
+    weights = random.uniform(0.1, 2, 80)
+    metric = {**multilabel_metrics(["a", "b"]), **regression_metrics([1.0, 1.0])}[name]
+    found = metric.aggregate(metric.statistics(outputs, targets), weights[None])[0]
+    expected = function(targets, outputs.numpy(), sample_weight=weights, **options)
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_errors_are_better_when_smaller_and_whole_sets_are_a_proportion():
+    known = {**LABELS, **REGRESSION}
+    assert [m.name for m in known.values() if not m.greater_is_better] == ["rmse", "mae"]
+    assert [m.name for m in known.values() if m.proportion] == ["subset_accuracy"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from headstart.data.splits import deal
-from headstart.tasks import ridge
-from headstart.tasks.ridge import STRENGTHS, solve_ridge
+from headstart.tasks import linear, ridge
+from headstart.tasks.linear import Features, Problem, SparseProblem
+from headstart.tasks.ridge import STRENGTHS, solve_problem, solve_ridge
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -111,7 +113,7 @@ def test_copies_of_a_row_stay_in_one_fold():
 def test_many_rows_choose_the_strength_on_some_of_them(monkeypatch):
     features, targets = lines(400, 30, noise=2.0)
     on_all = solve_ridge(features, targets, np.arange(400), 0).strength
-    monkeypatch.setattr(ridge, "MOST", 250)
+    monkeypatch.setattr(linear, "MOST", 250)
     on_some = solve_ridge(features, targets, np.arange(400), 0).strength
     assert abs(STRENGTHS.index(on_some) - STRENGTHS.index(on_all)) <= 2
 
@@ -139,3 +141,43 @@ def test_the_same_seed_gives_the_same_solution():
     a, b = (solve_ridge(features, targets, np.arange(60), 7) for _ in range(2))
     assert a.strength == b.strength
     np.testing.assert_array_equal(a.weight, b.weight)
+
+
+@pytest.mark.parametrize(("rows", "width"), ((40, 90), (160, 12)))
+def test_a_problem_gives_the_same_as_its_features(rows, width):
+    features, targets = lines(rows, width, 2)
+    units = np.arange(rows)
+    for strength in (None, 0.01):
+        plain = solve_ridge(features, targets, units, 0, strength)
+        found = solve_problem(Problem.of_features(features), targets, units, 0, strength)
+        assert found.strength == plain.strength
+        error = np.abs(predicted(found, features) - predicted(plain, features))
+        assert (error / targets.std(0)).max() < 1e-3
+
+
+def test_sparse_features_of_few_rows_and_of_many_give_scikit_learn_s(monkeypatch):
+    features, targets = lines(120, 40, 2)
+    sparse = csr_matrix(np.where(np.abs(features) > 1, features, 0))
+    model = Ridge(alpha=2.0, solver="svd").fit(sparse.toarray().astype(np.float64), targets)
+    units = np.arange(120)
+    for problem in (Problem.of_sparse(sparse), SparseProblem(sparse)):
+        found = solve_problem(problem, targets, units, 0, 0.5)
+        error = predicted(found, sparse.toarray()) - model.predict(sparse.toarray())
+        assert (np.abs(error) / targets.std(0)).max() < 1e-2
+    monkeypatch.setattr(linear, "MOST", 80)
+    assert solve_problem(SparseProblem(sparse), targets, units, 0).strength in STRENGTHS
+
+
+def test_a_channel_that_lies_still_in_training_cannot_move_an_answer_without_bound():
+    features, targets = lines(60, 90)
+    still = np.zeros((60, 1), np.float32)
+    still[7] = 1e-3
+    dead = np.concatenate([features, still], 1)
+    units = np.arange(60)
+    found = solve_problem(Features(dead), targets, units, 0, 0.1)
+    new = dead[:1].copy()
+    quiet = predicted(found, new)
+    new[0, -1] = 1.0  # as other channels are
+    assert abs(predicted(found, new) - quiet)[0, 0] < targets.std()
+    wild = solve_ridge(dead, targets, units, 0, 0.1)
+    assert abs(predicted(wild, new) - quiet)[0, 0] > 10 * targets.std()

@@ -26,7 +26,7 @@ def test_where_no_task_suits_the_known_ones_are_named(dataset_of):
 
 def test_the_metric_is_the_task_s_own_unless_named():
     task = tasks.get("text-classification")
-    assert metric_for(task).name == "accuracy"
-    assert metric_for(task, "macro_f1").name == "macro_f1"
+    assert metric_for(task, {}).name == "accuracy"
+    assert metric_for(task, {}, "macro_f1").name == "macro_f1"
     with pytest.raises(UsageError, match="has no metric 'bleu'; it has: accuracy"):
-        metric_for(task, "bleu")
+        metric_for(task, {}, "bleu")

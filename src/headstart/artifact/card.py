@@ -15,7 +15,7 @@ _CARD = Template(
 | | |
 |---|---|
 | task | {{ task }} |
-| target | `{{ spec.name }}`{% if spec.classes %}: {{ spec.classes | length }} classes{% endif %} |
+| target | `{{ spec.name }}`{% if classes %}: {{ classes | length }} {{ kind }}{% endif %} |
 | source | {{ source or "none: trained from scratch" }} |
 | licence of the source | {{ licence or "-" }} |
 | recipe | {{ recipe }}{% if cut not in ("end", "none") %}, trained from `{{ cut }}` on{% endif %} |
@@ -33,8 +33,8 @@ The weights here are those that were evaluated.
 {%- endif %}
 
 Intervals are at the 95% level.
-{% if spec.classes %}
-Classes: {% for name in spec.classes %}`{{ name }}`{{ ", " if not loop.last }}{% endfor %}
+{% if classes %}
+{{ kind | capitalize }}: {% for c in classes %}`{{ c }}`{{ ", " if not loop.last }}{% endfor %}
 {% endif %}
 ## Use
 
@@ -52,4 +52,5 @@ model.predict([…])
 
 def card(facts: Mapping[str, Any]) -> str:
     """Return the card's text from the facts of a run."""
-    return _CARD.render(facts)
+    kind = "labels" if str(facts["task"]).endswith("-multilabel") else "classes"
+    return _CARD.render(facts, kind=kind, classes=facts["spec"].get("classes"))

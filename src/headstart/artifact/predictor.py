@@ -241,7 +241,8 @@ class Predictor:
         DataError
             If nothing usable is left.
         """
-        rows = self._own(read(data, roles))
+        known = Roles(label=tuple(self.artifact.facts.get("labels", ())))
+        rows = self._own(read(data, roles, known=known))
         if "test" in rows.parts:
             rows = rows.take([i for i, part in enumerate(rows.parts) if part == "test"])
         rows = rows.without(self.task.unknown(rows, self.artifact.spec))
@@ -251,13 +252,14 @@ class Predictor:
         targets = self.task.encode(rows, self.artifact.spec)
         outputs = self.artifact.model.outputs(rows)
         unit_of = units(rows)
+        metrics = self.task.metrics(self.artifact.spec)
         scores = {
-            metric.name: score_interval(metric, outputs, targets, unit_of).data()
-            for metric in self.task.metrics.values()
+            name: score_interval(metric, outputs, targets, unit_of).data()
+            for name, metric in metrics.items()
         }
         subgroups = {}
         if rows.subgroups is not None:
-            metric = self.task.metrics[self.artifact.metric]
+            metric = metrics[self.artifact.metric]
             subgroups = by_subgroup(metric, outputs, targets, unit_of, rows.subgroups)
         return Scores(len(rows), self.artifact.metric, scores, rows.set_aside, subgroups)
 

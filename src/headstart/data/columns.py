@@ -54,14 +54,15 @@ class Roles:
         single = (("--group", self.group), ("--time", self.time), ("--subgroup", self.subgroup))
         return several + [(option, column) for option, column in single if column is not None]
 
-    def within(self, table: Table) -> Roles:
-        """Return the roles without those whose columns a table does not have."""
+    def besides(self, known: Roles, table: Table) -> Roles:
+        """Return the roles, input and label taken from `known` where they are not said.
+
+        They are those of rows read before, and taken only if the table has them.
+        """
         has = table.columns
-        return Roles(
-            tuple(c for c in self.input if c in has),
-            tuple(c for c in self.label if c in has),
-            *(c if c in has else None for c in (self.group, self.subgroup, self.time)),
-        )
+        input_ = known.input if all(c in has for c in known.input) else ()
+        label = known.label if all(c in has for c in known.label) else ()
+        return replace(self, input=self.input or input_, label=self.label or label)
 
 
 def _listed(columns: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -99,7 +99,7 @@ class Dataset:
     digests
         Content digest of each input; equal digests are exact duplicates.
     targets
-        The named outputs; most tasks have one.
+        The named outputs: one column, or several that are learnt together.
     groups
         Group of each row (patient, speaker, …) that must stay on one side of a split, or None.
     subgroups
@@ -172,7 +172,7 @@ class Dataset:
         rows = sorted(
             [
                 self.digests[i],
-                *(column.values[i] for column in self.targets),
+                *(_text(column.values[i]) for column in self.targets),
                 self.groups[i] if self.groups else "",
                 self.parts[i] or "",
                 *([repr(self.times[i])] if self.times else []),
@@ -185,3 +185,8 @@ class Dataset:
 def digest_of_part(digest: str, number: int) -> str:
     """Return the digest of one part of a cell; empty where the cell was not looked at."""
     return digest.split(TOGETHER)[number] if digest else ""
+
+
+def _text(cell: Answer) -> str:
+    """Return a target as one text; a set of labels is the same in any order."""
+    return cell if isinstance(cell, str) else "\x1f".join(sorted(set(cell)))

@@ -37,6 +37,7 @@ def read(
     path: Data,
     roles: Roles | None = None,
     *,
+    known: Roles | None = None,
     test: Data | None = None,
     seed: int = 0,
     enough: Enough = lambda _path, _looked: False,
@@ -50,6 +51,8 @@ def read(
         or Parquet file, a DataFrame, a `datasets.Dataset`, …
     roles
         What the columns of a table are for; inferred where it does not say.
+    known
+        What the columns were for in rows read before; it is so here too, if they are there.
     test
         The user's own test rows, in any of the same forms.
     seed
@@ -64,7 +67,7 @@ def read(
         If nothing usable can be read; the text says what, where and what to do.
     """
     table = read_table(path)
-    asked = roles or Roles()
+    asked = (roles or Roles()).besides(known or Roles(), table)
     found, notes = complete(table, asked)
     dataset = _checked(table, found, notes, seed, enough)
     if test is None:
@@ -75,9 +78,8 @@ def read(
         )
     own = read_table(test)
     # a few test rows by themselves might suggest other columns
-    known = found.within(own)
-    asked = replace(asked, input=asked.input or known.input, label=asked.label or known.label)
-    given = _checked(own, *complete(own, replace(asked, time=None)), seed, enough)
+    theirs = replace(asked, time=None).besides(found, own)
+    given = _checked(own, *complete(own, theirs), seed, enough)
     if given.modality != dataset.modality:
         raise DataError(
             f"{own.path} holds {given.modality} inputs, {table.path} {dataset.modality} inputs."

@@ -15,6 +15,7 @@ from headstart.tasks import Metric
 LEVEL = 0.95
 RESAMPLES = 2_000
 _CHUNK = 100
+_SMALL = 1e-3
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,22 @@ class Interval:
 
     def data(self) -> dict[str, float]:
         """Return the three figures as JSON data."""
-        return {
-            "value": round(self.value, 6),
-            "low": round(self.low, 6),
-            "high": round(self.high, 6),
-        }
+        found = {"value": self.value, "low": self.low, "high": self.high}
+        if max(map(abs, found.values())) < _SMALL:  # an error may be measured in small units
+            return {name: float(f"{value:.6g}") for name, value in found.items()}
+        return {name: round(value, 6) for name, value in found.items()}
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return f"{figure(self.value)} [{figure(self.low)}, {figure(self.high)}]"
+
+
+def figure(value: float, sign: str = "") -> str:
+    """Return a score as it is shown: three decimals, or three digits where those say nothing.
+
+    `sign` is ``"+"`` where a plus is to be shown too.
+    """
+    plain = value == 0 or _SMALL / 2 <= abs(value) < 10_000
+    return f"{value:{sign}.3f}" if plain else f"{value:{sign}.3g}"
 
 
 def wilson(right: float, of: int, level: float = LEVEL) -> Interval:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from headstart.evidence.intervals import LEVEL, Interval
+from headstart.evidence.intervals import LEVEL, Interval, figure
 
 Answer = Literal["helps", "no evidence", "hurts"]
 
@@ -57,8 +57,8 @@ def sentence(verdict: Mapping[str, Any], metric: str) -> str:
     if gain is None:
         return f"{verdict['transfer']}: {verdict.get('reason', '')}"
     return (
-        f"{verdict['transfer']}: {gain['value']:+.3f} {metric} "
-        f"[{gain['low']:.3f}, {gain['high']:.3f}] over the best model from scratch"
+        f"{verdict['transfer']}: {figure(gain['value'], '+')} {metric} "
+        f"[{figure(gain['low'])}, {figure(gain['high'])}] over the best model from scratch"
     )
 
 

@@ -25,8 +25,8 @@ register(
     ],
 )
 register(
-    "tfidf-logistic",
-    [Recipe("tfidf-logistic", "text", "small", "words", rank=20, output="pooled")],
+    "tfidf-linear",
+    [Recipe("tfidf-linear", "text", "small", "words", rank=20, output="pooled")],
 )
 register(
     "small-fused",

@@ -76,9 +76,12 @@ def write_text(answers: Iterable[Answer], out: TextIO) -> None:
         if answer.problem:
             continue
         data = answer.data
-        sure = [f"{max(data['probabilities'].values()):.3f}"] if "probabilities" in data else []
+        said = _by_output(data["prediction"])
+        shown = [f"{name}={value}" if name else str(value) for name, value in said.items()]
+        if "probabilities" in data and isinstance(data["prediction"], str):
+            shown.append(f"{max(data['probabilities'].values()):.3f}")
         mark = ["unlike"] if data["unlike"] else []
-        out.write("\t".join([answer.name, str(data["prediction"]), *sure, *mark]) + "\n")
+        out.write("\t".join([answer.name, *shown, *mark]) + "\n")
 
 
 def write_json(answers: Iterable[Answer], out: TextIO) -> None:
@@ -93,8 +96,9 @@ def write_csv(answers: Iterable[Answer], out: TextIO, alone: bool) -> None:
     """Write a CSV table, in which every input has a row, also one that was set aside.
 
     A table's own columns come first, as they are; of other inputs the column ``input``. Then
-    ``prediction``, ``p(class)`` for each class, ``unlike``, and last ``problem``, which says why
-    a row was set aside. It is always there, since the header is written before that is known. A
+    ``prediction`` (of several outputs ``prediction(output)`` for each; several labels are joined by
+    ``|``), ``p(class)`` for each class, ``unlike``, and last ``problem``, which says why a row was
+    set aside. It is always there, since the header is written before that is known. A
     name that the table has already gets a number: ``prediction.1``.
 
     Parameters
@@ -107,13 +111,15 @@ def write_csv(answers: Iterable[Answer], out: TextIO, alone: bool) -> None:
     table = alone and first.columns is not None
     own = list(first.columns or ()) if table else ["input"]
     classes = list(first.data.get("probabilities", ()))
-    added = ["prediction", *(f"p({name})" for name in classes), "unlike", "problem"]
+    outputs = list(_by_output(first.data.get("prediction", "")))
+    named = [f"prediction({name})" if name else "prediction" for name in outputs]
+    added = [*named, *(f"p({name})" for name in classes), "unlike", "problem"]
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*own, *_distinct(added, own)])
     for answer in itertools.chain(held, coming):
         columns: Mapping[str, Any] = answer.columns or {}
         row = [columns[name] for name in own] if table else [answer.name]
-        writer.writerow([*row, *_added(answer, classes)])
+        writer.writerow([*row, *_added(answer, outputs, classes)])
 
 
 def _until_answered(coming: Iterator[Answer]) -> tuple[list[Answer], Answer]:
@@ -126,12 +132,21 @@ def _until_answered(coming: Iterator[Answer]) -> tuple[list[Answer], Answer]:
     return held, held[0] if held else Answer("")
 
 
-def _added(answer: Answer, classes: list[str]) -> list[Any]:
+def _added(answer: Answer, outputs: list[str], classes: list[str]) -> list[Any]:
     if answer.problem:
-        return [""] * (len(classes) + 2) + [f"{answer.name}: {answer.problem}"]
+        empty = [""] * (len(outputs) + len(classes) + 1)
+        return [*empty, f"{answer.name}: {answer.problem}"]
     data = answer.data
+    said = _by_output(data["prediction"]).values()
     unlike = "" if data["unlike"] is None else json.dumps(data["unlike"])
-    return [data["prediction"], *(data["probabilities"][name] for name in classes), unlike, ""]
+    return [*said, *(data["probabilities"][name] for name in classes), unlike, ""]
+
+
+def _by_output(prediction: Any) -> dict[str, Any]:
+    """Return a prediction as cells by output: several labels as one, a single output unnamed."""
+    if isinstance(prediction, dict):
+        return prediction
+    return {"": "|".join(prediction) if isinstance(prediction, list) else prediction}
 
 
 def _distinct(names: list[str], taken: list[str]) -> list[str]:

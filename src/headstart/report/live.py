@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from headstart.evidence.intervals import figure
 from headstart.search.budget import Clock
 from headstart.search.ledger import TrialRecord
 from headstart.search.race import Listener
@@ -30,4 +31,4 @@ class Live(Listener):
             self.say(f"  {name} failed: {record.details.get('reason')}")
             return
         short = ", cut short by the budget" if record.details.get("cut_short") else ""
-        self.say(f"  {name}: {record.score:.3f} on the validation rows{short}")
+        self.say(f"  {name}: {figure(record.score)} on the validation rows{short}")

@@ -8,7 +8,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 
 from headstart.errors import ArtifactError
-from headstart.report.summary import summary
+from headstart.evidence.intervals import figure
+from headstart.report.summary import MOST_FREQUENT, said, summary
 from headstart.search.ledger import Ledger
 
 _LEFT, _RIGHT = 190, 610
@@ -37,7 +38,8 @@ def write_page(result: dict[str, Any], folder: Path) -> Path:
     page = template.render(
         result=result,
         headline=f"Transfer: {result['verdict']['transfer']}",
-        metric=result["metric"].replace("_", " "),
+        metric=said(result["metric"]),
+        figure=figure,
         summary=summary(result, folder).strip(),
         bars=_bars(result),
         trials=ledger.trials(),
@@ -66,15 +68,16 @@ def _bars(result: dict[str, Any]) -> list[dict[str, Any]]:
     low = min(score["low"] for score in scores.values())
     span = max(score["high"] for score in scores.values()) - low or 1.0
     names = {"transfer": "with a head start", "scratch": "from scratch", "probe": "probe alone"}
+    names["majority"] = result["baselines"].get("majority", {}).get("says", MOST_FREQUENT)
 
     def place(value: float) -> float:
         return round(_LEFT + (value - low) / span * (_RIGHT - _LEFT), 1)
 
     return [
         {
-            "name": names.get(name, "most frequent"),
+            "name": names[name],
             "colour": _COLOURS[name],
-            "text": f"{score['value']:.3f}",
+            "text": figure(score["value"]),
             **{end: place(score[end]) for end in ("low", "value", "high")},
         }
         for name, score in scores.items()

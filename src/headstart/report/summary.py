@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from headstart.evidence.intervals import figure
+
+MOST_FREQUENT = "always the most frequent answer"
+_SHORT = {"rmse": "RMSE", "mae": "MAE", "r2": "R²", "auroc": "AUROC", "mAP": "mAP"}
 _ANSWER = {
     "helps": "Yes: starting from a pre-trained model helped.",
     "hurts": "No: starting from a pre-trained model made it worse.",
@@ -23,11 +27,12 @@ def summary(result: dict[str, Any], folder: Path) -> str:
         The run folder.
     """
     winner, data, verdict = result["winner"], result["data"], result["verdict"]
-    metric = result["metric"].replace("_", " ")
+    metric = said(result["metric"])
     lines = [""]
     if result["status"] != "complete":
         lines.append(f"Stopped early ({result['status']}): this is the best model so far.")
-    of = f" of {len(data['classes'])} classes" if data["classes"] else ""
+    labels = "labels" if result["task"].endswith("-multilabel") else "classes"
+    of = f" of {len(data['classes'])} {labels}" if data["classes"] else ""
     kept = f"{data['rows']:,} rows{of}"
     lines.append(f"Learnt from {kept} in {result['seconds']['total']:.0f} seconds.")
     if data["quarantined"]:
@@ -62,34 +67,45 @@ def subgroup_lines(scores: dict[str, dict[str, float]], metric: str) -> list[str
     if not scores:
         return []
     listed = [
-        f"  {score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]  "
+        f"  {figure(score['value'])} [{figure(score['low'])}, {figure(score['high'])}]  "
         f"{name} ({score['rows']:,} rows)"
         for name, score in scores.items()
     ]
-    return ["", f"{metric.capitalize()} by subgroup:", *listed]
+    return ["", f"{_begun(metric)} by subgroup:", *listed]
+
+
+def said(metric: str) -> str:
+    """Return a metric's name as it is said."""
+    return _SHORT.get(metric, metric.replace("_", " "))
+
+
+def _begun(metric: str) -> str:
+    """Return a metric as a sentence begins with it."""
+    return metric if metric in _SHORT.values() else metric.capitalize()
 
 
 def _scores(result: dict[str, Any], metric: str) -> str:
     test = result["winner"]["test"]
     if test is None:
         value = result["winner"]["validation"]["value"]
-        return f"{metric.capitalize()} on validation rows: {value:.3f} (test rows were not read)."
+        return f"{_begun(metric)} on validation rows: {figure(value)} (test rows were not read)."
     lines = [
-        f"{metric.capitalize()} on {result['data']['test']:,} test rows it had never seen "
+        f"{_begun(metric)} on {result['data']['test']:,} test rows it had never seen "
         "(with the range in which the true value lies, 19 times out of 20):"
     ]
-    finalists, baselines = result["finalists"], result["baselines"]
+    finalists, trivial = result["finalists"], result["baselines"].get("majority") or {}
     named = [
         ("with a head start", finalists["transfer"]),
         ("from scratch", finalists["scratch"]),
-        ("always the most frequent answer", baselines.get("majority")),
+        (trivial.get("says", MOST_FREQUENT), trivial),
     ]
     for name, entry in named:
-        if entry and entry["test"]:
+        if entry and entry.get("test"):
             score = entry["test"]
             recipe = f" ({entry['recipe']})" if "recipe" in entry else ""
             lines.append(
-                f"  {score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]  {name}{recipe}"
+                f"  {figure(score['value'])} [{figure(score['low'])}, {figure(score['high'])}]  "
+                f"{name}{recipe}"
             )
     return "\n".join(lines)
 
@@ -101,8 +117,8 @@ def _gain(result: dict[str, Any], metric: str) -> str:
         return f"  {verdict.get('reason', '')}"
     better = "better" if gain["value"] >= 0 else "worse"
     return (
-        f"  On the same test rows it is {abs(gain['value']):.3f} {better} in {metric}; the "
-        f"difference lies between {gain['low']:+.3f} and {gain['high']:+.3f}."
+        f"  On the same test rows it is {figure(abs(gain['value']))} {better} in {metric}; the "
+        f"difference lies between {figure(gain['low'], '+')} and {figure(gain['high'], '+')}."
     )
 
 

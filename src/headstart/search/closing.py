@@ -19,7 +19,7 @@ from headstart.artifact.loading import load
 from headstart.artifact.saving import Artifact, save
 from headstart.errors import HeadstartError
 from headstart.evidence.comparisons import gain
-from headstart.evidence.intervals import Interval, by_subgroup, score_interval
+from headstart.evidence.intervals import Interval, by_subgroup, figure, score_interval
 from headstart.evidence.novelty import Novelty
 from headstart.evidence.verdict import Verdict, judge
 from headstart.features.extract import OutOfTime
@@ -29,7 +29,7 @@ from headstart.search.budget import Clock
 from headstart.search.flagging import HeldOut, flagging_seconds
 from headstart.search.preparation import Prepared
 from headstart.search.race import Contender, Listener, Standing
-from headstart.search.trial import assign, refit
+from headstart.search.trial import assign, refit, validation_outputs
 from headstart.sources.opening import find_source
 from headstart.training.learners import Rows
 from headstart.training.loop import Diverged
@@ -83,14 +83,14 @@ def model_of(contender: Contender, run: Path) -> Model:
 
 
 def evaluate(prepared: Prepared, standing: Standing, run: Path, listener: Listener) -> Evaluation:
-    """Score the finalists, the probe and the majority class on the test rows, each once."""
+    """Score the finalists, the probe and the trivial answer on the test rows, each once."""
     started = time.monotonic()
     bench, test = prepared.bench, prepared.test
     winner = standing.winner
     assert winner is not None
     held = bench.validation
     found = Evaluation()
-    chosen = found.held.respond(model_of(winner, run), held.data)
+    chosen = validation_outputs(bench, model_of(winner, run), found.held.respond)
     found.validation = score_interval(bench.metric, chosen, held.targets, held.units, bench.seed)
     if not len(test.data):
         return found
@@ -199,6 +199,7 @@ def save_model(
         else "The test rows were not read.",
         "task": bench.task.name,
         "spec": dict(bench.spec),
+        "labels": [column.name for column in prepared.dataset.targets],
         "source": contender.entry.source,
         "licence": source.licence if source else None,
         "recipe": contender.entry.recipe.name,
@@ -206,7 +207,7 @@ def save_model(
         "rows": len(prepared.dataset),
         "quarantined": len(prepared.dataset.set_aside),
         "metric": bench.metric.name,
-        "validation": str(found.validation or f"{contender.record.score:.3f}"),
+        "validation": str(found.validation or figure(contender.record.score or 0.0)),
         "test": str(found.test[side]) if side in found.test else None,
         "fingerprint": bench.data,
         "version": version("headstart"),
@@ -252,6 +253,7 @@ def result(
             "quarantined": len(data.set_aside),
             "left_out": prepared.left_out,
             "classes": bench.spec.get("classes", []),
+            "outputs": bench.spec.get("names", []),
         },
         "sources": {name: known.data() for name, known in prepared.coverage.items()},
         "winner": _winner(winner, found),
@@ -259,7 +261,7 @@ def result(
             "transfer": _finalist(standing.transfer, found.test.get("transfer")),
             "scratch": _finalist(standing.scratch, found.test.get("scratch")),
         },
-        "baselines": _baselines(standing, found),
+        "baselines": _baselines(standing, found, bench.task.trivial),
         "verdict": verdict.data(),
         **({"subgroups": found.subgroups} if found.subgroups else {}),
         "trials": trials,
@@ -301,7 +303,7 @@ def _finalist(contender: Contender | None, test: Interval | None) -> dict[str, A
     }
 
 
-def _baselines(standing: Standing, found: Evaluation) -> dict[str, Any]:
+def _baselines(standing: Standing, found: Evaluation, trivial: str) -> dict[str, Any]:
     baselines: dict[str, Any] = {"scratch-same-architecture": NOT_MEASURED}
     if standing.probe is not None and "probe" in found.test:
         baselines["probe"] = {
@@ -309,7 +311,7 @@ def _baselines(standing: Standing, found: Evaluation) -> dict[str, Any]:
             "test": found.test["probe"].data(),
         }
     if "majority" in found.test:
-        baselines["majority"] = {"test": found.test["majority"].data()}
+        baselines["majority"] = {"says": trivial, "test": found.test["majority"].data()}
     same = standing.same_architecture
     if same is not None:
         baselines["scratch-same-architecture"] = {

@@ -48,6 +48,7 @@ class Options:
     roles: Roles = field(default_factory=Roles)
     task: str | None = None
     metric: str | None = None
+    class_weights: str | None = None
     test: Data | None = None
     source: tuple[str, ...] = ()
     budget: float = 300.0
@@ -63,10 +64,13 @@ class Options:
             raise UsageError("--max-trials must be 1 or more")
         if self.long not in MODES:
             raise UsageError(f"--long {self.long} is not known; it is {', '.join(MODES)}")
+        if self.class_weights not in (None, "balanced"):
+            raise UsageError(f"--class-weights is balanced or nothing, not {self.class_weights!r}")
 
     def identity(self) -> dict[str, object]:
         """Return what must be the same in every session of one run, as JSON data."""
-        found = {name: getattr(self, name) for name in ("task", "metric", "seed", "refit", "long")}
+        named = ("task", "metric", "class_weights", "long", "seed", "refit")
+        found = {name: getattr(self, name) for name in named}
         columns = [list(pair) for pair in self.roles.named()]
         test = None if self.test is None else title(self.test)
         return {**found, "columns": columns, "source": list(self.source), "test": test}
@@ -121,7 +125,7 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
     bench = Bench(
         task=task,
         spec=spec,
-        metric=metric_for(task, options.metric),
+        metric=metric_for(task, spec, options.metric),
         train=everything,
         validation=everything,
         extractors=extractors,
@@ -144,9 +148,11 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
         f"  {len(parts.train):,} rows to learn from, {len(parts.validation):,} to choose by, "
         f"{len(parts.test):,} to test on ({parts.method})"
     )
+    train = _some(everything, parts.train)
     bench = replace(
         bench,
-        train=_some(everything, parts.train),
+        spec=task.weighted(train.targets, spec) if options.class_weights else spec,
+        train=train,
         validation=_some(everything, parts.validation),
         split=_digest(dataset, parts),
     )

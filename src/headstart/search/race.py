@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from headstart.evidence.intervals import figure
 from headstart.models import Model
 from headstart.recipes import Recipe, recipes_for
 from headstart.search.budget import Clock
@@ -158,7 +159,11 @@ class Race:
             if not self._fits(entry, assignment):
                 continue
             best = self.standing.winner
-            score = f"{best.record.score:.3f}" if best else "none yet"
+            score = (
+                "none yet"
+                if best is None or best.record.score is None
+                else figure(best.record.score)
+            )
             self.listener.trial(entry.name, score, self.clock.left)
             begun += 1
             result = run_trial(assignment)

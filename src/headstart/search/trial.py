@@ -8,11 +8,16 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from headstart.data.dataset import Dataset
 from headstart.digest import digest_data
 from headstart.features.extract import Extractor
+from headstart.models import Model
+from headstart.models.adjusted import Adjusted
 from headstart.recipes import Recipe
-from headstart.tasks import Metric, TargetSpec, Task
+from headstart.tasks import Metric, TargetSpec, Task, TuneDecision
+from headstart.tasks.thresholds import out_of_fold
 from headstart.training.learners import Assignment, Fitted, Rows, learners
 from headstart.training.precision import precision
 
@@ -32,6 +37,7 @@ class TrialSpec:
     data: str
     split: str
     seed: int
+    class_weights: Any
     machine: dict[str, Any]
 
     @property
@@ -77,6 +83,7 @@ def specify(bench: Bench, recipe: Recipe, source: str | None) -> TrialSpec:
         data=bench.data,
         split=bench.split,
         seed=bench.seed,
+        class_weights=bench.spec.get("class_weights"),
         machine={"precision": precision(), "threads": torch.get_num_threads()},
     )
 
@@ -101,6 +108,7 @@ def assign(
 def run_trial(assignment: Assignment) -> TrialResult:
     """Fit a recipe and score it on the validation rows.
 
+    Where the metric depends on a decision, the decision is tuned on these rows.
     Whatever goes wrong ends this trial alone, and is its reason: the race goes on without it.
     """
     started = time.monotonic()
@@ -108,7 +116,14 @@ def run_trial(assignment: Assignment) -> TrialResult:
     assert held is not None
     try:
         fitted = learners.get(assignment.recipe.learner).fit(assignment)
-        score = assignment.metric.score(fitted.model.outputs(held.data), held.targets)
+        outputs = fitted.model.outputs(held.data)
+        tune = assignment.task.tuner(assignment.metric, assignment.targets, assignment.spec)
+        if tune is not None:
+            offsets = tune(outputs, held.targets)
+            outputs = _out_of_fold(tune, outputs, assignment.task, held, assignment.seed)
+            settled = {**fitted.settled, "offsets": offsets.tolist()}
+            fitted = replace(fitted, model=Adjusted(fitted.model, offsets), settled=settled)
+        score = assignment.metric.score(outputs, held.targets)
     except Exception as error:
         first = (str(error).splitlines() or [""])[0]
         reason = f"{type(error).__name__}: {first}"
@@ -116,9 +131,32 @@ def run_trial(assignment: Assignment) -> TrialResult:
     return TrialResult(fitted, score, time.monotonic() - started)
 
 
+def validation_outputs(
+    bench: Bench, model: Model, respond: Callable[[Model, Dataset], Tensor]
+) -> Tensor:
+    """Return a trial's model's outputs on the validation rows, as its score was taken from them.
+
+    Where its decision was tuned on these rows, each fold is decided upon by the others. `respond`
+    lets a model answer.
+    """
+    tune = bench.task.tuner(bench.metric, bench.train.targets, bench.spec)
+    if tune is None or not isinstance(model, Adjusted):
+        return respond(model, bench.validation.data)
+    outputs = respond(model.inner, bench.validation.data)
+    return _out_of_fold(tune, outputs, bench.task, bench.validation, bench.seed)
+
+
+def _out_of_fold(tune: TuneDecision, outputs: Tensor, task: Task, held: Rows, seed: int) -> Tensor:
+    strata = task.strata(held.targets)
+    return out_of_fold(tune, outputs, held.targets, strata, held.units, seed)
+
+
 def refit(assignment: Assignment, settled: dict[str, Any], more: tuple[Rows, ...]) -> Fitted:
     """Fit the same recipe on more rows, with what the trial settled, and no validation rows."""
     held = assignment.validation
     pieces = assignment.train + ((held,) if held is not None else ()) + more
     whole = replace(assignment, train=pieces, validation=None, settled=settled)
-    return learners.get(assignment.recipe.learner).fit(whole)
+    fitted = learners.get(assignment.recipe.learner).fit(whole)
+    if "offsets" not in settled:
+        return fitted
+    return replace(fitted, model=Adjusted(fitted.model, torch.tensor(settled["offsets"])))

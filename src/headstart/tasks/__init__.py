@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from headstart.models import Model
 from headstart.models.heads import HeadSpec
 from headstart.registry import Registry
 from headstart.sources.families import Output
+from headstart.tasks.linear import AnyProblem, LinearSolution
 
 TargetSpec = Mapping[str, Any]
 """What a task learnt of the target before training, as JSON data: its name, its classes, …"""
@@ -51,6 +52,10 @@ class Metric:
         return score if self.greater_is_better else -score
 
 
+TuneDecision = Callable[[Tensor, np.ndarray], Tensor]
+"""(outputs, targets) -> (outputs,) offsets, with which the outputs decide best for a metric."""
+
+
 class Task(Protocol):
     """What headstart must know of a kind of answer."""
 
@@ -67,15 +72,21 @@ class Task(Protocol):
         """What the head takes of a backbone."""
 
     @property
-    def metrics(self) -> Mapping[str, Metric]:
-        """Scores by name."""
-
-    @property
     def default_metric(self) -> str:
         """The score that is used if the user names none."""
 
-    def suits(self, dataset: Dataset) -> bool:
-        """Say whether the target looks like this task (inference; the user may say otherwise)."""
+    @property
+    def trivial(self) -> str:
+        """What `constant` answers, in words, such as "always the most frequent answer"."""
+
+    def metrics(self, spec: TargetSpec) -> Mapping[str, Metric]:
+        """Return the scores by name."""
+
+    def suits(self, dataset: Dataset) -> float:
+        """Say how sure it is that the target is for this task, from 0 to 1.
+
+        It is asked where the user names no task.
+        """
 
     def validate(self, dataset: Dataset) -> tuple[Dataset, TargetSpec]:
         """Return the rows whose target is usable and what was learnt of the target.
@@ -95,23 +106,39 @@ class Task(Protocol):
     def head(self, width: int, spec: TargetSpec) -> HeadSpec:
         """Return the head for features of `width` channels."""
 
-    def solve_head(
+    def solve_linear(
         self,
-        features: Tensor,
+        problem: AnyProblem,
         targets: np.ndarray,
         units: np.ndarray,
         spec: TargetSpec,
         seed: int,
+        strengths: tuple[float, ...],
         strength: float | None,
-    ) -> tuple[dict[str, Tensor], float] | None:
-        """Return the state of the best head on frozen features, and its regularisation strength.
+    ) -> LinearSolution | None:
+        """Return the best linear head on fixed features.
 
-        The strength is found by cross-validation if None. A task whose head has no such solution
-        returns None, and the head is trained by descent.
+        Where `strength` is None it is found by cross-validation, among `strengths` or on a path of
+        the solver's own. A task whose heads have no such solution returns None, and they are
+        trained by descent.
         """
 
-    def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+    def loss(
+        self, outputs: Tensor, targets: Tensor, spec: TargetSpec, smoothing: float = 0.0
+    ) -> Tensor:
         """Return the mean loss of a batch."""
+
+    def weighted(self, targets: np.ndarray, spec: TargetSpec) -> TargetSpec:
+        """Return `spec` with weights under which rare classes count as much as frequent ones.
+
+        Raise `UsageError` if the task has no classes.
+        """
+
+    def tuner(self, metric: Metric, targets: np.ndarray, spec: TargetSpec) -> TuneDecision | None:
+        """Return how the decision is tuned to `metric`, given the training targets.
+
+        None where the metric does not depend on a decision, or the usual one is meant.
+        """
 
     def constant(self, targets: np.ndarray, spec: TargetSpec) -> Model:
         """Return the model that ignores its input."""
@@ -120,6 +147,7 @@ class Task(Protocol):
         """Return one prediction a row, as JSON data with the key ``prediction``."""
 
 
+_LISTED = 8
 tasks: Registry[Task] = Registry("task", __name__)
 
 
@@ -132,15 +160,19 @@ def task_for(dataset: Dataset, name: str | None = None) -> Task:
                 f"the task {name!r} is for {task.modality} inputs, but these are {dataset.modality}"
             )
         return task
-    fitting: Sequence[Task] = [task for task in tasks if task.suits(dataset)]
-    if not fitting:
-        raise UsageError(f"no task suits this target; known: {', '.join(tasks.names())}")
-    return fitting[0]
+    fitting = {task.name: task.suits(dataset) for task in tasks}
+    best = max(fitting, key=lambda name: fitting[name])
+    if not fitting[best]:
+        columns = ", ".join(repr(column.name) for column in dataset.targets)
+        raise UsageError(f"no task suits the target {columns}; known: {', '.join(tasks.names())}")
+    return tasks.get(best)
 
 
-def metric_for(task: Task, name: str | None = None) -> Metric:
+def metric_for(task: Task, spec: TargetSpec, name: str | None = None) -> Metric:
     """Return the metric called `name`, or the task's own."""
+    known = task.metrics(spec)
     chosen = name or task.default_metric
-    if chosen not in task.metrics:
-        raise UsageError(f"{task.name} has no metric {chosen!r}; it has: {', '.join(task.metrics)}")
-    return task.metrics[chosen]
+    if chosen not in known:
+        listed = ", ".join(list(known)[:_LISTED]) + (", …" if len(known) > _LISTED else "")
+        raise UsageError(f"{task.name} has no metric {chosen!r}; it has: {listed}")
+    return known[chosen]

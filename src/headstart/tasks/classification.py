@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,17 @@ from headstart.models import Model
 from headstart.models.constant import Constant
 from headstart.models.heads import HeadSpec
 from headstart.sources.families import Output
-from headstart.tasks import Metric, TargetSpec, tasks
-from headstart.tasks.linear import solve
+from headstart.tasks import Metric, TargetSpec, TuneDecision, tasks
+from headstart.tasks.linear import AnyProblem, LinearSolution
+from headstart.tasks.logistic import solve_multinomial
 from headstart.tasks.metrics import CLASSIFICATION
+from headstart.tasks.targets import are_numbers, disagreements
+from headstart.tasks.thresholds import prior_shift
 
 FEWEST = 3
 """Distinct rows a class needs so that it can be learnt from, chosen by and tested on."""
+DECIDED = ("balanced_accuracy", "macro_f1")
+"""Metrics of decisions for which the most probable class is not the best answer."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +39,23 @@ class Classification:
     modality: str
     output: Output = "pooled"
     default_metric: str = "accuracy"
-    metrics: Mapping[str, Metric] = field(default_factory=lambda: CLASSIFICATION)
+    trivial: str = "always the most frequent answer"
 
-    def suits(self, dataset: Dataset) -> bool:
-        """Every target that was read so far is a column of labels."""
-        return dataset.modality == self.modality
+    def metrics(self, spec: TargetSpec) -> Mapping[str, Metric]:
+        """Return the metrics of classes."""
+        return CLASSIFICATION
+
+    def suits(self, dataset: Dataset) -> float:
+        """One column of texts is taken for classes unless another task is surer."""
+        if dataset.modality != self.modality or len(dataset.targets) != 1:
+            return 0.0
+        return 0.5 if all(isinstance(v, str) for v in dataset.targets[0].values) else 0.0
 
     def validate(self, dataset: Dataset) -> tuple[Dataset, TargetSpec]:
         """Return the data set, with a note on classes of few rows, and the classes, sorted."""
-        column = dataset.targets[0]
         where = f"{dataset.path}: "
-        counts = Counter(column.values)
+        column, values = dataset.targets[0], _classes_of(dataset)
+        counts = Counter(values)
         classes = sorted(counts)
         if len(dataset) < 2 * FEWEST:
             raise DataError(
@@ -57,37 +68,46 @@ class Classification:
             )
         unit_of = units_of(dataset)
         distinct = {
-            c: len({u for u, v in zip(unit_of.tolist(), column.values, strict=True) if v == c})
+            c: len({u for u, v in zip(unit_of.tolist(), values, strict=True) if v == c})
             for c in classes
         }
         enough = [c for c in classes if distinct[c] >= FEWEST]
         if len(enough) < 2:
             raise DataError(
                 f"{where}{len(classes)} classes in {len(dataset)} rows, and fewer than two of them "
-                f"have {FEWEST} distinct rows. Is {column.name!r} the label? (--label COL)"
+                f"have {FEWEST} distinct rows. Is {column.name!r} the label, or an identifier? "
+                "(--label COL)"
             )
+        notes = [*dataset.notes]
         rare = [f"{c!r} ({distinct[c]})" for c in classes if distinct[c] < FEWEST]
         if rare:
-            note = (
+            notes.append(
                 f"classes with fewer than {FEWEST} distinct rows are learnt from but cannot be "
                 f"tested: {', '.join(rare[:8])}{' …' if len(rare) > 8 else ''}"
             )
-            dataset = replace(dataset, notes=(*dataset.notes, note))
-        return dataset, {"name": column.name, "classes": classes}
+        if len(classes) > 2 and are_numbers(classes):
+            notes.append(
+                f"the labels are numbers of {len(classes)} kinds, taken as classes "
+                f"(--task {self.modality}-regression takes them as quantities)"
+            )
+        notes += disagreements(
+            dataset, lambda a, b: values[a] != values[b], lambda i: repr(values[i])
+        )
+        return replace(dataset, notes=tuple(notes)), {"name": column.name, "classes": classes}
 
     def unknown(self, dataset: Dataset, spec: TargetSpec) -> dict[int, str]:
         """Return the rows of classes that were not there when the target was learnt."""
         known = set(spec["classes"])
         return {
             i: f"the model does not know the label {value!r}"
-            for i, value in enumerate(dataset.targets[0].values)
+            for i, value in enumerate(_classes_of(dataset))
             if value not in known
         }
 
     def encode(self, dataset: Dataset, spec: TargetSpec) -> np.ndarray:
         """Return class numbers (rows,) int64; -1 for a label that is no known class."""
         number = {c: i for i, c in enumerate(spec["classes"])}
-        return np.array([number.get(v, -1) for v in dataset.targets[0].values], np.int64)
+        return np.array([number.get(v, -1) for v in _classes_of(dataset)], np.int64)
 
     def strata(self, targets: np.ndarray) -> np.ndarray:
         """Return the class numbers."""
@@ -97,28 +117,51 @@ class Classification:
         """Return a linear layer with one output a class."""
         return HeadSpec("linear", width, len(spec["classes"]))
 
-    def solve_head(
+    def solve_linear(
         self,
-        features: Tensor,
+        problem: AnyProblem,
         targets: np.ndarray,
         units: np.ndarray,
         spec: TargetSpec,
         seed: int,
+        strengths: tuple[float, ...],
         strength: float | None,
-    ) -> tuple[dict[str, Tensor], float] | None:
-        """Return multinomial logistic regression as the state of a linear head."""
-        found = solve(
-            features.float().numpy(), targets, len(spec["classes"]), units, seed, strength
+    ) -> LinearSolution | None:
+        """Return multinomial logistic regression."""
+        classes, weights = len(spec["classes"]), spec.get("class_weights")
+        return solve_multinomial(
+            problem, targets, classes, units, seed, strengths, strength, weights
         )
-        state = {
-            "linear.weight": torch.from_numpy(found.weight),
-            "linear.bias": torch.from_numpy(found.bias),
-        }
-        return state, found.strength
 
-    def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
-        """Return the mean cross-entropy."""
-        return torch.nn.functional.cross_entropy(outputs, targets, label_smoothing=smoothing)
+    def loss(
+        self, outputs: Tensor, targets: Tensor, spec: TargetSpec, smoothing: float = 0.0
+    ) -> Tensor:
+        """Return the mean cross-entropy, by class weights where there are any."""
+        weights = spec.get("class_weights")
+        return torch.nn.functional.cross_entropy(
+            outputs,
+            targets,
+            weight=None if weights is None else outputs.new_tensor(weights),
+            label_smoothing=smoothing,
+        )
+
+    def weighted(self, targets: np.ndarray, spec: TargetSpec) -> TargetSpec:
+        """Return weights inverse to the classes' rows, one on average (scikit-learn's "balanced").
+
+        A class without rows weighs 1.
+        """
+        counts = np.bincount(targets, minlength=len(spec["classes"]))
+        seen = (counts > 0).sum()
+        weights = np.where(counts > 0, len(targets) / (seen * np.maximum(counts, 1)), 1.0)
+        return {**spec, "class_weights": weights.tolist()}
+
+    def tuner(self, metric: Metric, targets: np.ndarray, spec: TargetSpec) -> TuneDecision | None:
+        """Return logit adjustment for metrics in which rare classes count like frequent ones."""
+        if metric.name not in DECIDED:
+            return None
+        counts = np.bincount(targets, minlength=len(spec["classes"]))
+        # a class that was never learnt must not gain by being rare
+        return prior_shift(metric, np.where(counts > 0, counts, counts.max()) / len(targets))
 
     def constant(self, targets: np.ndarray, spec: TargetSpec) -> Model:
         """Return the class frequencies as logits: the majority class wins."""
@@ -137,6 +180,26 @@ class Classification:
         ]
 
 
+def _classes_of(dataset: Dataset) -> list[str]:
+    """Return the class of each row. Raise `DataError` where there is not one column of one each."""
+    kind = f"{dataset.modality}-multilabel"
+    if len(dataset.targets) != 1:
+        named = " and ".join(repr(column.name) for column in dataset.targets)
+        raise DataError(
+            f"{dataset.path}: classification takes one label column, not {named}. For columns of "
+            f"0 and 1 use --task {kind}, for numbers --task {dataset.modality}-regression."
+        )
+    column = dataset.targets[0]
+    values = [value for value in column.values if isinstance(value, str)]
+    if len(values) < len(column.values):
+        raise DataError(
+            f"{dataset.path}: {column.name!r} holds lists of labels, and classification takes one "
+            f"label a row. Use --task {kind}."
+        )
+    return values
+
+
 for _modality in ("image", "text", "image+text"):
-    _name = f"{_modality}-classification"
-    tasks.register(_name, Classification(_name, _modality))
+    tasks.register(
+        f"{_modality}-classification", Classification(f"{_modality}-classification", _modality)
+    )

@@ -1,11 +1,14 @@
-"""Metrics of classification, each as statistics by row and an aggregate under weights.
+"""Metrics, each as statistics by row and an aggregate under weights.
 
 Weights stand for how often a row was drawn, so an aggregate under weights equals the plain metric
-on the rows repeated that often. Classes that no row has under the weights do not count, as in
-scikit-learn's metrics.
+on the rows repeated that often. Classes and labels that no row has under the weights do not count,
+as in scikit-learn's metrics of classes (for labels: with its ``zero_division=nan``).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -116,3 +119,130 @@ CLASSIFICATION = {
         Metric("log_loss", False, _log_losses, _mean),
     )
 }
+
+
+def _whole_sets(outputs: Tensor, targets: np.ndarray) -> np.ndarray:
+    return ((outputs.numpy() > 0) == (targets > 0)).all(1).astype(np.float64)[:, None]
+
+
+def _decisions(outputs: Tensor, targets: np.ndarray) -> np.ndarray:
+    """(rows, 2 labels): the labels that are there, then those that are said to be."""
+    return np.concatenate([targets > 0, outputs.numpy() > 0], 1).astype(np.float64)
+
+
+def _label_counts(
+    statistics: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return weighted counts (b, labels): rows that have a label, that are said to, and both."""
+    true, said = np.split(statistics, 2, axis=1)
+    return weights @ true, weights @ said, weights @ (true * said)
+
+
+def _label_micro_f1(statistics: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    true, said, both = (count.sum(1) for count in _label_counts(statistics, weights))
+    found: np.ndarray = 2 * both / np.maximum(true + said, 1e-12)
+    return found
+
+
+def _label_macro_f1(statistics: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    true, said, both = _label_counts(statistics, weights)
+    return _mean_where(2 * both / np.maximum(true + said, 1e-12), true + said > 0)
+
+
+def _label_scores(outputs: Tensor, targets: np.ndarray) -> np.ndarray:
+    """(rows, 2 labels): the labels that are there, then their logits."""
+    return np.concatenate([targets > 0, outputs.numpy()], 1).astype(np.float64)
+
+
+def _average_precisions(
+    statistics: np.ndarray, weights: np.ndarray, labels: Sequence[int]
+) -> np.ndarray:
+    """Mean over labels of the average precision; 0 where no row has any of them.
+
+    It is the sum over distinct scores, the highest first, of the precision down to a score times
+    the recall that it adds; rows of equal score enter together (scikit-learn's
+    ``average_precision_score``).
+    """
+    true, scores = np.split(statistics, 2, axis=1)
+    drawn = np.ascontiguousarray(weights.T)  # (rows, b): sums run down, over all b at once
+    areas, present = [], []
+    for label in labels:
+        order = np.argsort(-scores[:, label], kind="stable")
+        ranked = scores[order, label]
+        ends = np.flatnonzero(np.append(ranked[1:] < ranked[:-1], True))
+        ordered = drawn[order]
+        taken = np.cumsum(ordered, axis=0)[ends]
+        right = np.cumsum(ordered * true[order, label][:, None], axis=0)[ends]
+        added = np.diff(right, axis=0, prepend=0)
+        area = (added * right / np.maximum(taken, 1e-12)).sum(0)
+        areas.append(area / np.maximum(right[-1], 1e-12))
+        present.append(right[-1] > 0)
+    return _mean_where(np.stack(areas, 1), np.stack(present, 1))
+
+
+def multilabel_metrics(labels: Sequence[str]) -> dict[str, Metric]:
+    """Return the metrics of sets of labels; outputs are logits, of which those above 0 are said.
+
+    ``mAP`` and those of single labels look at the order of rows alone, the others at decisions.
+    """
+    found = [
+        Metric("mAP", True, _label_scores, partial(_average_precisions, labels=range(len(labels)))),
+        Metric("micro_f1", True, _decisions, _label_micro_f1),
+        Metric("macro_f1", True, _decisions, _label_macro_f1),
+        Metric("subset_accuracy", True, _whole_sets, _mean, proportion=True),
+    ]
+    for i, label in enumerate(labels):
+        one = partial(_average_precisions, labels=[i])
+        found.append(Metric(f"average_precision({label})", True, _label_scores, one))
+    return {metric.name: metric for metric in found}
+
+
+def _errors(outputs: Tensor, targets: np.ndarray) -> np.ndarray:
+    """(rows, 2 k): what is said less what is true, then what is true, in standardised units."""
+    true = targets.astype(np.float64)
+    return np.concatenate([outputs.double().numpy() - true, true], 1)
+
+
+def _rmse(statistics: np.ndarray, weights: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    error, _ = np.split(statistics, 2, axis=1)
+    squares = weights @ np.square(error) / weights.sum(1, keepdims=True)
+    found: np.ndarray = (np.sqrt(squares) * scale).mean(1)
+    return found
+
+
+def _mae(statistics: np.ndarray, weights: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    error, _ = np.split(statistics, 2, axis=1)
+    found: np.ndarray = (weights @ np.abs(error) / weights.sum(1, keepdims=True) * scale).mean(1)
+    return found
+
+
+def _r2(statistics: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Share of the variance that is explained, about the mean under the weights.
+
+    For rows of one value it is 1 or 0, as scikit-learn has it.
+    """
+    error, true = np.split(statistics, 2, axis=1)
+    rows = weights.sum(1, keepdims=True)
+    about = weights @ np.square(true) - (weights @ true) ** 2 / rows
+    missed = weights @ np.square(error)
+    varied = about > 1e-12 * rows
+    explained = 1 - missed / np.where(varied, about, 1.0)
+    found: np.ndarray = np.where(varied, explained, missed <= 1e-12 * rows).mean(1)
+    return found
+
+
+def regression_metrics(scale: Sequence[float]) -> dict[str, Metric]:
+    """Return the metrics of numbers, each output in its own units, then averaged over outputs.
+
+    Parameters
+    ----------
+    scale
+        What one is in standardised units, for each output.
+    """
+    units = np.asarray(scale, np.float64)
+    found = (
+        Metric("rmse", False, _errors, partial(_rmse, scale=units)),
+        Metric("mae", False, _errors, partial(_mae, scale=units)),
+        Metric("r2", True, _errors, _r2),
+    )
+    return {metric.name: metric for metric in found}

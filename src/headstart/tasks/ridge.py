@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from headstart.data.splits import deal
+from headstart.tasks import linear
+from headstart.tasks.linear import AnyProblem, Features, LinearSolution, SparseProblem
 
 STRENGTHS = tuple(float(10 ** (half / 2)) for half in range(-12, 5))
 """Inverse strengths of L2 regularisation tried, on standardised features and targets (one over
 scikit-learn's alpha), the strongest penalty first."""
 FOLDS = 5
-MOST = 4_000
-"""Rows that take part in cross-validation at most."""
+LEAST = 0.3
+"""Share of the channels' median deviation that is the least by which a channel is divided."""
 PAST = 1.1
 """Held-out error, as a multiple of the least, at which weaker penalties are no longer tried."""
 _CHUNK = 4_096
@@ -25,30 +28,13 @@ _FLAT = 1e-6
 """Standard deviation below which a channel or an output counts as constant."""
 
 
-@dataclass(frozen=True)
-class RidgeSolution:
-    """Outputs are ``features @ weight.T + bias``; `strength` is the inverse penalty that was used.
-
-    Attributes
-    ----------
-    weight
-        (outputs, d) float32.
-    bias
-        (outputs,) float32.
-    """
-
-    weight: np.ndarray
-    bias: np.ndarray
-    strength: float
-
-
 def solve_ridge(
     features: np.ndarray,
     targets: np.ndarray,
     units: np.ndarray,
     seed: int,
     strength: float | None = None,
-) -> RidgeSolution:
+) -> LinearSolution:
     """Fit ridge regression on standardised features to standardised targets.
 
     Parameters
@@ -65,14 +51,69 @@ def solve_ridge(
         Inverse regularisation strength; None chooses the one of `STRENGTHS` with the least
         cross-validated squared error.
     """
-    rows = _Standard.of(features)
-    mean, scale = targets.mean(0), _spread(targets.std(0))
+    return _solved_as(_Standard.of(features), targets, units, seed, strength)
+
+
+def _solved_as(
+    rows: _Standard, targets: np.ndarray, units: np.ndarray, seed: int, strength: float | None
+) -> LinearSolution:
+    found, mean, strength = _solved(rows, targets, units, seed, strength)
+    weight = found / rows.scale
+    bias = mean - weight @ rows.mean
+    return LinearSolution(weight.astype(np.float32), bias.astype(np.float32), strength)
+
+
+def solve_problem(
+    problem: AnyProblem,
+    targets: np.ndarray,
+    units: np.ndarray,
+    seed: int,
+    strength: float | None = None,
+) -> LinearSolution:
+    """Fit ridge regression to a problem as it is posed.
+
+    Dense features are standardised, but no channel by less than `LEAST` of what is usual: one that
+    lies still in almost all training rows could otherwise move an answer without bound where it
+    stirs. Parameters are those of `solve_ridge`.
+    """
+    if isinstance(problem, Features):
+        rows = _Standard.of(problem.values)
+        stirring = rows.scale[rows.scale != 1.0]
+        usual = np.median(stirring) if len(stirring) else 1.0
+        rows = replace(rows, scale=np.maximum(rows.scale, LEAST * usual))
+        return _solved_as(rows, targets, units, seed, strength)
+    if isinstance(problem, SparseProblem):
+        if strength is None:
+            some, few = problem.some(seed)
+            strength = solve_problem(few, targets[some], units[some], seed).strength
+        return _from_sparse(problem.features, targets, strength)
+    coordinates = problem.rows[:, :-1].numpy()
+    width = coordinates.shape[1]
+    as_it_is = _Standard(coordinates, np.zeros(width), np.ones(width))
+    found, mean, strength = _solved(as_it_is, targets, units, seed, strength)
+    bias = mean - found @ coordinates.mean(0, dtype=np.float64)
+    both = torch.from_numpy(np.column_stack([found, bias]).T).float()
+    weight, bias = problem.in_features(both)
+    return LinearSolution(weight.astype(np.float32), bias.astype(np.float32), strength)
+
+
+def _solved(
+    rows: _Standard, targets: np.ndarray, units: np.ndarray, seed: int, strength: float | None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return weights (k, d) on standardised rows, the targets' mean (k,), and the strength."""
+    mean, scale = targets.mean(0, dtype=np.float64), _spread(targets.std(0, dtype=np.float64))
     wanted = torch.from_numpy((targets - mean) / scale).double()
     if strength is None:
         strength = _cross_validated(rows, wanted, units, seed)
-    weight = _optimum(rows, wanted, 1 / strength).T.numpy() * scale[:, None] / rows.scale
-    bias = mean - weight @ rows.mean
-    return RidgeSolution(weight.astype(np.float32), bias.astype(np.float32), strength)
+    return _optimum(rows, wanted, 1 / strength).T.numpy() * scale[:, None], mean, strength
+
+
+def _from_sparse(features: Any, targets: np.ndarray, strength: float) -> LinearSolution:
+    from sklearn.linear_model import Ridge
+
+    model = Ridge(alpha=1 / strength, solver="sparse_cg", tol=1e-4).fit(features, targets)
+    weight, bias = np.atleast_2d(model.coef_), np.atleast_1d(model.intercept_)
+    return LinearSolution(weight.astype(np.float32), bias.astype(np.float32), strength)
 
 
 @dataclass(frozen=True)
@@ -148,7 +189,7 @@ def _held_out_errors(
     folds of one row), so that one decomposition serves all folds and strengths.
     """
     order = np.random.default_rng(seed).permutation(len(wanted))
-    some = order[:MOST]
+    some = order[: linear.MOST]
     fold_of = deal(np.zeros(len(wanted)), units, order, FOLDS)[some]
     folds = [np.flatnonzero(fold_of == fold) for fold in range(FOLDS)]
     folds = [fold for fold in folds if 0 < len(fold) < len(some)]

@@ -10,7 +10,7 @@ import torch
 from headstart.features.extract import OutOfTime
 from headstart.models.network import digest_weights
 from headstart.recipes import Recipe
-from headstart.tasks import linear
+from headstart.tasks import linear, logistic
 from headstart.tasks.classification import Classification
 from headstart.training.learners import learners
 
@@ -22,7 +22,7 @@ RECIPE = Recipe("probe", "any", "source", "probe", rank=10, solved=True)
 class Unsolved(Classification):
     """Classification whose head has to be trained by descent."""
 
-    def solve_head(self, *given):
+    def solve_linear(self, *given):
         return None
 
 
@@ -75,7 +75,7 @@ def test_a_refit_takes_the_strength_that_was_settled(
 ):
     assignment = assign(RECIPE, squares, toy_image)
     settled = PROBE.fit(assignment).settled
-    monkeypatch.setattr(linear, "_cross_validated", None)
+    monkeypatch.setattr(logistic._Fit, "cross_validated", None)
     again = PROBE.fit(refit(assignment, settled))
     assert again.settled == settled
     assert (again.model.outputs(squares).argmax(1).numpy() == assignment.task.encode(

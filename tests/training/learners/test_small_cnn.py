@@ -40,7 +40,7 @@ def test_it_learns(short):
     assert fitted.settled == {"epochs": fitted.settled["epochs"], "size": 24}
     best = fitted.history[fitted.settled["epochs"] - 1]
     assert best["score"] == max(epoch["score"] for epoch in fitted.history)
-    loss = short.task.loss(outputs, torch.from_numpy(held.targets))
+    loss = short.task.loss(outputs, torch.from_numpy(held.targets), short.spec)
     assert float(loss) == pytest.approx(best["validation_loss"], abs=0.05)
 
 

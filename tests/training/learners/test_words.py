@@ -15,7 +15,7 @@ from headstart.recipes import Recipe
 from headstart.training.learners import learners, words
 
 LEARNER = learners.get("words")
-RECIPE = Recipe("tfidf-logistic", "text", "small", "words", rank=20)
+RECIPE = Recipe("tfidf-linear", "text", "small", "words", rank=20)
 
 
 def score(fitted, assignment):

@@ -62,6 +62,11 @@ class Assignment:
         return np.concatenate([rows.targets for rows in self.train])
 
     @property
+    def many(self) -> float:
+        """Return how many times ten outputs there are, at least one: solving takes as much more."""
+        return max(1.0, self.task.head(1, self.spec).outputs / 10)
+
+    @property
     def units(self) -> np.ndarray:
         """Return the units of all pieces."""
         return np.concatenate([rows.units for rows in self.train])
@@ -80,7 +85,7 @@ class Assignment:
         def evaluate() -> tuple[float, float]:
             with torch.no_grad():
                 found = outputs(held)
-                loss = float(self.task.loss(found, torch.from_numpy(held.targets)))
+                loss = float(self.task.loss(found, torch.from_numpy(held.targets), self.spec))
             return self.metric.signed(self.metric.score(found, held.targets)), loss
 
         return evaluate

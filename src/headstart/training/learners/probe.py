@@ -13,6 +13,7 @@ from headstart.sources.staged import Boundary
 from headstart.training.learners import Assignment, Fitted, Rows, learners
 from headstart.training.loop import Trained, train
 from headstart.training.plan import HEAD, FreezePlan
+from headstart.training.solving import put_at_optimum
 
 DESCENT = (Phase("head", epochs=30, rate=1e-2),)
 """How a head is trained whose task has no solution for it."""
@@ -25,7 +26,7 @@ class Probe:
         """Return the seconds of solving; features are computed already, or cost what they cost."""
         assert assignment.extractor is not None
         rows = sum(len(piece.data) for piece in assignment.train)
-        return 1.0 + rows * assignment.extractor.backbone.width * 3e-6
+        return 1.0 + rows * assignment.extractor.backbone.width * 3e-6 * assignment.many
 
     def fit(self, assignment: Assignment) -> Fitted:
         """Return the source's backbone under the best head."""
@@ -39,19 +40,11 @@ class Probe:
         if assignment.recipe.head:
             spec = HeadSpec(kind, features.shape[1], spec.outputs)
         head = spec.build()
-        solved = assignment.task.solve_head(
-            features,
-            assignment.targets,
-            assignment.units,
-            assignment.spec,
-            assignment.seed,
-            assignment.settled.get("strength"),
-        )
+        strength = put_at_optimum(head, features, assignment)
         model = Network(backbone, head, spec, assignment.task.output, extractor)
         cut = backbone.cut_name(backbone.end)
-        if solved is not None:
-            head.load_state_dict(solved[0])
-            return Fitted(model, {"strength": solved[1]}, cut)
+        if strength is not None:
+            return Fitted(model, {"strength": strength}, cut)
         trained = _descend(assignment, head, values)
         history = tuple(vars(epoch) for epoch in trained.history)
         return Fitted(model, {"epochs": trained.epochs}, cut, trained.cut_short, history)
@@ -75,7 +68,9 @@ def _descend(assignment: Assignment, head: torch.nn.Module, values: Boundary) ->
         rows,
         batch,
         lambda taken, _epoch: task.loss(
-            head({name: value[taken] for name, value in values.items()}), targets[taken]
+            head({name: value[taken] for name, value in values.items()}),
+            targets[taken],
+            assignment.spec,
         ),
         decay=0.0,
         seed=assignment.seed,

@@ -59,7 +59,7 @@ class LearnSmallCnn:
         def step(taken: Tensor, _epoch: int) -> Tensor:
             with autocast():
                 outputs = network(laid_out(_shifted(normalised(pixels[taken]), random))).float()
-            return task.loss(outputs, targets[taken], recipe.smoothing)
+            return task.loss(outputs, targets[taken], assignment.spec, recipe.smoothing)
 
         held = None if assignment.validation is None else _pixels(assignment.validation, size)
 

@@ -22,6 +22,7 @@ from headstart.training.learners import Assignment, Fitted, Rows, learners
 from headstart.training.loop import train
 from headstart.training.plan import HEAD, FreezePlan
 from headstart.training.precision import autocast, laid_out, lay_out
+from headstart.training.solving import put_at_optimum
 
 _EVALUATED = 64
 _STEPS = 3
@@ -109,7 +110,7 @@ class Tune:
 
         def step(taken: Tensor, epoch: int) -> Tensor:
             outputs = tuned(values.batch(taken, epoch))
-            return task.loss(outputs, targets[taken], recipe.smoothing)
+            return task.loss(outputs, targets[taken], assignment.spec, recipe.smoothing)
 
         def outputs(_rows: Rows) -> Tensor:
             assert held is not None
@@ -183,18 +184,9 @@ class Tune:
                 with autocast():
                     value = tuned.suffix(_rows(plain, rows))["features"]
                 pieces.append({"features": value.float()})
-        solved = assignment.task.solve_head(
-            concatenated(pieces)["features"],
-            assignment.targets,
-            assignment.units,
-            assignment.spec,
-            assignment.seed,
-            assignment.settled.get("strength"),
-        )
-        if solved is None:
-            return {}
-        tuned.head.load_state_dict(solved[0])
-        return {"strength": solved[1]}
+        features = concatenated(pieces)["features"]
+        strength = put_at_optimum(tuned.head, features, assignment)
+        return {} if strength is None else {"strength": strength}
 
     def _step_seconds(self, assignment: Assignment, extractor: Extractor, cut: int) -> float:
         """Return the least of a few training steps on the first rows; the first one warms up."""
@@ -209,7 +201,7 @@ class Tune:
         for _ in range(_STEPS):
             started = time.monotonic()
             outputs = tuned(_rows(values, torch.arange(len(few))))
-            assignment.task.loss(outputs, targets).backward()
+            assignment.task.loss(outputs, targets, assignment.spec).backward()
             seconds.append(time.monotonic() - started)
         return min(seconds)
 

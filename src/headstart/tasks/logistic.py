@@ -1,0 +1,313 @@
+"""Logistic regression on fixed features, solved to the optimum: of classes, and of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.data.splits import deal
+from headstart.tasks import linear
+from headstart.tasks.linear import (
+    STRENGTHS,
+    AnyProblem,
+    Features,
+    LinearSolution,
+    Problem,
+    SparseProblem,
+)
+
+FOLDS = 5
+PAST = 1.03
+"""Held-out loss, as a multiple of the least, at which weaker penalties are no longer tried."""
+UNSEEN = -20.0
+"""Logit of a class or a label without training rows."""
+
+
+def solve_multinomial(
+    problem: AnyProblem,
+    targets: np.ndarray,
+    classes: int,
+    units: np.ndarray,
+    seed: int,
+    strengths: tuple[float, ...] = STRENGTHS,
+    strength: float | None = None,
+    class_weights: Sequence[float] | None = None,
+) -> LinearSolution:
+    """Fit multinomial logistic regression with L2 regularisation.
+
+    Parameters
+    ----------
+    targets
+        (n,) class numbers below `classes`; classes without rows get the lowest logits.
+    units
+        (n,) rows of equal number stay in one fold.
+    strengths
+        Those that are tried where `strength` is None.
+    strength
+        Inverse regularisation strength; None chooses the one with the least cross-validated log
+        loss.
+    class_weights
+        How much a row of each class counts in the objective; all alike if None.
+    """
+    if isinstance(problem, SparseProblem):
+        if strength is None:
+            rows, few = problem.some(seed)
+            strength = solve_multinomial(
+                few, targets[rows], classes, units[rows], seed, strengths, None, class_weights
+            ).strength
+        counts = None if class_weights is None else dict(enumerate(class_weights))
+        model = _scikit_learn(strength, counts).fit(problem.features, targets)
+        return LinearSolution(*logits_of(model, classes), strength)
+    if isinstance(problem, Features):
+        problem = problem.posed()
+    seen, codes = np.unique(targets, return_inverse=True)
+    hot = torch.nn.functional.one_hot(torch.from_numpy(codes), len(seen)).float()
+    weights = torch.ones(len(targets), 1)
+    if class_weights is not None:
+        weights = torch.tensor(class_weights, dtype=torch.float32)[torch.from_numpy(targets), None]
+    task = _Fit(problem, SOFTMAX, hot, weights)
+    if strength is None:
+        strength = task.cross_validated(codes, units, seed, strengths)
+    found = problem.in_features(task.optimum(strength))
+    weight = np.zeros((classes, found[0].shape[1]), np.float32)
+    bias = np.full(classes, UNSEEN, np.float32)
+    weight[seen], bias[seen] = found
+    return LinearSolution(weight, bias, strength)
+
+
+def solve_labels(
+    problem: AnyProblem,
+    targets: np.ndarray,
+    strata: np.ndarray,
+    units: np.ndarray,
+    seed: int,
+    strengths: tuple[float, ...] = STRENGTHS,
+    strength: float | None = None,
+    class_weights: Sequence[Sequence[float]] | None = None,
+) -> LinearSolution:
+    """Fit one binary logistic regression with L2 regularisation for each label, all together.
+
+    Parameters
+    ----------
+    targets
+        (n, labels) zeros and ones. A label of one value only gets the surest logit for it.
+    strata
+        (n,) stratum of each row, by which rows are dealt into folds.
+    strength
+        scikit-learn's C, one for all labels: the sum of their losses says more about it than the
+        few rows of a rare label do. None chooses as `solve_multinomial` does.
+    class_weights
+        (labels, 2) how much a row without and with each label counts; all alike if None.
+    """
+    if isinstance(problem, SparseProblem):
+        if strength is None:
+            rows, few = problem.some(seed)
+            some = (targets[rows], strata[rows], units[rows])
+            found = solve_labels(few, *some, seed, strengths, None, class_weights)
+            strength = found.strength
+        return _label_by_label(problem.features, targets, strength, class_weights)
+    if isinstance(problem, Features):
+        problem = problem.posed()
+    hot = torch.from_numpy(targets).float()
+    weights = torch.ones(len(targets), 1)
+    if class_weights is not None:
+        without, having = torch.tensor(class_weights, dtype=torch.float32).T
+        weights = torch.where(hot > 0, having, without)
+    task = _Fit(problem, SIGMOID, hot, weights)
+    if strength is None:
+        strength = task.cross_validated(strata, units, seed, strengths)
+    weight, bias = problem.in_features(task.optimum(strength))
+    for label in _of_one_value(targets):
+        weight[label], bias[label] = 0.0, _sure(targets[:, label])
+    return LinearSolution(weight.astype(np.float32), bias.astype(np.float32), strength)
+
+
+@dataclass(frozen=True)
+class Family:
+    """How the outputs of a row become probabilities, and what a solver must know of that.
+
+    Attributes
+    ----------
+    mean
+        Logits (p, n, k) to probabilities.
+    losses
+        (logits, truth) to negative log likelihoods (p, n, 1 or k).
+    bound
+        Largest curvature of the loss along any direction of the logits.
+    own
+        Axes of coefficients (p, r + 1, k) over which they are one problem.
+    learnable
+        (weights (p, n, 1), truth (n, k)) to what can be learnt at all, (p, 1, 1 or k).
+    """
+
+    mean: Callable[[Tensor], Tensor]
+    losses: Callable[[Tensor, Tensor], Tensor]
+    bound: float
+    own: tuple[int, ...]
+    learnable: Callable[[Tensor, Tensor], Tensor]
+
+
+def _both_values(weights: Tensor, hot: Tensor) -> Tensor:
+    """Return 1 for the labels of which a problem's rows have both values, else 0: (p, 1, k)."""
+    there = (weights > 0).float().transpose(1, 2)
+    return (((there @ hot) > 0) & ((there @ (1 - hot)) > 0)).float()
+
+
+def _binary_losses(logits: Tensor, hot: Tensor) -> Tensor:
+    return torch.nn.functional.softplus(logits) - logits * hot
+
+
+SOFTMAX = Family(
+    lambda logits: logits.softmax(2),
+    lambda logits, hot: -(logits.log_softmax(2) * hot).sum(2, keepdim=True),
+    0.5,
+    (1, 2),
+    lambda weights, _hot: torch.ones(len(weights), 1, 1),
+)
+SIGMOID = Family(torch.sigmoid, _binary_losses, 0.25, (1,), _both_values)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A problem with what its rows are: `hot` (n, k) truth, `weights` (n, 1 or k)."""
+
+    problem: Problem
+    family: Family
+    hot: Tensor
+    weights: Tensor
+
+    def optimum(self, strength: float) -> Tensor:
+        """Return the coefficients (r + 1, k) on all rows."""
+        everything = torch.ones(1, len(self.hot), 1)
+        return self.optima(everything, strength, tolerance=1e-5, most=3000)[0]
+
+    def optima(
+        self,
+        inside: Tensor,
+        strength: float,
+        tolerance: float,
+        most: int,
+        start: Tensor | None = None,
+    ) -> Tensor:
+        """Return the optima (p, r + 1, k) of `p` problems that differ in their rows.
+
+        Newton steps with a fixed bound on the curvature (Böhning, Multinomial logistic regression
+        algorithm, 1992), which is diagonal here and holds for every subset of the rows, accelerated
+        by Nesterov's momentum with restarts (O'Donoghue and Candès, 2015). With weights the bound
+        holds once multiplied by the largest of them.
+
+        Parameters
+        ----------
+        inside
+            (p, n, 1) 1 for the rows that take part in a problem, 0 for the others.
+        strength
+            Inverse regularisation strength.
+        tolerance
+            Largest step, as a share of the largest coefficient, at which the search ends.
+        most
+            Iterations at most.
+        start
+            (p, r + 1, k) where the search begins; at zero if None.
+        """
+        rows, spread, family = self.problem.rows, self.problem.spread, self.family
+        weights = inside * self.weights * family.learnable(inside, self.hot)
+        decay = torch.full((len(spread), 1), 1 / strength)
+        decay[-1] = 0
+        curvature = family.bound * self.weights.amax(0) * spread[:, None] + decay
+        nowhere = torch.zeros(len(inside), len(spread), self.hot.shape[1])
+        w = nowhere if start is None else start
+        ahead, momentum = w.clone(), torch.ones(len(inside), 1, 1)
+        for _ in range(most):
+            wrong = (family.mean(torch.matmul(rows, ahead)) - self.hot) * weights
+            step = (torch.matmul(rows.T, wrong) + decay * ahead) / curvature
+            new = ahead - step
+            uphill = (step * curvature * (new - w)).sum(family.own, keepdim=True) > 0
+            momentum = torch.where(uphill, 1.0, momentum)
+            faster = (1 + (1 + 4 * momentum.square()).sqrt()) / 2
+            ahead = new + (momentum - 1) / faster * (new - w)
+            w, momentum = new, faster
+            moved = step.abs().amax(family.own) / w.abs().amax(family.own).clamp(1e-9)
+            if float(moved.max()) < tolerance:
+                break
+        return w
+
+    def cross_validated(
+        self, strata: np.ndarray, units: np.ndarray, seed: int, strengths: tuple[float, ...]
+    ) -> float:
+        """Return the strength with the least log loss over held-out folds.
+
+        The folds are solved together, along the path from the strongest penalty to weaker ones,
+        each begun where the last one ended. The path is left where the loss is clearly past its
+        least.
+        """
+        rows = len(self.hot)
+        order = np.random.default_rng(seed).permutation(rows)
+        some = order[: linear.MOST]
+        fold_of = torch.from_numpy(deal(strata, units, order, FOLDS)[some])
+        few = _Fit(self.problem.take(some), self.family, self.hot[some], self.weights[some])
+        inside = (fold_of != torch.arange(FOLDS)[:, None]).float()[:, :, None]
+        outside = (1 - inside) * few.weights * self.family.learnable(inside, few.hot)
+        w = None
+        losses: list[float] = []
+        for strength in strengths:
+            # fewer rows ask for a weaker penalty on their sum of losses: keep its weight a row
+            scaled = strength * rows / len(some)
+            w = few.optima(inside, scaled, tolerance=1e-3, most=150, start=w)
+            loss = self.family.losses(torch.matmul(few.problem.rows, w), few.hot)
+            losses.append(float((loss * outside).sum()))
+            if losses[-1] > PAST * min(losses):
+                break
+        return strengths[int(np.argmin(losses))]
+
+
+def _scikit_learn(strength: float, class_weight: dict[int, float] | None) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=strength, max_iter=100, tol=1e-3, class_weight=class_weight)
+
+
+def _label_by_label(
+    features: Any,
+    targets: np.ndarray,
+    strength: float,
+    class_weights: Sequence[Sequence[float]] | None,
+) -> LinearSolution:
+    weight = np.zeros((targets.shape[1], features.shape[1]), np.float32)
+    bias = np.zeros(targets.shape[1], np.float32)
+    alone = set(_of_one_value(targets))
+    for label, truth in enumerate(targets.T.astype(int)):
+        if label in alone:
+            bias[label] = _sure(truth)
+            continue
+        counts = None if class_weights is None else dict(enumerate(class_weights[label]))
+        model = _scikit_learn(strength, counts).fit(features, truth)
+        weight[label], bias[label] = model.coef_[0], model.intercept_[0]
+    return LinearSolution(weight, bias, strength)
+
+
+def _of_one_value(targets: np.ndarray) -> list[int]:
+    return np.flatnonzero(targets.min(0) == targets.max(0)).tolist()
+
+
+def _sure(truth: np.ndarray) -> float:
+    return UNSEEN if truth[0] == 0 else -UNSEEN
+
+
+def logits_of(model: Any, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a fitted logistic regression as (classes, d) weights and (classes,) biases of logits.
+
+    For two classes scikit-learn keeps one row, which stands for the difference of two logits.
+    Classes that the model has not seen get a logit so low that they are never predicted.
+    """
+    w, b = model.coef_, model.intercept_
+    if len(model.classes_) == 2:
+        w, b = np.stack([-w[0] / 2, w[0] / 2]), np.stack([-b[0] / 2, b[0] / 2])
+    weight = np.zeros((classes, w.shape[1]), np.float32)
+    bias = np.full(classes, UNSEEN, np.float32)
+    weight[model.classes_], bias[model.classes_] = w, b
+    return weight, bias
