@@ -19,11 +19,11 @@ from headstart.search.budget import Clock
 from headstart.search.race import Entry, Listener, entries
 from headstart.search.reach import READING, Reach, affordable, subset
 from headstart.search.trial import Bench
-from headstart.sources.catalogue import Source, sources
+from headstart.sources.catalogue import Source, those
 from headstart.sources.families import Output
 from headstart.sources.fetching import fetch, is_fetched
 from headstart.sources.loading import load_source
-from headstart.sources.opening import find_source
+from headstart.sources.opening import find_source, is_named_here
 from headstart.tasks import metric_for, task_for
 from headstart.training.learners import Rows
 
@@ -99,7 +99,9 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
     task = task_for(dataset, options.task)
     dataset, spec = task.validate(dataset)
     _say_what_was_read(dataset, task.name, listener)
-    extractors = _load(_shortlist(options, dataset.modality), task.output, clock, listener)
+    extractors = _load(
+        _shortlist(options, dataset.modality, clock, listener), task.output, clock, listener
+    )
     planned = list(entries(task, list(extractors)))
     everything = _rows(dataset, task.encode(dataset, spec))
     bench = Bench(
@@ -179,14 +181,20 @@ def _load(
     return extractors
 
 
-def _shortlist(options: Options, modality: str) -> list[Source]:
-    """Return the sources to try: those asked for, or all of the modality."""
+def _shortlist(
+    options: Options, modality: str, clock: Clock, listener: Listener
+) -> list[Source]:
+    """Return the sources to try: those asked for, or the modality's default ones."""
     if not options.source:
-        return [source for source in sources if source.modality == modality]
+        return [source for source in those(modality) if source.default]
+    for name in options.source:
+        if not is_named_here(name):
+            with clock.paused():
+                find_source(name, modality, listener.say)
     chosen = [find_source(name, modality) for name in options.source]
     for source in chosen:
         if source.modality != modality:
-            fitting = [s.id for s in sources if s.modality == modality]
+            fitting = [fit.id for fit in those(modality)]
             raise SourceError(
                 f"{source.id} is for {source.modality} inputs, but these are {modality}. "
                 f"For {modality}: {', '.join(fitting)}."
