@@ -174,9 +174,7 @@ def test_a_checkpoint_of_timm_answers_as_timm_does(resnet, tmp_path, alone):
     assert source.settings["size"] == 160 and source.settings["mean"] == [0.5, 0.5, 0.5]
     pixels = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
     with torch.no_grad():
-        expected = resnet.forward_head(
-            resnet.forward_features(pixels / 127.5 - 1), pre_logits=True
-        )
+        expected = resnet.forward_head(resnet.forward_features(pixels / 127.5 - 1), pre_logits=True)
     assert torch.allclose(features(load_source(source), pixels=pixels), expected, atol=1e-4)
 
 
@@ -249,9 +247,7 @@ def test_tensors_in_a_pytorch_file_serve_where_there_are_no_safetensors(saved):
         ('{"model_type": "bert", "hidden_size": "wide"}', "transformers cannot build 'bert'"),
     ],
 )
-def test_a_config_that_makes_no_network_is_answered_with_the_reason(
-    saved, config, said
-):
+def test_a_config_that_makes_no_network_is_answered_with_the_reason(saved, config, said):
     folder = saved(transformers.BertModel(transformers.BertConfig(**SIZES)))
     save_file({"x": torch.ones(1)}, folder / "other.safetensors")
     (folder / "config.json").unlink()
@@ -268,8 +264,10 @@ def test_a_config_that_makes_no_network_is_answered_with_the_reason(
         st.sampled_from(["architecture", "model_type", "pretrained_cfg", "model_args"]),
         st.recursive(
             st.none() | st.integers() | st.text(max_size=5) | st.just("test_resnet"),
-            lambda inner: st.lists(inner, max_size=2)
-            | st.dictionaries(st.sampled_from(["input_size", "mean", "x"]), inner, max_size=2),
+            lambda inner: (
+                st.lists(inner, max_size=2)
+                | st.dictionaries(st.sampled_from(["input_size", "mean", "x"]), inner, max_size=2)
+            ),
             max_leaves=3,
         ),
     )
@@ -372,7 +370,9 @@ def test_a_repository_that_breaks_off_leaves_nothing_behind(tmp_path, monkeypatc
 )
 def test_an_unknown_name_is_answered_with_near_matches(name, near):
     assert is_named_here(name)
-    with pytest.raises(SourceError, match=f"There is no source called {name!r}. Did you mean.*{near}"):
+    with pytest.raises(
+        SourceError, match=f"There is no source called {name!r}. Did you mean.*{near}"
+    ):
         find_source(name)
 
 

@@ -181,9 +181,7 @@ def _load(
     return extractors
 
 
-def _shortlist(
-    options: Options, modality: str, clock: Clock, listener: Listener
-) -> list[Source]:
+def _shortlist(options: Options, modality: str, clock: Clock, listener: Listener) -> list[Source]:
     """Return the sources to try: those asked for, or the modality's default ones."""
     if not options.source:
         return [source for source in those(modality) if source.default]

@@ -14,8 +14,9 @@ from headstart.places import cache_folder
 from headstart.sources.catalogue import Source, SourceFile, Tensors, sources
 from headstart.sources.families.timm import pretrained_looks
 from headstart.sources.families.transformers import ANY, PICTURES, TEXTS, pretrained
-from headstart.sources.fetching import Say, fetch_repository
+from headstart.sources.fetching import fetch_repository
 from headstart.sources.loading import read_tensors
+from headstart.sources.packages import Say
 
 HUBS = ("timm", "hf")
 WINDOW = 256
@@ -155,7 +156,7 @@ def _transformers(
     kind = config["model_type"]
     if modality is None or kind not in (PICTURES if modality == "image" else TEXTS):
         looks = kind in PICTURES or (folder / "preprocessor_config.json").is_file()
-        modality = "text" if kind in TEXTS and kind not in PICTURES or not looks else "image"
+        modality = "text" if (kind in TEXTS and kind not in PICTURES) or not looks else "image"
     kinds = PICTURES if modality == "image" else TEXTS
     settings, texts = (_looks(folder), {}) if modality == "image" else _reads(folder, config)
 

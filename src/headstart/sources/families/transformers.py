@@ -175,7 +175,6 @@ class Transformers:
             kept=kept,
         )
 
-
     def _network(self, config: Mapping[str, Any]) -> Any:
         """Return the network of a configuration, or say why there is none."""
         name = config["model_type"]
