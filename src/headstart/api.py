@@ -97,7 +97,8 @@ def fit(
     test
         The user's own test rows.
     source
-        Sources to try, such as ``bundled/minilm``; all that suit the inputs if empty.
+        Sources to try, such as ``bundled/minilm``, ``timm/NAME``, ``hf/OWNER/NAME`` or a folder;
+        the catalogue's default one for the inputs if empty.
     budget
         Such as ``"60s"`` or ``"5m"``, or seconds. The clock starts with this call.
     max_trials

@@ -273,19 +273,37 @@ def report(
 
 
 @sources_app.command("list")
-def list_sources(json_: Json = False) -> None:
-    """List the sources of the catalogue."""
-    from headstart.sources.catalogue import sources
+def list_sources(
+    modality: Annotated[
+        str | None, typer.Option(metavar="M", help="Only those for this kind of input.")
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option(metavar="L", help="Only those of this licence, in any case.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """List the sources of the catalogue; * marks those that fit tries where none is named."""
+    from headstart.sources.catalogue import those
     from headstart.sources.fetching import is_fetched
 
-    for source in sources:
-        here = is_fetched(source)
-        if json_:
+    listed = [(source, is_fetched(source)) for source in those(modality, licence)]
+    if json_:
+        for source, here in listed:
             print(json.dumps({**_facts(source), "fetched": here}, ensure_ascii=False))
-        else:
-            state = "here" if here else "not fetched"
-            size = f"{source.parameters / 1e6:.1f} M"
-            print(f"{source.id:30} {source.modality:6} {size:>8}  {source.licence:12} {state}")
+        return
+    rows = [("source", "for", "parameters", "rows/s", "licence", "on this machine")]
+    for source, here in listed:
+        name = f"{source.id} *" if source.default else source.id
+        size = f"{source.parameters / 1e6:.1f} M"
+        state = "yes" if here else "no"
+        rows.append((name, source.modality, size, f"{source.speed:g}", source.licence, state))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            cell.rjust(width) if number in (2, 3) else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        print("  ".join(cells).rstrip())
 
 
 @sources_app.command("show")
@@ -299,7 +317,16 @@ def show_source(id: Annotated[str, typer.Argument(metavar="ID")], json_: Json = 
     if json_:
         print(json.dumps(facts, ensure_ascii=False))
         return
-    for name, value in facts.items():
+    said = {
+        **facts,
+        "parameters": f"{source.parameters:,}",
+        "speed": f"{source.speed:g} rows a second on 2 cores with bfloat16"
+        if source.speed
+        else "not measured",
+        "default": "yes" if source.default else f"no: --source {source.id}",
+        "fetched": "yes" if facts["fetched"] else f"no: headstart sources fetch {source.id}",
+    }
+    for name, value in said.items():
         print(f"{name:14} {value}")
 
 
@@ -307,7 +334,7 @@ def show_source(id: Annotated[str, typer.Argument(metavar="ID")], json_: Json = 
 def fetch_source(id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """Bring a source's files to this machine and check them."""
     from headstart.sources.fetching import fetch
-    from headstart.sources.loading import check_digest
+    from headstart.sources.loading import check_files
     from headstart.sources.opening import find_source
 
     def say(message: str) -> None:
@@ -315,14 +342,13 @@ def fetch_source(id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
 
     source = find_source(id, say=say)
     folder = fetch(source, say)
-    for file in source.files:
-        check_digest(folder / file.name, file.sha256, source.id)
+    check_files(source, folder)
     print(folder)
 
 
 def _facts(source: Any) -> dict[str, Any]:
     named = ("id", "title", "modality", "architecture", "parameters", "pretraining", "licence")
-    return {name: getattr(source, name) for name in (*named, "prefer")}
+    return {name: getattr(source, name) for name in (*named, "prefer", "speed", "default")}
 
 
 @cache_app.command("show")

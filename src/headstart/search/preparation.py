@@ -25,11 +25,11 @@ from headstart.search.budget import Clock
 from headstart.search.race import Entry, Listener, entries
 from headstart.search.reach import READING, Reach, affordable, subset
 from headstart.search.trial import Bench
-from headstart.sources.catalogue import Source, side_by_side, sources
+from headstart.sources.catalogue import Source, side_by_side, those
 from headstart.sources.families import Output
 from headstart.sources.fetching import fetch, is_fetched
 from headstart.sources.loading import load_source
-from headstart.sources.opening import find_source
+from headstart.sources.opening import find_source, is_named_here
 from headstart.tasks import metric_for, task_for
 from headstart.training.learners import Rows
 
@@ -116,7 +116,8 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
     _say_what_was_read(dataset, task.name, listener)
     if options.long != MODES[0]:
         _check_long(options.long, dataset.modality, task.output)
-    extractors = _load(_shortlist(options, dataset.modality), task.output, clock, listener)
+    chosen = _shortlist(options, dataset.modality, clock, listener)
+    extractors = _load(chosen, task.output, clock, listener)
     for extractor in extractors.values():
         _read_long(extractor, options.long)
     dataset, covered = _covered(dataset, extractors, listener)
@@ -238,27 +239,31 @@ def _covered(
     return replace(dataset, notes=(*dataset.notes, *notes)), covered
 
 
-def _shortlist(options: Options, modality: str) -> list[Source]:
-    """Return the sources to try: those asked for, or the defaults of the modality.
+def _shortlist(options: Options, modality: str, clock: Clock, listener: Listener) -> list[Source]:
+    """Return the sources to try: those asked for, or the modality's default ones.
 
     For rows of several inputs it is every source of the one beside every source of the other.
     """
     kinds = modality.split(TOGETHER)
-    asked = [_asked(name, kinds) for name in options.source]
+    asked = [_asked(name, kinds, clock, listener) for name in options.source]
     found = []
     for kind in kinds:
         fitting = [source for source in asked if source.modality == kind]
-        found.append(fitting or [s for s in sources if s.modality == kind and s.default])
+        found.append(fitting or [source for source in those(kind) if source.default])
     return [side_by_side(*one) if len(one) > 1 else one[0] for one in itertools.product(*found)]
 
 
-def _asked(name: str, kinds: list[str]) -> Source:
-    """Return a source that the user named; raise `SourceError` if it is for other inputs."""
+def _asked(name: str, kinds: list[str], clock: Clock, listener: Listener) -> Source:
+    """Return a source that the user named; raise `SourceError` if it is for other inputs.
+
+    What has to be fetched for that is not part of the budget.
+    """
     for kind in kinds:
-        source = find_source(name, kind)
+        with contextlib.nullcontext() if is_named_here(name) else clock.paused():
+            source = find_source(name, kind, listener.say)
         if source.modality == kind:
             return source
-    fitting = [s.id for s in sources if s.modality in kinds]
+    fitting = [source.id for kind in kinds for source in those(kind)]
     raise SourceError(
         f"{source.id} is for {source.modality} inputs, but these are {TOGETHER.join(kinds)}. "
         f"For {' or '.join(kinds)}: {', '.join(fitting)}."

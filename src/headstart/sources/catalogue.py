@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from headstart.data.dataset import TOGETHER
-from headstart.errors import SourceError
+from headstart.errors import SourceError, UsageError
 from headstart.registry import Registry
 
 Tensors = dict[str, Tensor]
@@ -117,6 +118,28 @@ class Source:
     folder: Path | None = None
     read: Callable[[Path], Tensors] | None = None
     parts: tuple[Source, ...] = ()
+
+
+def those(modality: str | None = None, licence: str | None = None) -> list[Source]:
+    """Return the catalogue's sources of a modality and a licence; None is any.
+
+    Raises
+    ------
+    UsageError
+        If there is no such modality or licence in the catalogue.
+    """
+    found = list(sources)
+    for noun, wanted in (("modality", modality), ("licence", licence)):
+        if wanted is None:
+            continue
+        known = {getattr(source, noun).lower(): getattr(source, noun) for source in sources}
+        if wanted.lower() not in known:
+            near = difflib.get_close_matches(wanted.lower(), known, n=1)
+            hint = f" Did you mean {known[near[0]]}?" if near else ""
+            listed = ", ".join(sorted(known.values()))
+            raise UsageError(f"No source has the {noun} {wanted!r}.{hint} Known: {listed}.")
+        found = [s for s in found if getattr(s, noun).lower() == wanted.lower()]
+    return found
 
 
 sources: Registry[Source] = Registry("source", "headstart.sources.bundled", SourceError)

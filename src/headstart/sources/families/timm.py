@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -86,13 +87,11 @@ class Timm:
         """
         import timm
 
-        arguments = config.get("arguments", {})
+        arguments = {**config.get("arguments", {}), "num_classes": 0}
         try:
-            network: Any = timm.create_model(
-                config["name"], pretrained=False, num_classes=0, **arguments
-            )
-        except RuntimeError as error:
-            raise SourceError(f"timm has no network {config['name']!r} ({error}).") from None
+            network: Any = timm.create_model(config["name"], pretrained=False, **arguments)
+        except Exception as error:  # it can fail in many ways
+            raise SourceError(_not_built(config["name"], error)) from None
         trunk = bool(config.get("trunk"))
         if trunk:
             network.prune_intermediate_layers(1)
@@ -113,6 +112,39 @@ class Timm:
             width=network.head_hidden_size if pooled and not trunk else network.num_features,
             preprocessing=replace(preprocessing, settings=settings),
         )
+
+
+def _not_built(name: str, error: Exception) -> str:
+    import timm
+
+    if timm.is_model(name):
+        return f"timm cannot build {name!r} as it is described: {error}"
+    near = difflib.get_close_matches(name, timm.list_models(), n=3)
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    return f"timm has no network {name!r}.{hint}"
+
+
+def pretrained_looks(name: str) -> dict[str, Any]:
+    """Return the size, mean, … that timm knows of ``ARCHITECTURE.TAG``, or of its architecture.
+
+    Raises
+    ------
+    SourceError
+        If timm has no network of this name.
+    """
+    import timm
+
+    architecture = name.partition(".")[0]
+    if not timm.is_model(architecture):
+        raise SourceError(_not_built(architecture, ValueError()))
+    for known in (name, architecture):
+        try:
+            found = timm.get_pretrained_cfg(known, allow_unregistered=False)
+        except RuntimeError:  # a tag of the user's own
+            continue
+        if found is not None:
+            return dict(found.to_dict())
+    return {}
 
 
 families.register("timm", Timm())

@@ -27,8 +27,9 @@ class Kind:
     stages
         In the notation of `stages_of`.
     pooling
-        What makes one vector of all tokens: their ``mean``, the ``first`` one (a class token), the
-        ``last`` one, or the network's own ``pooler``.
+        What makes one vector of all tokens: their ``mean``, the ``first`` one (a class token), or
+        the network's own ``pooler``. Decoders are read by the mean, too: the last token is made to
+        foretell the next one (``benchmarks/pooling.py``).
     options
         Further arguments of the class.
     part
@@ -84,6 +85,9 @@ PICTURES = {
     "vit": Kind("ViTModel", "embeddings layers.*,layernorm", pooling="first", options=_NO_POOLER),
 }
 
+ANY = Kind("AutoModel")
+"""A type that is not in the table: a probe, or tuned whole."""
+
 
 class TextNetwork(nn.Module):
     """An encoder or decoder of texts that answers with one vector a row, or one a token."""
@@ -128,9 +132,6 @@ def pooled(found: Any, pooling: str, mask: Tensor | None = None) -> Tensor:
         return hidden[:, 0]
     if mask is None:
         return hidden.mean(1)
-    if pooling == "last":
-        place = (mask.sum(1, keepdim=True) - 1).clamp(min=0).unsqueeze(-1)
-        return hidden.take_along_dim(place, 1).squeeze(1)
     weight = mask.unsqueeze(-1).to(hidden.dtype)
     return (hidden * weight).sum(1) / weight.sum(1).clamp(min=1)
 
@@ -146,8 +147,8 @@ class Transformers:
         self, config: Mapping[str, Any], preprocessing: Preprocessing, output: Output = "pooled"
     ) -> Backbone:
         """Return the network without head; ``sequence`` and ``map`` leave out the pooling."""
-        kind = self.kinds.get(config["model_type"], Kind("AutoModel"))
-        network = bare(kind, config)
+        network = self._network(config)
+        kind = self.kinds.get(config["model_type"], ANY)
         pooling = kind.pooling if output == "pooled" else "none"
         settings = dict(preprocessing.settings)
         if self.modality == "image":
@@ -173,6 +174,20 @@ class Transformers:
             preprocessing=replace(preprocessing, settings=settings),
             kept=kept,
         )
+
+    def _network(self, config: Mapping[str, Any]) -> Any:
+        """Return the network of a configuration, or say why there is none."""
+        name = config["model_type"]
+        if self.modality == "image" and name not in self.kinds:
+            raise SourceError(
+                f"{name} of transformers is none of the networks for pictures that are read "
+                f"({', '.join(self.kinds)}); timm has most others."
+            )
+        try:
+            return bare(self.kinds.get(name, ANY), config)
+        except Exception as error:  # it can fail in many ways
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise SourceError(f"transformers cannot build {name!r}: {reason}") from None
 
 
 def bare(kind: Kind, config: Mapping[str, Any]) -> Any:
@@ -210,10 +225,16 @@ def pretrained(kind: Kind, folder: Path) -> dict[str, Tensor]:
     from transformers.utils import logging
 
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     cls = getattr(transformers, kind.network)
     try:
         network, found = cls.from_pretrained(
-            folder, local_files_only=True, output_loading_info=True, **kind.options
+            folder,
+            local_files_only=True,
+            output_loading_info=True,
+            trust_remote_code=False,
+            weights_only=True,
+            **kind.options,
         )
     except Exception as error:  # it can fail in many ways
         reason = (str(error).splitlines() or [type(error).__name__])[0]
