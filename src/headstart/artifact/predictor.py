@@ -154,7 +154,7 @@ class Predictor:
 
     def _asked(self, cell: str | Path) -> Asked:
         """Return what a caller asks in Python, where a string is a text if texts are wanted."""
-        own = cell if self.task.modality == "text" else Path(cell)
+        own = Path(cell) if isinstance(cell, str) and self.task.modality != "text" else cell
         return Asked(str(cell)[:80], own)
 
     def _stream(self, asked: Iterator[Asked]) -> Iterator[Answer]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from headstart.data.dataset import Cell, Column, Dataset, Part, SetAside, Table
 from headstart.data.modalities import Modality, modalities, require
-from headstart.data.readers import read_table, reader_of
+from headstart.data.readers import read_table, reader_if_any, readers
 from headstart.data.readers.folder import files_in
 from headstart.errors import DataError, Unreadable
 
@@ -113,14 +113,20 @@ def inputs_in(paths: Iterable[str | Path], input: str | None = None) -> Iterator
         If a table cannot be read, or it cannot be told which column is the input.
     """
     for path in map(Path, paths):
-        if path.is_dir():
-            yield from map(_asked, files_in(path))
-        elif not path.exists():
-            yield Asked(str(path), None, "no such file")
-        elif reader_of(path) is not None:
+        if _is_table(path):
             yield from _rows_of(read_table(path), input)
-        else:
+        elif path.is_dir():
+            yield from map(_asked, files_in(path))
+        elif path.exists():
             yield Asked(str(path), path)
+        else:
+            yield Asked(str(path), None, "no such file")
+
+
+def _is_table(path: Path) -> bool:
+    """Say whether `path` holds rows and columns: not a folder to search through, nor an input."""
+    known = any(modality.recognises(path) for modality in modalities)
+    return path.exists() and not known and reader_if_any(path) not in (None, readers.get("folder"))
 
 
 def _asked(file: Path) -> Asked:

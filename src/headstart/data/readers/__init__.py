@@ -25,7 +25,7 @@ class Reader(Protocol):
 readers: Registry[Reader] = Registry("reader", __name__)
 
 
-def reader_of(path: Path) -> Reader | None:
+def reader_if_any(path: Path) -> Reader | None:
     """Return the reader that recognises `path`, or None."""
     return next((reader for reader in readers if reader.recognises(path)), None)
 
@@ -37,7 +37,7 @@ def read_table(path: str | Path) -> Table:
         beside = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
         hint = f" In {path.parent}/ there are: {', '.join(beside[:8])}." if beside else ""
         raise DataError(f"{path}: there is no such file or folder.{hint}")
-    reader = reader_of(path)
+    reader = reader_if_any(path)
     if reader is not None:
         return reader.read(path)
     forms = "; ".join(reader.form for reader in readers)
