@@ -179,7 +179,7 @@ class Predictor:
         """
         problems = [""] * len(cells)
         response = None
-        with contextlib.suppress(Unreadable):
+        with contextlib.suppress(Unreadable, OSError):  # the latter of a file that is not there
             response = self._respond(cells)
         if response is None or response.features is None:
             problems = self._problems(cells)
