@@ -203,6 +203,15 @@ def test_bad_inputs_are_set_aside_in_their_place_and_the_others_are_answered(
     assert spy.seen[str(folder / "10.png")] == 1, "rows beside no bad one are decoded once"
 
 
+def test_files_that_are_gone_are_set_aside(sentences, tmp_path):
+    predictor = Predictor(sentences)
+    there = tmp_path / "a.txt"
+    there.write_text(TEXTS[1])
+    predictor.predict([there])  # the engine is chosen
+    with pytest.raises(DataError, match=r"gone\.txt: No such file"):
+        predictor.predict([there, tmp_path / "gone.txt"])
+
+
 def test_a_model_that_does_not_look_at_its_rows_does_not_answer_for_bad_ones(folder):
     artifact = Artifact(
         Constant(torch.zeros(2)), "image-classification", {"classes": ["a", "b"]}, "accuracy"

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from headstart.artifact.loading import load
 from headstart.artifact.saving import Artifact
 from headstart.data.columns import Roles
 from headstart.data.dataset import Cell, Data, Dataset, SetAside
 from headstart.data.modalities import modalities, sniff
+from headstart.data.readers import is_in_memory
 from headstart.data.reading import Asked, inputs_in, read
 from headstart.data.splits import units
 from headstart.errors import DataError, Unreadable, UsageError
@@ -22,7 +23,6 @@ from headstart.evidence.intervals import by_subgroup, score_interval
 from headstart.models import Response
 from headstart.tasks import tasks
 
-T = TypeVar("T")
 _FIRST = 64
 """Rows that are answered at first, so that the first answer comes soon."""
 _ROWS = 512
@@ -94,7 +94,7 @@ class Predictor:
         """Return the model in an artifact folder or a run folder."""
         return cls(load(path))
 
-    def predict(self, inputs: Iterable[Cell]) -> list[Any]:
+    def predict(self, inputs: Data | Iterable[Cell]) -> list[Any]:
         """Return one prediction for each input.
 
         Parameters
@@ -109,7 +109,7 @@ class Predictor:
         """
         return [data["prediction"] for data in self._answers_to(inputs)]
 
-    def predict_proba(self, inputs: Iterable[Cell]) -> list[dict[str, float]]:
+    def predict_proba(self, inputs: Data | Iterable[Cell]) -> list[dict[str, float]]:
         """Return the probability of each class, one mapping for each input.
 
         Raises
@@ -124,9 +124,7 @@ class Predictor:
             raise UsageError(f"a model for {self.task.name} gives no probabilities; use predict")
         return [data["probabilities"] for data in answers]
 
-    def stream(
-        self, paths: str | Path | Iterable[str | Path], input: tuple[str, ...] = ()
-    ) -> Iterator[Answer]:
+    def stream(self, paths: Data | Iterable[Data], input: tuple[str, ...] = ()) -> Iterator[Answer]:
         """Yield an answer for each input in files, folders and tables, as soon as it is there.
 
         However many inputs there are, some hundreds are decoded and held at a time. One that
@@ -135,7 +133,8 @@ class Predictor:
         Parameters
         ----------
         paths
-            Files; folders, which are searched through; tables. Texts are given in files.
+            Files; folders, which are searched through; tables, as files or in memory. Texts are
+            given in files and tables.
         input
             Columns of a table; inferred where there are none.
 
@@ -146,8 +145,11 @@ class Predictor:
         """
         return self._stream(inputs_in(_listed(paths), input))
 
-    def _answers_to(self, inputs: Iterable[Cell]) -> list[dict[str, Any]]:
-        asked = [self._asked(cell) for cell in _listed(inputs)]
+    def _answers_to(self, inputs: Any) -> list[dict[str, Any]]:
+        if is_in_memory(inputs):
+            asked = list(inputs_in([inputs]))
+        else:
+            asked = [self._asked(cell) for cell in _listed(inputs)]
         if not asked:
             raise DataError("There is nothing to predict: there are no inputs.")
         found = []
@@ -184,7 +186,7 @@ class Predictor:
         """
         problems = [""] * len(cells)
         response = None
-        with contextlib.suppress(Unreadable):
+        with contextlib.suppress(Unreadable, OSError):  # the latter of a file that is not there
             response = self._respond(cells)
         if response is None or response.features is None:
             problems = self._problems(cells)
@@ -280,9 +282,10 @@ def _of_another(wanted: str, found: str) -> DataError:
     return DataError(f"This model is for {wanted} inputs, but these are {found}.")
 
 
-def _listed(inputs: str | Path | Iterable[T]) -> list[T]:
-    """Return the inputs as a list; one alone is a list of one, not of its letters."""
-    return [inputs] if isinstance(inputs, str | Path) else list(inputs)  # type: ignore[list-item]
+def _listed(inputs: Any) -> list[Any]:
+    """Return the inputs as a list; one alone is a list of one, not of its letters or columns."""
+    alone = isinstance(inputs, str | Path) or is_in_memory(inputs)
+    return [inputs] if alone else list(inputs)
 
 
 def _rows(modality: str, cells: list[Cell]) -> Dataset:

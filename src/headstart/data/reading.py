@@ -110,7 +110,7 @@ class Asked:
     columns: Mapping[str, Cell] | None = None
 
 
-def inputs_in(paths: Iterable[str | Path], input: tuple[str, ...] = ()) -> Iterator[Asked]:
+def inputs_in(paths: Iterable[Data], input: tuple[str, ...] = ()) -> Iterator[Asked]:
     """Yield inputs without labels, one after another: of files, tables, and folders (searched).
 
     Nothing is decoded, and of folders nothing is held. Rows of a table that could not be parsed
@@ -119,7 +119,8 @@ def inputs_in(paths: Iterable[str | Path], input: tuple[str, ...] = ()) -> Itera
     Parameters
     ----------
     paths
-        A folder is searched through for files; what else a reader recognises is a table.
+        A folder is searched through for files; what else a reader recognises is a table, in memory
+        too.
     input
         Columns of a table; inferred where there are none.
 
@@ -128,15 +129,18 @@ def inputs_in(paths: Iterable[str | Path], input: tuple[str, ...] = ()) -> Itera
     DataError
         If a table cannot be read, or it cannot be told which column is the input.
     """
-    for path in map(Path, paths):
-        if _is_table(path):
+    for data in paths:
+        path = Path(data) if isinstance(data, str | Path) else None
+        if path is None:
+            yield from _rows_of(read_table(data), input)
+        elif _is_table(path):
             yield from _rows_of(read_table(path), input)
         elif path.is_dir():
             yield from map(_asked, files_in(path))
-        elif not path.exists():
-            yield Asked(str(path), None, "no such file")
-        else:
+        elif path.exists():
             yield Asked(str(path), path)
+        else:
+            yield Asked(str(path), None, "no such file")
 
 
 def _is_table(path: Path) -> bool:

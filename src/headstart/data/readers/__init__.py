@@ -53,6 +53,11 @@ def reader_if_any(data: Data) -> Reader | None:
     return next((reader for reader in ranked if reader.recognises(data)), None)
 
 
+def is_in_memory(data: object) -> bool:
+    """Say whether `data` are rows in memory that a reader knows, such as a DataFrame."""
+    return not isinstance(data, (str, Path)) and reader_if_any(data) is not None  # type: ignore[arg-type]
+
+
 def reader_of(data: Data) -> Reader:
     """Return the reader that recognises `data`; a data set on the hub is fetched by that.
 
