@@ -89,7 +89,8 @@ class Source:
     parameters
         Of the backbone, in number.
     speed
-        Rows a second through all its frozen layers, on two cores with bfloat16; 0 if not known.
+        Rows a second through all its frozen layers, on two cores with bfloat16 that have nothing
+        else to do (``benchmarks/speed.py``); 0 if not known.
     default
         Tried for every target of its modality where the user names no source.
     folder

@@ -69,11 +69,11 @@ NETWORKS = {
     "resnet": timm("test_resnet"),
     "swin": timm("swin_tiny_patch4_window7_224", **SWIN),
     "vgg": timm("vgg11", mlp_ratio=0.005),
-    "vgg trunk": ("timm", {"name": "vgg11", "trunk": True}),
     "vit": timm("test_vit"),
     "another timm": timm("test_byobnet"),
+    "vgg trunk": ("timm", {"name": "vgg11", "trunk": True, "arguments": {"mlp_ratio": 0.005}}),
     "squeezenet": ("torchvision", {"name": "squeezenet1_1"}),
-    "another of torchvision": ("torchvision", {"name": "mnasnet0_5"}),
+    "another of torchvision": ("torchvision", {"name": "shufflenet_v2_x0_5"}),
     "clip image": image("clip", vision_config=PATCHES),
     "dinov2": image("dinov2", **{**PATCHES, "mlp_ratio": 2}),
     "hf vit": image("vit", **PATCHES),
@@ -120,7 +120,7 @@ NETWORKS["joint"] = (
     },
 )
 WHOLE = (
-    *("efficientnet", "swin", "vit", "vgg", "vgg trunk", "squeezenet", "hf vit", "dinov2"),
+    *("efficientnet", "swin", "vit", "vgg", "squeezenet", "hf vit", "dinov2"),
     *("bert", "gpt2", "t5"),
 )
 """Networks that are also tried without pooling, as dense and token-wise tasks want them."""

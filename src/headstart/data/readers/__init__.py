@@ -55,7 +55,7 @@ def reader_if_any(data: Data) -> Reader | None:
 
 def is_in_memory(data: object) -> bool:
     """Say whether `data` are rows in memory that a reader knows, such as a DataFrame."""
-    return not isinstance(data, (str, Path)) and reader_if_any(data) is not None  # type: ignore[arg-type]
+    return not isinstance(data, (str, Path)) and reader_if_any(data) is not None
 
 
 def reader_of(data: Data) -> Reader:

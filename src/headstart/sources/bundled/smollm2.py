@@ -92,6 +92,6 @@ sources.register(
         "instructions",
         licence="Apache-2.0",
         prefer="English texts whose meaning needs knowledge of the world, under large budgets",
-        speed=0.0,
+        speed=13,
     ),
 )

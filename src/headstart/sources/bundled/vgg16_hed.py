@@ -57,6 +57,6 @@ sources.register(
         "300 photographs",
         licence="MIT",
         prefer="outlines, textures, drawings, where edges tell more than objects; slow",
-        speed=0.0,
+        speed=15,
     ),
 )
