@@ -166,7 +166,7 @@ def texts(place: Path) -> list[dict[str, Any]]:
         train,
         other.take(range(0, len(other), 3)),
         {"spam": unlabelled(messages, "text")},
-        {"layers": 0, "tfidf-logistic": 0, "finetune": 1},
+        {"layers": 0, "tfidf-linear": 0, "finetune": 1},
     )
 
 

@@ -127,7 +127,10 @@ FILES = {
             name, modality, output = "counting", "signal", "pooled"
             default_metric = "exact"
 
-            METRICS
+            trivial = "always the mean"
+
+            def metrics(self, spec):
+                return {EXACT.name: EXACT}
 
             def suits(self, dataset):
                 return float(dataset.modality == self.modality)
@@ -148,7 +151,14 @@ FILES = {
             def head(self, width, spec):
                 return HeadSpec("linear", width, 1)
 
-            SOLVE
+            def solve_linear(self, *given):
+                return None
+
+            def loss(self, outputs, targets, spec, smoothing=0.0):
+                return torch.nn.functional.smooth_l1_loss(outputs, targets)
+
+            def tuner(self, *given):
+                return None
 
             def constant(self, targets, spec):
                 return Constant(torch.from_numpy(targets).mean(0))
@@ -163,14 +173,6 @@ FILES = {
 
         register("toy-probe", [Recipe("toy-probe", "signal", "source", "probe", rank=1)])
     """,
-}
-PROTOCOL = {
-    "METRICS": "metrics = {EXACT.name: EXACT}",
-    "SOLVE": """def solve_head(self, features, targets, *_given):
-                return None
-
-            def loss(self, outputs, targets, smoothing=0.0):
-                return torch.nn.functional.smooth_l1_loss(outputs, targets)""",
 }
 REGISTERED = {
     "modality": [(modalities, "signal")],
@@ -195,8 +197,7 @@ def toys(tmp_path, monkeypatch):
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
     with contextlib.ExitStack() as later:
         for name, text in FILES.items():
-            for mark, code in {**PROTOCOL, "SHA256": digest_file(weights())}.items():
-                text = text.replace(mark, code)
+            text = text.replace("SHA256", digest_file(weights()))
             file = tmp_path / f"toy_{name}.py"
             file.write_text(textwrap.dedent(text))
             spec = importlib.util.spec_from_file_location(file.stem, file)

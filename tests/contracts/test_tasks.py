@@ -142,7 +142,7 @@ def test_the_page_and_the_card_are_written(study):
 
 
 def test_it_is_evaluated_on_labelled_rows(study):
-    scores = study.model.evaluate(study.folder.parent / "data.csv", label="label")
+    scores = study.model.evaluate(study.folder.parent / "data.csv")
     assert scores.rows == ROWS and study.result["metric"] in scores.scores
     json.dumps(scores.data())
 
