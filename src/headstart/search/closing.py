@@ -12,6 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from headstart.artifact.card import card
@@ -19,7 +21,13 @@ from headstart.artifact.loading import load
 from headstart.artifact.saving import Artifact, save
 from headstart.errors import HeadstartError
 from headstart.evidence.comparisons import gain
-from headstart.evidence.intervals import Interval, by_subgroup, figure, score_interval
+from headstart.evidence.intervals import (
+    RESAMPLES,
+    Interval,
+    by_subgroup,
+    figure,
+    score_interval,
+)
 from headstart.evidence.novelty import Novelty
 from headstart.evidence.verdict import Verdict, judge
 from headstart.features.extract import OutOfTime
@@ -38,7 +46,10 @@ SCHEMA = 1
 SAVING = 1.5
 """Seconds kept back for writing the artifact and the result."""
 COMPARING = 1.0
-"""Seconds kept back for the bootstrap."""
+"""Seconds kept back for intervals and the verdict, besides the bootstrap."""
+INTERVALS = 7
+"""Bootstraps of a closing: five scores, and two sides of a comparison."""
+_TRIED = 10
 CONVERTING = 4.0
 """Seconds kept back for converting a tuned network to an engine."""
 NOT_MEASURED = "not measured"
@@ -58,8 +69,30 @@ class Evaluation:
     flagging: float = 0.0
 
 
-def closing_seconds(prepared: Prepared, recipes: Iterable[Recipe]) -> float:
-    """Return the seconds to keep back for evaluating and saving models of these recipes."""
+def comparing_seconds(prepared: Prepared) -> float:
+    """Return the seconds that the intervals of all scores will take, from a few resamples.
+
+    They are drawn of made-up outputs: the test rows are not read for it.
+    """
+    bench, rows = prepared.bench, len(prepared.test.data)
+    if bench.metric.proportion or not rows:
+        return COMPARING
+    held = bench.validation
+    some = np.arange(rows) % len(held.targets)
+    shape = bench.task.constant(held.targets, bench.spec).outputs(held.data.take([0])).shape[1:]
+    made_up = torch.randn(rows, *shape, generator=torch.Generator().manual_seed(bench.seed))
+    statistics = bench.metric.statistics(made_up, held.targets[some])
+    started = time.monotonic()
+    bench.metric.aggregate(statistics, np.ones((_TRIED, len(statistics))))
+    each = (time.monotonic() - started) / _TRIED
+    return COMPARING + INTERVALS * RESAMPLES * each
+
+
+def closing_seconds(prepared: Prepared, recipes: Iterable[Recipe], comparing: float) -> float:
+    """Return the seconds to keep back for evaluating and saving models of these recipes.
+
+    `comparing` is what `comparing_seconds` says.
+    """
     rates = [
         extractor.rates[place]
         for extractor in prepared.bench.extractors.values()
@@ -71,7 +104,7 @@ def closing_seconds(prepared: Prepared, recipes: Iterable[Recipe]) -> float:
     converting = CONVERTING if any(recipe.learner == "tune" for recipe in recipes) else 0.0
     scoring = 3 * len(prepared.test.data) / rate
     flagging = max(flagging_seconds(recipe, prepared, rate, converting) for recipe in recipes)
-    return COMPARING + converting + scoring + flagging + SAVING
+    return comparing + converting + scoring + flagging + SAVING
 
 
 def model_of(contender: Contender, run: Path) -> Model:

@@ -20,6 +20,7 @@ from headstart.search.closing import (
     SAVING,
     Evaluation,
     closing_seconds,
+    comparing_seconds,
     evaluate,
     model_of,
     refitted,
@@ -118,6 +119,7 @@ class _Session:
         prepared = self.prepared
         bench = prepared.bench
         ratio = len(prepared.dataset) / len(bench.train.data)
+        comparing = comparing_seconds(prepared)
         try:
             Race(
                 bench=bench,
@@ -126,7 +128,9 @@ class _Session:
                 standing=self.standing,
                 listener=self.listener,
                 closing=lambda recipe: closing_seconds(
-                    prepared, [recipe, *(c.entry.recipe for c in self.standing.leaders())]
+                    prepared,
+                    [recipe, *(c.entry.recipe for c in self.standing.leaders())],
+                    comparing,
                 ),
                 refitting=ratio if self.options.refit else 0.0,
                 keep=self._keep,

@@ -169,10 +169,18 @@ def _average_precisions(
     for label in labels:
         order = np.argsort(-scores[:, label], kind="stable")
         ranked = scores[order, label]
-        ends = np.flatnonzero(np.append(ranked[1:] < ranked[:-1], True))
         ordered = drawn[order]
-        taken = np.cumsum(ordered, axis=0)[ends]
-        right = np.cumsum(ordered * true[order, label][:, None], axis=0)[ends]
+        having = np.flatnonzero(true[order, label])
+        if not len(having):
+            areas.append(np.zeros(len(weights)))
+            present.append(np.zeros(len(weights), bool))
+            continue
+        ends = np.flatnonzero(np.append(ranked[1:] < ranked[:-1], True))
+        # only where a row of the label enters is recall added
+        entered = np.unique(ends[np.searchsorted(ends, having)])
+        last = np.searchsorted(having, entered, side="right") - 1
+        right = np.cumsum(ordered[having], axis=0)[last]
+        taken = np.cumsum(ordered, axis=0)[entered]
         added = np.diff(right, axis=0, prepend=0)
         area = (added * right / np.maximum(taken, 1e-12)).sum(0)
         areas.append(area / np.maximum(right[-1], 1e-12))
