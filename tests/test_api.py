@@ -222,3 +222,10 @@ def test_a_way_to_read_long_texts_without_meaning_is_refused(tmp_path, long, mes
         Image.new("RGB", (8, 8), (i, 50, 99)).save(place / f"{i}.png")
     with pytest.raises(UsageError, match=message):
         hs.fit(tmp_path / "data", long=long, out=tmp_path / "run")
+
+
+def test_rows_of_one_input_are_refused(tmp_path):
+    data = tmp_path / "same.csv"
+    data.write_text("text,label\n" + "".join(f"the same text,{'ab'[i % 2]}\n" for i in range(40)))
+    with pytest.raises(DataError, match="all 40 rows have the same input.*--input COL"):
+        hs.fit(data, out=tmp_path / "run")

@@ -173,7 +173,7 @@ def _missing(prepared: Prepared, transfer: bool) -> str:
     """Return why there is no transfer finalist, or else no scratch finalist."""
     kind = "with a head start" if transfer else "from scratch"
     if any(entry.recipe.has_head_start is transfer for entry in prepared.entries):
-        return f"the budget left no time for a model {kind} to compare"
+        return f"the race ended (by --budget or --max-trials) before a model {kind} to compare with"
     return f"there is no recipe {kind} for {prepared.bench.task.name}"
 
 

@@ -18,7 +18,7 @@ from headstart.data.reading import read
 from headstart.data.splits import Split, split, straddling, units
 from headstart.data.tokenizing import MODES
 from headstart.digest import digest_data
-from headstart.errors import SourceError, UsageError
+from headstart.errors import DataError, SourceError, UsageError
 from headstart.features.coverage import Coverage, coverage
 from headstart.features.extract import Extractor, OutOfTime
 from headstart.search.budget import Clock
@@ -170,6 +170,11 @@ def _read(options: Options, clock: Clock, reach: Reach) -> Dataset:
         seed=options.seed,
         enough=reach.enough(time.monotonic() + clock.left * READING),
     )
+    if len(dataset) > 1 and len(set(dataset.digests)) == 1:
+        raise DataError(
+            f"{dataset.path}: all {len(dataset):,} rows have the same input, so nothing can be "
+            "learnt from it. Name the column of the input with --input COL."
+        )
     return dataset.without(straddling(dataset))
 
 

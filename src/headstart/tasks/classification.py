@@ -85,7 +85,7 @@ class Classification:
                 f"classes with fewer than {FEWEST} distinct rows are learnt from but cannot be "
                 f"tested: {', '.join(rare[:8])}{' …' if len(rare) > 8 else ''}"
             )
-        if len(classes) > 2 and are_numbers(classes):
+        if len(classes) > 2 and are_numbers(values):
             notes.append(
                 f"the labels are numbers of {len(classes)} kinds, taken as classes "
                 f"(--task {self.modality}-regression takes them as quantities)"
