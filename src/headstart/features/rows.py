@@ -31,6 +31,7 @@ _ASKED = 500
 """Rows of one query."""
 _PATIENCE = 30.0
 """Seconds to wait for another process that writes."""
+_PAUSE = 0.02
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS spaces (id INTEGER PRIMARY KEY, key TEXT UNIQUE, layout TEXT);
 CREATE TABLE IF NOT EXISTS rows (
@@ -171,20 +172,29 @@ class RowStore:
     def _operate(self, operation: Callable[[sqlite3.Connection], None]) -> None:
         """Open the file for one operation, so that no connection crosses threads or processes.
 
+        Where another process writes it is begun anew: SQLite waits for some locks, not for all.
         What fails ends the operation quietly; a damaged file is deleted.
         """
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.closing(sqlite3.connect(self.path, timeout=_PATIENCE)) as database:
-                database.execute("PRAGMA journal_mode=WAL")
-                database.execute("PRAGMA synchronous=NORMAL")
-                database.executescript(_SCHEMA)
-                operation(database)
-        except (sqlite3.OperationalError, OSError):  # locked for long, disk full, read-only
-            return
-        except sqlite3.DatabaseError:
-            for path in self._files():
-                path.unlink(missing_ok=True)
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with contextlib.closing(sqlite3.connect(self.path, timeout=_PATIENCE)) as database:
+                    database.execute("PRAGMA journal_mode=WAL")
+                    database.execute("PRAGMA synchronous=NORMAL")
+                    database.executescript(_SCHEMA)
+                    operation(database)
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > until:  # disk full, read-only
+                    return
+                time.sleep(_PAUSE)
+            except OSError:
+                return
+            except sqlite3.DatabaseError:
+                for path in self._files():
+                    path.unlink(missing_ok=True)
+                return
 
 
 def _now() -> int:
