@@ -95,17 +95,20 @@ def test_a_p_value_counts_the_held_out_rows_that_are_as_far(held, seed):
     assert min(counts) >= 1 / (held + 1)
 
 
+DRAWS = 300
+
+
 def test_p_values_of_exchangeable_rows_are_uniform():
     """Over many draws, the share of p-values up to each level lies around that level, not above."""
     found = np.array(
         [
             describe(cloud(30, 3 * i), cloud(99, 3 * i + 1)).p_values(cloud(1, 3 * i + 2))[0]
-            for i in range(1000)
+            for i in range(DRAWS)
         ]
     )
     for level in (0.01, 0.05, 0.2, 0.5, 0.9):
         below = int((found <= level + 1e-9).sum())
-        assert binom.ppf(0.001, 1000, level) <= below <= binom.ppf(0.999, 1000, level)
+        assert binom.ppf(0.001, DRAWS, level) <= below <= binom.ppf(0.999, DRAWS, level)
 
 
 @pytest.mark.parametrize(("held", "flags"), [(ENOUGH, True), (ENOUGH - 1, False), (3, False)])

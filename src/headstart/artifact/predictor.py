@@ -143,11 +143,11 @@ class Predictor:
         DataError
             If the inputs are of another modality, or a table cannot be read.
         """
-        return self._stream(inputs_in(_listed(paths), input))
+        return self._stream(inputs_in(_listed(paths), input, self._columns("inputs")))
 
     def _answers_to(self, inputs: Any) -> list[dict[str, Any]]:
         if is_in_memory(inputs):
-            asked = list(inputs_in([inputs]))
+            asked = list(inputs_in([inputs], known=self._columns("inputs")))
         else:
             asked = [self._asked(cell) for cell in _listed(inputs)]
         if not asked:
@@ -158,6 +158,10 @@ class Predictor:
                 raise DataError(f"{answer.name}: {answer.problem}.")
             found.append(answer.data)
         return found
+
+    def _columns(self, name: str) -> tuple[str, ...]:
+        """Return the columns in which the model's ``inputs`` or ``labels`` were."""
+        return tuple(self.artifact.facts.get(name, ()))
 
     def _asked(self, cell: Cell) -> Asked:
         """Return what a caller asks in Python, where a string is a text if texts are wanted."""
@@ -243,7 +247,7 @@ class Predictor:
         DataError
             If nothing usable is left.
         """
-        known = Roles(label=tuple(self.artifact.facts.get("labels", ())))
+        known = Roles(self._columns("inputs"), self._columns("labels"))
         rows = self._own(read(data, roles, known=known))
         if "test" in rows.parts:
             rows = rows.take([i for i, part in enumerate(rows.parts) if part == "test"])

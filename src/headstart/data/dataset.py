@@ -113,6 +113,8 @@ class Dataset:
         Rows that cannot be used, each with its reason.
     notes
         What was inferred, each with how to override it.
+    columns
+        Columns of the table in which the inputs were.
     unseen
         Rows that the budget left no time to look at.
     """
@@ -129,6 +131,7 @@ class Dataset:
     times: tuple[float, ...] | None = None
     set_aside: tuple[SetAside, ...] = ()
     notes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
     unseen: int = 0
 
     def __len__(self) -> int:

@@ -110,7 +110,9 @@ class Asked:
     columns: Mapping[str, Cell] | None = None
 
 
-def inputs_in(paths: Iterable[Data], input: tuple[str, ...] = ()) -> Iterator[Asked]:
+def inputs_in(
+    paths: Iterable[Data], input: tuple[str, ...] = (), known: tuple[str, ...] = ()
+) -> Iterator[Asked]:
     """Yield inputs without labels, one after another: of files, tables, and folders (searched).
 
     Nothing is decoded, and of folders nothing is held. Rows of a table that could not be parsed
@@ -123,6 +125,8 @@ def inputs_in(paths: Iterable[Data], input: tuple[str, ...] = ()) -> Iterator[As
         too.
     input
         Columns of a table; inferred where there are none.
+    known
+        Columns in which inputs were before; they are so here too, if they are there.
 
     Raises
     ------
@@ -132,9 +136,9 @@ def inputs_in(paths: Iterable[Data], input: tuple[str, ...] = ()) -> Iterator[As
     for data in paths:
         path = Path(data) if isinstance(data, str | Path) else None
         if path is None:
-            yield from _rows_of(read_table(data), input)
+            yield from _rows_of(read_table(data), input, known)
         elif _is_table(path):
-            yield from _rows_of(read_table(path), input)
+            yield from _rows_of(read_table(path), input, known)
         elif path.is_dir():
             yield from map(_asked, files_in(path))
         elif path.exists():
@@ -155,8 +159,9 @@ def _asked(file: Path) -> Asked:
     return Asked(str(file), None, "neither a picture nor a text, by its name")
 
 
-def _rows_of(table: Table, input: tuple[str, ...]) -> Iterator[Asked]:
-    cells, lost = _inputs(table, unlabelled(table, Roles(input)).input)
+def _rows_of(table: Table, input: tuple[str, ...], known: tuple[str, ...]) -> Iterator[Asked]:
+    roles = Roles(input).besides(Roles(known), table)
+    cells, lost = _inputs(table, unlabelled(table, roles).input)
     for i, cell in enumerate(cells):
         columns = {name: values[i] for name, values in table.columns.items()}
         yield Asked(table.names[i], cell, lost.get(i, ""), columns)
@@ -302,6 +307,7 @@ def _checked(
         times=tuple(times[i] for i in usable) if times else None,
         set_aside=tuple(aside),
         notes=notes,
+        columns=roles.input,
     ).without(bad)
     if not len(dataset):
         raise DataError(

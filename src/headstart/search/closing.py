@@ -232,6 +232,7 @@ def save_model(
         else "The test rows were not read.",
         "task": bench.task.name,
         "spec": dict(bench.spec),
+        "inputs": list(prepared.dataset.columns),
         "labels": [column.name for column in prepared.dataset.targets],
         "source": contender.entry.source,
         "licence": source.licence if source else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -79,6 +80,12 @@ def run(options: Options, clock: Clock, listener: Listener) -> Outcome:
                 raise too_short(options.budget) from None
             raise
         session.stop(stop.status)
+    except HeadstartError:  # the user corrects it, and may name the same folder again
+        if ledger is not None and session is None and not options.resume:
+            ledger.close()
+            ledger = None
+            _leave(folder)
+        raise
     finally:
         if ledger is not None:
             ledger.note("seconds", clock.used)
@@ -251,6 +258,14 @@ class _Session:
         contender = Contender(entry, record, None)
         if (self.folder / "trials" / str(record.id)).is_dir():
             self.standing.enter(contender)
+
+
+def _leave(folder: Path) -> None:
+    """Take away the ledger of a run that did not begin, and the folder if nothing else is in it."""
+    for path in folder.glob("ledger.db*"):
+        path.unlink()
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _why(failed: list[TrialRecord]) -> str:
