@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from headstart.data.dataset import Raw
 if TYPE_CHECKING:
     import pyarrow
 
+_INDEX = re.compile(r"__index_level_\d+__")
+
 
 def raw_columns(
     table: pyarrow.Table, features: Mapping[str, object] | None = None
@@ -19,7 +22,7 @@ def raw_columns(
     """Return the values of each column; numbers of a `ClassLabel` become the class's name.
 
     `features` are those of `datasets`; where None they are taken from the metadata that it writes
-    into Parquet files.
+    into Parquet files. The numbers of rows that pandas writes beside its columns are left out.
     """
     if features is None and b"huggingface" in (table.schema.metadata or {}):
         import datasets
@@ -29,6 +32,7 @@ def raw_columns(
     return {
         name: [_named(value, known.get(name)) for value in _values(column)]
         for name, column in zip(table.column_names, table.columns, strict=True)
+        if not _INDEX.fullmatch(name)
     }
 
 

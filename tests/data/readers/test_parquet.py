@@ -6,6 +6,7 @@ import datetime
 import io
 
 import datasets
+import pandas
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -109,3 +110,9 @@ def test_dates_as_labels_are_remarked(write):
     dataset = read(write({"text": [f"text {i}" for i in range(6)], "label": days}))
     assert dataset.targets[0].values[:2] == ("2024-01-01", "2024-01-02")
     assert any("'label' holds dates" in note for note in dataset.notes)
+
+
+def test_the_index_that_pandas_writes_is_no_column(tmp_path):
+    frame = pandas.DataFrame({"text": ["x", "y"], "label": ["a", "b"]}, index=[7, 3])
+    frame.to_parquet(tmp_path / "rows.parquet")
+    assert list(read_table(tmp_path / "rows.parquet").columns) == ["text", "label"]
