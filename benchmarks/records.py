@@ -72,8 +72,16 @@ def machine() -> dict[str, Any]:
 
 
 def keep(name: str, content: dict[str, Any]) -> None:
-    """Write `content` to ``results/NAME.json`` and print it."""
+    """Write `content` to ``results/NAME.json``, of paths their last part, and print it."""
     RESULTS.mkdir(exist_ok=True)
-    text = json.dumps({"machine": machine(), **content}, indent=1, ensure_ascii=False)
+    text = json.dumps({"machine": machine(), **_placeless(content)}, indent=1, ensure_ascii=False)
     (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     print(text)
+
+
+def _placeless(content: Any) -> Any:
+    """Return `content` without the folders of this machine."""
+    if isinstance(content, dict):
+        kept = {name: _placeless(value) for name, value in content.items()}
+        return {**kept, "path": Path(content["path"]).name} if "path" in content else kept
+    return [_placeless(value) for value in content] if isinstance(content, list) else content
