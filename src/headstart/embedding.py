@@ -13,7 +13,7 @@ from headstart.data.columns import Roles
 from headstart.data.dataset import Dataset, SetAside
 from headstart.data.inputs import rows_from
 from headstart.data.readers import reader_if_any
-from headstart.data.reading import read_rows
+from headstart.data.unlabelled import read_rows
 from headstart.data.writing import write_vectors
 from headstart.errors import DataError, SourceError
 from headstart.features.shared import shared_extractor

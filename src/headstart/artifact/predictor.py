@@ -16,8 +16,9 @@ from headstart.data.columns import Roles
 from headstart.data.dataset import Cell, Data, Dataset, SetAside
 from headstart.data.modalities import modalities, sniff
 from headstart.data.readers import is_in_memory
-from headstart.data.reading import Asked, inputs_in, read
+from headstart.data.reading import read
 from headstart.data.splits import units
+from headstart.data.unlabelled import Asked, inputs_in
 from headstart.errors import DataError, Unreadable, UsageError
 from headstart.evidence.intervals import by_subgroup, score_interval
 from headstart.models import Response

@@ -12,7 +12,7 @@ from PIL import Image
 from headstart.data.cells import encoded
 from headstart.data.dataset import Cell, Dataset, SetAside
 from headstart.data.modalities import Modality, modalities, require
-from headstart.data.reading import from_cells
+from headstart.data.unlabelled import from_cells
 from headstart.errors import DataError
 
 

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from headstart.data.readers import read_table
-from headstart.data.reading import inputs_in
+from headstart.data.unlabelled import inputs_in
 from headstart.errors import DataError
 
 

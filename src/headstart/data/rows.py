@@ -1,0 +1,113 @@
+"""The rows of a table: inputs and answers from its cells, and what of them can be decoded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from headstart.data.columns import are_pictures
+from headstart.data.dataset import Answer, Cell, Table
+from headstart.data.modalities import Modality
+from headstart.errors import DataError, Unreadable
+
+_CHUNK = 64
+
+
+def inputs_of(table: Table, columns: tuple[str, ...]) -> tuple[list[Cell | None], dict[int, str]]:
+    """Return one cell a row, and the reason of each row without.
+
+    Of several texts it is a tuple, in which some may be empty; of a picture and a text a pair of
+    these two, in this order.
+    """
+    if len(columns) == 1:
+        return _cells(table, columns[0])
+    lost: dict[int, str] = {}
+    pictures: list[list[Cell | None]] = []
+    texts: list[list[Cell | None]] = []
+    for column in columns:
+        found, bad = _cells(table, column)
+        if are_pictures(table.columns[column]):
+            pictures.append(found)
+            lost |= {i: f"column {column!r}: {reason}" for i, reason in bad.items()}
+        else:
+            texts.append(["" if cell is None else cell for cell in found])
+    if len(pictures) > 1:
+        raise DataError(
+            f"{table.path}: {len(pictures)} of the columns {', '.join(map(repr, columns))} hold "
+            "pictures; headstart takes one picture a row. Leave out an --input."
+        )
+    whole = pictures + ([_tied(texts)] if len(texts) > 1 and pictures else texts)
+    return _tied(whole), lost
+
+
+def _tied(parts: list[list[Cell | None]]) -> list[Cell | None]:
+    """Return the cells of each row as one tuple, or None where one is missing."""
+    rows = zip(*parts, strict=True)
+    return [None if None in row else tuple(c for c in row if c is not None) for row in rows]
+
+
+def answer_of(cell: Cell) -> Answer:
+    """Return a label without surrounding white space, or several; an empty set is an answer."""
+    if isinstance(cell, tuple):
+        return tuple(str(label).strip() for label in cell)
+    return str(cell).strip()
+
+
+def digested(
+    modality: Modality, cells: Sequence[Cell], order: np.ndarray, enough: Callable[[int], bool]
+) -> tuple[list[str], dict[int, str], int]:
+    """Return (digest a row, reason of each bad row, rows not reached before it was enough)."""
+    digests = [""] * len(cells)
+    bad: dict[int, str] = {}
+
+    def look(i: int) -> None:
+        try:
+            digests[i] = modality.check(cells[i])
+        except Unreadable as reason:
+            bad[i] = str(reason)
+
+    with ThreadPoolExecutor(2) as pool:
+        for begin in range(0, len(order), _CHUNK):
+            if begin and enough(begin):
+                return digests, bad, len(order) - begin
+            list(pool.map(look, order[begin : begin + _CHUNK]))
+    return digests, bad, 0
+
+
+def _cells(table: Table, column: str) -> tuple[list[Cell | None], dict[int, str]]:
+    """Return the inputs of `column`, with paths resolved inside the table's own folder."""
+    values = table.columns[column]
+    cells: list[Cell | None] = [cell for cell in values if not isinstance(cell, tuple)]
+    if len(cells) < len(values):
+        raise DataError(
+            f"{table.path}: column {column!r} holds lists, but an input is one text or picture a "
+            "row. Say which column holds the input with --input COL."
+        )
+    lost: dict[int, str] = {}
+    given = [cell for cell in cells if isinstance(cell, str)]
+    if not given:
+        return cells, lost
+    if not are_pictures(given):
+        missing = "an empty text" if len(given) == len(cells) else f"nothing in column {column!r}"
+        lost = {
+            i: missing for i, cell in enumerate(cells) if isinstance(cell, str) and not cell.strip()
+        }
+        return [None if i in lost else cell for i, cell in enumerate(cells)], lost
+    root = table.root.resolve()
+    for i, cell in enumerate(cells):
+        if not isinstance(cell, str):
+            continue
+        text = cell.strip()
+        # not Path.resolve, which raises where links go round in a circle
+        path = Path(os.path.realpath(root / text))
+        if not text:
+            lost[i], cells[i] = "no path", None
+        elif table.confined and not path.is_relative_to(root):
+            lost[i], cells[i] = f"the path {text!r} leads out of {table.root}; move it inside", None
+        else:
+            cells[i] = path
+    return cells, lost

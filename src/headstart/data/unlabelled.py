@@ -1,0 +1,184 @@
+"""Rows without labels: what is to be predicted, or embedded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from headstart.data.columns import Roles, unlabelled
+from headstart.data.dataset import Cell, Column, Data, Dataset, Part, SetAside, Table
+from headstart.data.modalities import Modality, modalities, require
+from headstart.data.readers import read_table, reader_if_any, readers
+from headstart.data.readers.folder import files_in
+from headstart.data.rows import answer_of, digested, inputs_of
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One input to predict.
+
+    Attributes
+    ----------
+    name
+        Where it is: a path, or ``file, line 7``.
+    cell
+        The input itself, not decoded; None where there is none.
+    problem
+        Why there is none.
+    columns
+        Its row in the table it stands in, as it was read; None of files.
+    """
+
+    name: str
+    cell: Cell | None
+    problem: str = ""
+    columns: Mapping[str, Cell] | None = None
+
+
+def inputs_in(
+    paths: Iterable[Data], input: tuple[str, ...] = (), known: tuple[str, ...] = ()
+) -> Iterator[Asked]:
+    """Yield inputs without labels, one after another: of files, tables, and folders (searched).
+
+    Nothing is decoded, and of folders nothing is held. Rows of a table that could not be parsed
+    come after its others.
+
+    Parameters
+    ----------
+    paths
+        A folder is searched through for files; what else a reader recognises is a table, in memory
+        too.
+    input
+        Columns of a table; inferred where there are none.
+    known
+        Columns in which inputs were before; they are so here too, if they are there.
+
+    Raises
+    ------
+    DataError
+        If a table cannot be read, or it cannot be told which column is the input.
+    """
+    for data in paths:
+        path = Path(data) if isinstance(data, str | Path) else None
+        if path is None:
+            yield from _rows_of(read_table(data), input, known)
+        elif _is_table(path):
+            yield from _rows_of(read_table(path), input, known)
+        elif path.is_dir():
+            yield from map(_asked, files_in(path))
+        elif path.exists():
+            yield Asked(str(path), path)
+        else:
+            yield Asked(str(path), None, "no such file")
+
+
+def _is_table(path: Path) -> bool:
+    """Say whether `path` holds rows and columns: not a folder to search through, nor an input."""
+    known = any(modality.recognises(path) for modality in modalities)
+    return path.exists() and not known and reader_if_any(path) not in (None, readers.get("folder"))
+
+
+def _asked(file: Path) -> Asked:
+    if any(modality.recognises(file) for modality in modalities):
+        return Asked(str(file), file)
+    return Asked(str(file), None, "neither a picture nor a text, by its name")
+
+
+def _rows_of(table: Table, input: tuple[str, ...], known: tuple[str, ...]) -> Iterator[Asked]:
+    roles = Roles(input).besides(Roles(known), table)
+    cells, lost = inputs_of(table, unlabelled(table, roles).input)
+    for i, cell in enumerate(cells):
+        columns = {name: values[i] for name, values in table.columns.items()}
+        yield Asked(table.names[i], cell, lost.get(i, ""), columns)
+    for aside in table.set_aside:
+        yield Asked(aside.where, None, aside.reason, dict.fromkeys(table.columns, ""))
+
+
+def read_rows(path: Data, roles: Roles | None = None) -> Dataset:
+    """Read rows that may be labelled or not: a folder of files, class folders, or a table.
+
+    Where there are labels they are the data set's target, empty for rows that lack one.
+
+    Raises
+    ------
+    DataError
+        If there is nothing there, or no input can be read.
+    """
+    searched = isinstance(path, str | Path) and Path(path).is_dir() and _holds_files(Path(path))
+    table = _files(Path(str(path))) if searched else read_table(path)
+    found = unlabelled(table, roles or Roles())
+    cells, lost = inputs_of(table, found.input)
+    kept = [i for i, cell in enumerate(cells) if cell is not None]
+    rows = from_cells(
+        [cell for cell in cells if cell is not None],
+        [table.names[i] for i in kept],
+        (*table.set_aside, *(SetAside(table.names[i], reason) for i, reason in lost.items())),
+    )
+    row_of = {table.names[i]: i for i in kept}
+    return replace(
+        rows,
+        path=table.path,
+        targets=tuple(
+            Column(name, tuple(answer_of(table.columns[name][row_of[n]]) for n in rows.names))
+            for name in found.label
+        ),
+    )
+
+
+def _files(folder: Path) -> Table:
+    """Return all inputs in a folder, however deep, without labels."""
+    aside: list[SetAside] = []
+    files: list[Cell] = []
+    for file in files_in(folder):
+        if any(modality.recognises(file) for modality in modalities):
+            files.append(file)
+        else:
+            aside.append(
+                SetAside(str(file.relative_to(folder)), "neither a picture nor a text, by its name")
+            )
+    names = [str(file.relative_to(folder)) for file in files if isinstance(file, Path)]
+    parts: list[Part | None] = [None] * len(files)
+    return Table(str(folder), folder, {"file": files}, names, parts, aside, [])
+
+
+def _holds_files(folder: Path) -> bool:
+    """Say whether a folder holds inputs by themselves: no classes of them, and no tables."""
+    inputs = [file for file in files_in(folder) if any(m.recognises(file) for m in modalities)]
+    in_classes = 2 * sum(file.parent != folder for file in inputs) > len(inputs)
+    return not in_classes and reader_if_any(folder) in (None, readers.get("folder"))
+
+
+def from_cells(
+    cells: Sequence[Cell],
+    names: Sequence[str] | None = None,
+    aside: tuple[SetAside, ...] = (),
+    modality: Modality | None = None,
+) -> Dataset:
+    """Return unlabelled `cells` as a data set; those that cannot be decoded are set aside.
+
+    What they are is inferred where `modality` is None.
+    """
+    modality = modality or require(cells, "The inputs to predict")
+    names = names or [_called(i, cell) for i, cell in enumerate(cells)]
+    digests, bad, _ = digested(modality, cells, np.arange(len(cells)), lambda _looked: False)
+    dataset = Dataset(
+        path="",
+        modality=modality.name,
+        inputs=tuple(cells),
+        names=tuple(names),
+        digests=tuple(digests),
+        targets=(),
+        groups=None,
+        parts=(None,) * len(cells),
+        set_aside=aside,
+    )
+    return dataset.without(bad)
+
+
+def _called(number: int, cell: Cell) -> str:
+    if isinstance(cell, bytes):
+        return f"input {number}"
+    return cell[:80] if isinstance(cell, str) else str(cell)
