@@ -134,8 +134,12 @@ def test_a_damaged_layout_makes_its_rows_absent(store, path, layout):
     assert RowStore(path).load("key", NAMES) == {}
 
 
-def test_several_write_and_read_at_once(path):
-    """Each with a store, so with connections, of its own; what locks them out is the file."""
+@pytest.mark.parametrize("attempt", range(8))
+def test_several_write_and_read_at_once(path, attempt):
+    """Each with a store, so with connections, of its own; what locks them out is the file.
+
+    All of them begin with a file that is not there yet, and which one makes it is chance.
+    """
 
     def work(worker):
         mine = RowStore(path)

@@ -159,6 +159,8 @@ class RowStore:
     def _write(self, key: str, text: str, rows: Mapping[str, np.ndarray]) -> None:
         def write(database: sqlite3.Connection) -> None:
             with database:
+                # from here on no one else writes: else two might add the same key
+                database.execute("BEGIN IMMEDIATE")
                 space = _own_space(database, key, text)
                 values = ((digest, vector.tobytes()) for digest, vector in rows.items())
                 database.executemany(
