@@ -13,7 +13,7 @@ from headstart.data.modalities import Preprocessing
 from headstart.data.reading import read
 from headstart.data.splits import units
 from headstart.digest import digest_bytes
-from headstart.features import extract
+from headstart.features import extract, shared
 from headstart.places import cache_folder
 from headstart.sources.families import families
 from headstart.tasks import metric_for, task_for
@@ -111,6 +111,24 @@ def own_cache(tmp_path, monkeypatch):
     (folder / "sources").symlink_to(cache_folder() / "sources")
     monkeypatch.setenv("HEADSTART_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture
+def computed(own_cache, monkeypatch):
+    """A list of the numbers of rows that went through an engine, in a cache folder of its own."""
+    compiled = (own_cache / "sources").resolve().parent / "engines"
+    compiled.mkdir(exist_ok=True)
+    (own_cache / "engines").symlink_to(compiled)
+    counts = []
+    stream = extract.Extractor._stream
+
+    def counting(self, dataset, *more):
+        counts.append(len(dataset))
+        return stream(self, dataset, *more)
+
+    monkeypatch.setattr(extract.Extractor, "_stream", counting)
+    monkeypatch.setattr(shared, "_open", type(shared._open)())
+    return counts
 
 
 @pytest.fixture

@@ -9,31 +9,12 @@ from PIL import Image
 import headstart as hs
 from headstart import embedding
 from headstart.errors import DataError, SourceError
-from headstart.features import shared
 from headstart.features.extract import Extractor
 from headstart.models.heads import readout
 from headstart.sources.loading import load_source
 from headstart.sources.opening import find_source
 
 TEXTS = ["The match ended in a draw.", "Shares fell.", "Snow and frost are on their way tonight."]
-
-
-@pytest.fixture
-def computed(own_cache, monkeypatch):
-    """A list of the numbers of rows that went through an engine, in a cache folder of its own."""
-    compiled = (own_cache / "sources").resolve().parent / "engines"
-    compiled.mkdir(exist_ok=True)
-    (own_cache / "engines").symlink_to(compiled)
-    counts = []
-    stream = Extractor._stream
-
-    def counting(self, dataset, *more):
-        counts.append(len(dataset))
-        return stream(self, dataset, *more)
-
-    monkeypatch.setattr(Extractor, "_stream", counting)
-    monkeypatch.setattr(shared, "_open", type(shared._open)())
-    return counts
 
 
 def test_texts_give_the_sources_own_features(computed, dataset_of):

@@ -27,7 +27,6 @@ from headstart.data.inputs import rows_from
 from headstart.data.reading import read
 from headstart.errors import DataError, SourceError, UsageError
 from headstart.features import shared
-from headstart.features.extract import Extractor
 from headstart.sources.loading import LoadedSource
 
 WORDS = {
@@ -43,24 +42,6 @@ def news(rows=60):
     topics = [list(WORDS)[i % 3] for i in range(rows)]
     said = [chance.choice(WORDS[topic].split(), 4, replace=False) for topic in topics]
     return [f"The {a} and the {b}, {c}, {d}" for a, b, c, d in said], np.array(topics)
-
-
-@pytest.fixture
-def computed(own_cache, monkeypatch):
-    """A list of the numbers of rows that went through an engine, in a cache folder of its own."""
-    compiled = (own_cache / "sources").resolve().parent / "engines"
-    compiled.mkdir(exist_ok=True)
-    (own_cache / "engines").symlink_to(compiled)
-    counts = []
-    stream = Extractor._stream
-
-    def counting(self, dataset, *more):
-        counts.append(len(dataset))
-        return stream(self, dataset, *more)
-
-    monkeypatch.setattr(Extractor, "_stream", counting)
-    monkeypatch.setattr(shared, "_open", type(shared._open)())
-    return counts
 
 
 @pytest.fixture

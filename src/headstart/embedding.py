@@ -12,7 +12,7 @@ import numpy as np
 from headstart.data.columns import Roles
 from headstart.data.dataset import Dataset, SetAside
 from headstart.data.inputs import rows_from
-from headstart.data.readers import reader_if_any
+from headstart.data.readers import is_in_memory
 from headstart.data.unlabelled import read_rows
 from headstart.data.writing import write_vectors
 from headstart.errors import DataError, SourceError
@@ -101,7 +101,7 @@ def embed(
         If the source is unknown, cannot be loaded, or is for other inputs.
     """
     chosen = None if source is None else find_source(source)
-    if isinstance(data, str | Path) or reader_if_any(data) is not None:
+    if isinstance(data, str | Path) or is_in_memory(data):
         rows = read_rows(data, Roles.of(input, label))
     else:
         rows = rows_from(data, chosen.modality if chosen else None)

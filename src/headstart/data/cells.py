@@ -159,16 +159,22 @@ class _Nested:
     kind: str
 
 
+def is_missing(value: Raw) -> bool:
+    """Say whether `value` is None, NaN, or what pandas puts where there is nothing."""
+    nothing = value is None or type(value).__name__ in ("NaTType", "NAType")
+    return nothing or (isinstance(value, float) and value != value)
+
+
 def _plain(value: Raw) -> Any:
     """Return None, or a value of Python's own types, a list of them, a path, or `_Nested`."""
-    if value is None or type(value).__name__ in ("NaTType", "NAType"):
+    if is_missing(value):
         return None
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, (bytes, bool, int, Path)):
         return value
     if isinstance(value, float):
-        return None if value != value else float(value)
+        return float(value)
     if isinstance(value, np.generic):
         return _plain(_unboxed(value))
     if isinstance(value, (datetime.date, datetime.time, datetime.timedelta)):

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from headstart.data.cells import encoded
+from headstart.data.cells import encoded, is_missing
+from headstart.data.columns import LOOKED_AT
 from headstart.data.dataset import Cell, Dataset, SetAside
 from headstart.data.modalities import Modality, modalities, require
 from headstart.data.unlabelled import from_cells
@@ -39,7 +40,7 @@ def rows_from(inputs: Any, modality: str | None = None) -> Dataset:
     aside: list[SetAside] = []
     for i, item in enumerate(_items(inputs)):
         name = f"row {i}"
-        if _is_missing(item):
+        if is_missing(item):
             aside.append(SetAside(name, "missing"))
             continue
         cells.append(_cell(item, name))
@@ -78,12 +79,6 @@ def _items(inputs: Any) -> Sequence[Any]:
     return list(inputs)
 
 
-def _is_missing(item: Any) -> bool:
-    """Say whether `item` is None, NaN, or what pandas puts where there is nothing."""
-    nothing = item is None or type(item).__name__ in ("NAType", "NaTType")
-    return nothing or (isinstance(item, float) and bool(np.isnan(item)))
-
-
 def _cell(item: Any, name: str) -> Cell:
     if isinstance(item, str | Path | bytes):
         return str(item) if isinstance(item, str) else item
@@ -115,7 +110,7 @@ def _picture(pixels: np.ndarray, name: str) -> Image.Image:
 
 
 def _known(cells: Sequence[Cell], modality: str | None) -> Modality:
-    return require(cells[:1000], "X") if modality is None else modalities.get(modality)
+    return require(cells[:LOOKED_AT], "X") if modality is None else modalities.get(modality)
 
 
 def _are_files(cells: Sequence[Cell]) -> bool:

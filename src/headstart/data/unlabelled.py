@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from headstart.data.columns import Roles, unlabelled
-from headstart.data.dataset import Cell, Column, Data, Dataset, Part, SetAside, Table
-from headstart.data.modalities import Modality, modalities, require
+from headstart.data.dataset import Cell, Column, Data, Dataset, SetAside, Table
+from headstart.data.modalities import STRANGE, Modality, recognised, require
 from headstart.data.readers import read_table, reader_if_any, readers
 from headstart.data.readers.folder import files_in
 from headstart.data.rows import answer_of, digested, inputs_of
@@ -63,10 +63,8 @@ def inputs_in(
     """
     for data in paths:
         path = Path(data) if isinstance(data, str | Path) else None
-        if path is None:
+        if path is None or _is_table(path):
             yield from _rows_of(read_table(data), input, known)
-        elif _is_table(path):
-            yield from _rows_of(read_table(path), input, known)
         elif path.is_dir():
             yield from map(_asked, files_in(path))
         elif path.exists():
@@ -77,14 +75,15 @@ def inputs_in(
 
 def _is_table(path: Path) -> bool:
     """Say whether `path` holds rows and columns: not a folder to search through, nor an input."""
-    known = any(modality.recognises(path) for modality in modalities)
-    return path.exists() and not known and reader_if_any(path) not in (None, readers.get("folder"))
+    return (
+        path.exists()
+        and not recognised(path)
+        and reader_if_any(path) not in (None, readers.get("folder"))
+    )
 
 
 def _asked(file: Path) -> Asked:
-    if any(modality.recognises(file) for modality in modalities):
-        return Asked(str(file), file)
-    return Asked(str(file), None, "neither a picture nor a text, by its name")
+    return Asked(str(file), file) if recognised(file) else Asked(str(file), None, STRANGE)
 
 
 def _rows_of(table: Table, input: tuple[str, ...], known: tuple[str, ...]) -> Iterator[Asked]:
@@ -130,23 +129,23 @@ def read_rows(path: Data, roles: Roles | None = None) -> Dataset:
 
 def _files(folder: Path) -> Table:
     """Return all inputs in a folder, however deep, without labels."""
-    aside: list[SetAside] = []
-    files: list[Cell] = []
-    for file in files_in(folder):
-        if any(modality.recognises(file) for modality in modalities):
-            files.append(file)
-        else:
-            aside.append(
-                SetAside(str(file.relative_to(folder)), "neither a picture nor a text, by its name")
-            )
-    names = [str(file.relative_to(folder)) for file in files if isinstance(file, Path)]
-    parts: list[Part | None] = [None] * len(files)
-    return Table(str(folder), folder, {"file": files}, names, parts, aside, [])
+    found = list(files_in(folder))
+    files = [file for file in found if recognised(file)]
+    aside = [SetAside(str(f.relative_to(folder)), STRANGE) for f in found if not recognised(f)]
+    return Table(
+        path=str(folder),
+        root=folder,
+        columns={"file": [*files]},
+        names=[str(file.relative_to(folder)) for file in files],
+        parts=[None] * len(files),
+        set_aside=aside,
+        notes=[],
+    )
 
 
 def _holds_files(folder: Path) -> bool:
     """Say whether a folder holds inputs by themselves: no classes of them, and no tables."""
-    inputs = [file for file in files_in(folder) if any(m.recognises(file) for m in modalities)]
+    inputs = list(filter(recognised, files_in(folder)))
     in_classes = 2 * sum(file.parent != folder for file in inputs) > len(inputs)
     return not in_classes and reader_if_any(folder) in (None, readers.get("folder"))
 

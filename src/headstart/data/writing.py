@@ -1,4 +1,4 @@
-"""Writing what was computed of rows, and rows themselves, to files."""
+"""Writing what was computed of rows to files."""
 
 from __future__ import annotations
 

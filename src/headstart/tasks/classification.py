@@ -22,11 +22,9 @@ from headstart.tasks import Metric, TargetSpec, TuneDecision, tasks
 from headstart.tasks.linear import AnyProblem, LinearSolution
 from headstart.tasks.logistic import solve_multinomial
 from headstart.tasks.metrics import CLASSIFICATION
-from headstart.tasks.targets import are_numbers, disagreements
+from headstart.tasks.targets import FEWEST, are_numbers, disagreements, require_rows
 from headstart.tasks.thresholds import prior_shift
 
-FEWEST = 3
-"""Distinct rows a class needs so that it can be learnt from, chosen by and tested on."""
 DECIDED = ("balanced_accuracy", "macro_f1")
 """Metrics of decisions for which the most probable class is not the best answer."""
 
@@ -57,11 +55,7 @@ class Classification:
         column, values = dataset.targets[0], _classes_of(dataset)
         counts = Counter(values)
         classes = sorted(counts)
-        if len(dataset) < 2 * FEWEST:
-            raise DataError(
-                f"{where}only {len(dataset)} usable rows; at least {2 * FEWEST} are needed, "
-                "and some dozens before a result means much."
-            )
+        require_rows(dataset)
         if len(classes) < 2:
             raise DataError(
                 f"{where}there is only one class, {classes[0]!r}; at least two are needed."

@@ -23,17 +23,17 @@ from headstart.tasks.linear import AnyProblem, LinearSolution
 from headstart.tasks.logistic import solve_labels
 from headstart.tasks.metrics import multilabel_metrics
 from headstart.tasks.targets import (
+    FEWEST,
     any_delimiter,
     are_truths,
     delimiter_of,
     disagreements,
     labels_of,
+    require_rows,
     truth,
 )
 from headstart.tasks.thresholds import common_threshold, label_thresholds
 
-FEWEST = 3
-"""Distinct rows with a label, and without it, that it needs to be learnt, chosen by and tested."""
 FREQUENT = 30
 """Rows from which on a set of labels is a stratum of its own."""
 
@@ -89,12 +89,7 @@ class MultiLabel:
         labels = (
             [column.name for column in dataset.targets] if columns else sorted(set().union(*sets))
         )
-        where = f"{dataset.path}: "
-        if len(dataset) < 2 * FEWEST:
-            raise DataError(
-                f"{where}only {len(dataset)} usable rows; at least {2 * FEWEST} are needed, "
-                "and some dozens before a result means much."
-            )
+        require_rows(dataset)
         notes += _rare(dataset, name, labels, sets)
         notes += disagreements(
             dataset, lambda a, b: sets[a] != sets[b], lambda i: "|".join(sorted(sets[i])) or "none"

@@ -10,10 +10,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from headstart.data.dataset import Answer, Dataset
+from headstart.errors import DataError
 
 DELIMITERS = ("|", ";", ",")
 INFERRED = ("|", ";")
 """A comma stands in many names of classes, so it divides labels only if asked for."""
+FEWEST = 3
+"""Distinct rows that a class needs, or a label with it and without it, so that it can be learnt
+from, chosen by and tested on."""
 UNTIDY = 0.05
 """Share of rows whose target may be of another kind; they are set aside."""
 SOME = 0.1
@@ -32,6 +36,15 @@ _TRUTH = {
     **dict.fromkeys(("1", "1.0", "true", "yes"), 1),
     **dict.fromkeys(("0", "0.0", "false", "no"), 0),
 }
+
+
+def require_rows(dataset: Dataset) -> None:
+    """Raise `DataError` for fewer rows than two kinds of answers need."""
+    if len(dataset) < 2 * FEWEST:
+        raise DataError(
+            f"{dataset.path}: only {len(dataset)} usable rows; at least {2 * FEWEST} are needed, "
+            "and some dozens before a result means much."
+        )
 
 
 def number(cell: Answer) -> float | str:

@@ -24,15 +24,7 @@ def put_at_optimum(head: nn.Module, features: Tensor, assignment: Assignment) ->
     """
     if not isinstance(head, LinearHead):
         return None
-    found = assignment.task.solve_linear(
-        Features(features.float().numpy()),
-        assignment.targets,
-        assignment.units,
-        assignment.spec,
-        assignment.seed,
-        STRENGTHS,
-        assignment.settled.get("strength"),
-    )
+    found = assignment.solved(Features(features.float().numpy()), STRENGTHS)
     if found is None:
         return None
     head.load_state_dict(found.state())

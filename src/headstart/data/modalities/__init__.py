@@ -111,6 +111,15 @@ class Modality(Protocol):
 modalities: Registry[Modality] = Registry("modality", __name__)
 
 
+STRANGE = "neither a picture nor a text, by its name"
+"""Why a file is set aside that no modality recognises."""
+
+
+def recognised(cell: Cell) -> bool:
+    """Say whether any modality recognises `cell`."""
+    return any(modality.recognises(cell) for modality in modalities)
+
+
 def sniff(cells: Sequence[Cell]) -> Modality | None:
     """Return the modality that recognises most of `cells` (over half), or None."""
     votes = {m.name: sum(map(m.recognises, cells)) for m in modalities}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from headstart.data.cells import Rows, tabulate
 from headstart.data.dataset import Data, Part, SetAside, Table
-from headstart.data.modalities import modalities
+from headstart.data.modalities import STRANGE, recognised
 from headstart.data.parts import layout
 from headstart.data.readers import readers
 from headstart.errors import DataError
@@ -65,13 +65,13 @@ class FolderReader:
                     continue
                 for file in files_in(entry):
                     where = str(file.relative_to(path))
-                    if any(modality.recognises(file) for modality in modalities):
+                    if recognised(file):
                         files.append(file)
                         labels.append(entry.name)
                         names.append(where)
                         parts.append(part)
                     else:
-                        aside.append(SetAside(where, "neither a picture nor a text, by its name"))
+                        aside.append(SetAside(where, STRANGE))
         if not files:
             raise DataError(_nothing(path, aside))
         notes = [f"classes are the sub-folders of {path}"]

@@ -16,6 +16,7 @@ from headstart.models import Model
 from headstart.recipes import Recipe
 from headstart.registry import Registry
 from headstart.tasks import Metric, TargetSpec, Task
+from headstart.tasks.linear import AnyProblem, LinearSolution
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,21 @@ class Assignment:
     def units(self) -> np.ndarray:
         """Return the units of all pieces."""
         return np.concatenate([rows.units for rows in self.train])
+
+    def solved(self, problem: AnyProblem, strengths: tuple[float, ...]) -> LinearSolution | None:
+        """Return the task's best linear head for a problem of the training rows, if it has one.
+
+        The strength of regularisation is the one that was settled, else one of `strengths`.
+        """
+        return self.task.solve_linear(
+            problem,
+            self.targets,
+            self.units,
+            self.spec,
+            self.seed,
+            strengths,
+            self.settled.get("strength"),
+        )
 
     def evaluator(
         self, outputs: Callable[[Rows], Tensor]

@@ -32,15 +32,9 @@ class Words:
             features = counted.fit_transform(texts).astype(np.float32)
         except ValueError:  # there is not one word in all texts
             return Fitted(assignment.task.constant(assignment.targets, assignment.spec), {}, "none")
-        found = assignment.task.solve_linear(
-            Problem.of_sparse(features) if len(texts) <= EXACT else SparseProblem(features),
-            assignment.targets,
-            assignment.units,
-            assignment.spec,
-            assignment.seed,
-            STRENGTHS,
-            assignment.settled.get("strength"),
-        )
+        few = len(texts) <= EXACT
+        problem = Problem.of_sparse(features) if few else SparseProblem(features)
+        found = assignment.solved(problem, STRENGTHS)
         if found is None:
             raise UsageError(f"{assignment.task.name} has no linear solution, only training")
         return Fitted(
