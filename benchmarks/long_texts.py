@@ -40,7 +40,7 @@ def compared(dataset: Dataset, mode: str) -> list[dict[str, Any]]:
     read_of = coverage(dataset, backbone.preprocessing)
     extractor = Extractor(backbone, loaded.digest, cache=None)
     pieces = modalities.get("text").pieces(dataset.inputs, backbone.preprocessing)
-    values = extractor.extract(dataset, backbone.end)
+    values = extractor.extract(dataset, backbone.end).whole()
     found = []
     for kind in ("linear", "layers"):
         features = readout(values, kind)

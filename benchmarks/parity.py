@@ -133,8 +133,8 @@ def cell(
         started = time.monotonic()
         chosen = choose(backbone.prefix(cut), batch, str(cut), folder)
         found |= {
-            "engine": chosen.engine.name,
-            "precision": chosen.engine.precision,
+            "engine": chosen.name,
+            "precision": chosen.precision,
             "cosine": chosen.cosine,
             "error": chosen.error,
             "refused": [re.sub(r"\S*/", "", reason) for reason in chosen.refused],

@@ -28,7 +28,7 @@ SEEDS = (0, 1, 2)
 
 def compared(extractor: Extractor, dataset: Dataset) -> list[dict[str, Any]]:
     """Return the accuracy of a probe on each pooling, for some draws of the labelled rows."""
-    boundary = extractor.extract(dataset, extractor.backbone.end)
+    boundary = extractor.extract(dataset, extractor.backbone.end).whole()
     hidden, mask = boundary["features"].float(), boundary["attention_mask"]
     count = mask.sum(1)
     poolings = {

@@ -54,8 +54,8 @@ def main() -> None:
             [chosen] = extractor.chosen.values()
             table[source.id] = {
                 "rows_a_second": rate,
-                "engine": chosen.engine.name,
-                "precision": chosen.engine.precision,
+                "engine": chosen.name,
+                "precision": chosen.precision,
             }
     keep("speed", {"targets": {"image": "Fashion-MNIST", "text": "BBC News"}, "sources": table})
 

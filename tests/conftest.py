@@ -120,13 +120,13 @@ def computed(own_cache, monkeypatch):
     compiled.mkdir(exist_ok=True)
     (own_cache / "engines").symlink_to(compiled)
     counts = []
-    stream = extract.Extractor._stream
+    computing = extract._Asked.computed
 
-    def counting(self, dataset, *more):
-        counts.append(len(dataset))
-        return stream(self, dataset, *more)
+    def counting(self, engine):
+        counts.append(len(self.rows))
+        return computing(self, engine)
 
-    monkeypatch.setattr(extract.Extractor, "_stream", counting)
+    monkeypatch.setattr(extract._Asked, "computed", counting)
     monkeypatch.setattr(shared, "_open", type(shared._open)())
     return counts
 

@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 import headstart as hs
-from headstart import embedding
 from headstart.errors import DataError, SourceError
 from headstart.features.extract import Extractor
 from headstart.models.heads import readout
@@ -25,7 +24,7 @@ def test_texts_give_the_sources_own_features(computed, dataset_of):
     assert [(a.where, a.reason) for a in found.set_aside] == [("row 3", "an empty text")]
     loaded = load_source(find_source("bundled/minilm"))
     extractor = Extractor(loaded.backbone, loaded.digest, cache=None)
-    expected = extractor.extract(dataset_of(TEXTS), loaded.backbone.end)
+    expected = extractor.extract(dataset_of(TEXTS), loaded.backbone.end).whole()
     np.testing.assert_allclose(found, expected["features"], atol=0.02)
     both = hs.embed(TEXTS, layers=True)
     assert both.values.shape == (3, readout(expected, "layers").shape[1])
@@ -56,8 +55,7 @@ def test_pictures_from_a_folder_and_from_memory_are_the_same_rows(computed, tmp_
     assert computed == [3]
 
 
-def test_many_rows_are_embedded_in_pieces(computed, monkeypatch):
-    monkeypatch.setattr(embedding, "_PIECE", 2)
+def test_rows_that_come_twice_are_computed_once(computed):
     found = hs.embed([*TEXTS, *TEXTS])
     np.testing.assert_array_equal(found.values[:3], found.values[3:])
     assert sum(computed) == 3

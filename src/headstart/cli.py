@@ -9,6 +9,7 @@ _STARTED = time.monotonic()  # the budget's clock starts with the process
 import contextlib  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
+import shutil  # noqa: E402
 import sys  # noqa: E402
 from typing import Annotated, Any  # noqa: E402
 
@@ -353,23 +354,28 @@ def _facts(source: Any) -> dict[str, Any]:
 
 @cache_app.command("show")
 def show_cache() -> None:
-    """Show where computed values are kept, and how much room they take."""
+    """Show where computed values are kept, how much room they take, and how much they may."""
     from headstart.features.cache import ActivationCache
-    from headstart.features.rows import RowStore
+    from headstart.features.engines import LIMIT, engines_folder
+    from headstart.places import cache_limit, size_of
 
-    cache, rows = ActivationCache(), RowStore()
-    print(f"{cache.folder}\t{cache.size() / 1e6:.1f} MB")
-    print(f"{rows.path}\t{rows.size() / 1e6:.1f} MB")
+    cache, folder = ActivationCache(), engines_folder()
+    print(f"{cache.folder}\t{_megabytes(cache.size())} of at most {_megabytes(cache_limit())}")
+    print(f"{folder}\t{_megabytes(size_of(folder, '*'))} of at most {_megabytes(LIMIT)}")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
 
 
 @cache_app.command("clear")
 def clear_cache() -> None:
-    """Delete all computed values."""
+    """Delete all computed values, and all compiled models; fetched weights stay."""
     from headstart.features.cache import ActivationCache
-    from headstart.features.rows import RowStore
+    from headstart.features.engines import engines_folder
 
     ActivationCache().clear()
-    RowStore().clear()
+    shutil.rmtree(engines_folder(), ignore_errors=True)
 
 
 with contextlib.suppress(AttributeError, ValueError):  # tables and labels may hold any letter

@@ -21,7 +21,6 @@ from headstart.models.heads import readout
 from headstart.sources.catalogue import Source, default_source
 from headstart.sources.opening import find_source
 
-_PIECE = 4096
 """Rows whose values are held at a time besides those that are asked for."""
 
 
@@ -127,8 +126,5 @@ def source_for(modality: str, name: str | None) -> Source:
 def features_of(rows: Dataset, source: Source, kind: str) -> np.ndarray:
     """Return what a head of `kind` reads of a source, (rows, width) float32."""
     extractor = shared_extractor(source)
-    found = []
-    for start in range(0, len(rows), _PIECE):
-        some = rows.take(range(start, min(start + _PIECE, len(rows))))
-        found.append(readout(extractor.extract(some, extractor.backbone.end), kind).numpy())
-    return np.concatenate(found)
+    values = extractor.extract(rows, extractor.backbone.end)
+    return np.concatenate([readout(some, kind).numpy() for some in values.chunks()])

@@ -30,7 +30,6 @@ from headstart.data.splits import units
 from headstart.embedding import source_for
 from headstart.errors import DataError, UsageError
 from headstart.features.extract import Extractor
-from headstart.features.rows import RowStore
 from headstart.features.shared import shared_extractor
 from headstart.models import Model, Saved, restore
 from headstart.models.network import Network
@@ -376,6 +375,6 @@ def _restored(
     model: Model = restore(Saved(kind, config, weights, texts))
     if isinstance(model, Network) and "features" in facts:
         backbone = model.backbone
-        extractor = Extractor(backbone, facts["features"], cache=None, rows=RowStore())
+        extractor = Extractor(backbone, facts["features"])
         model = Network(backbone, model.head, model.spec, model.output, extractor)
     return Artifact(model, task, spec, metric, facts=facts)

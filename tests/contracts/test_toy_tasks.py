@@ -628,4 +628,4 @@ def test_engines_other_than_eager_serve_it(toy, monkeypatch):
     monkeypatch.setattr(extract, "choose", choose)
     backbone = toy.extractor.backbone
     chosen = toy.extractor.engine(toy.test.data, backbone.end, backbone.preprocessing)
-    assert chosen.engine.name.startswith("openvino"), chosen.refused
+    assert chosen.name.startswith("openvino"), chosen.refused

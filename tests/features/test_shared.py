@@ -35,7 +35,7 @@ def test_a_source_is_loaded_once(loaded, own_cache):
     first = shared.shared_extractor(named("a"))
     assert shared.shared_extractor(named("a")) is first
     assert loaded == ["a"]
-    assert first.cache is None and first.rows.path == own_cache / "rows.db"
+    assert first.cache.folder == own_cache / "activations"
 
 
 def test_it_is_loaded_anew_when_its_files_or_the_cache_folder_have_changed(

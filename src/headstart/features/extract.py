@@ -2,33 +2,53 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from headstart.data.dataset import Dataset
 from headstart.data.modalities import Preprocessing, View, modalities
-from headstart.features.cache import ActivationCache, key_of
-from headstart.features.engines import ORDER, Batch, Chosen, choose
-from headstart.features.rows import Row, RowStore
-from headstart.places import cache_folder
+from headstart.features.cache import ActivationCache, KeptRows, key_of
+from headstart.features.engines import (
+    ORDER,
+    Batch,
+    Chosen,
+    Engine,
+    choose,
+    cores,
+    engines_folder,
+    machine,
+)
+from headstart.features.values import Values, below
 from headstart.sources.staged import Backbone, Boundary
 
-BATCH = 16
-"""Rows an engine takes at a time; both streams are busy and little is padded."""
-GROUP = 8
-"""Batches, of rows in one piece, that are decoded while the engine works on as many others."""
 SAMPLE = 8
 """Rows on which an engine is checked."""
-PIECE = 1024
-"""Rows that are computed before they are put into the store of rows."""
+AHEAD = 2
+"""Batches that are decoded ahead, for each core."""
+BATCH = 16
+"""Rows that are decoded at a time where no engine takes them."""
+COUNTED = 256
+"""Rows whose pieces are counted at a time."""
+SHARD = 48 * 2**20
+"""Bytes of values that are computed before they are put into the cache."""
+SHARD_ROWS = 2048
+SHARD_SECONDS = 20.0
+"""Rows, and seconds, after which they are put there at the latest."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+Stream = Generator[tuple[list[int], Boundary], None, None]
+"""Numbers of rows, and their values, batch by batch."""
 
 
 class OutOfTime(Exception):
@@ -49,18 +69,12 @@ class Extractor:
         Where values are kept; None keeps nothing.
     order
         Engines to try.
-    rows
-        Where the values at the end of the backbone are kept row by row, in place of `cache`: for
-        those who meet the same rows in ever other lists, and read pooled features. The last bits
-        of a row's values depend on the rows with which it was computed, so whoever must repeat to
-        the bit goes without.
     """
 
     backbone: Backbone
     digest: str
     cache: ActivationCache | None = field(default_factory=ActivationCache)
     order: tuple[str, ...] = ORDER
-    rows: RowStore | None = None
     chosen: dict[str, Chosen] = field(default_factory=dict)
     rates: dict[str, float] = field(default_factory=dict)
     """Rows a second, by cut and size, as last measured."""
@@ -73,19 +87,18 @@ class Extractor:
 
     def engine(self, dataset: Dataset, cut: int, preprocessing: Preprocessing) -> Chosen:
         """Return the engine for a cut, chosen on rows of `dataset` the first time."""
-        key = self._place(cut, preprocessing)
-        if key not in self.chosen:
-            rows = dataset.take(range(min(SAMPLE, len(dataset))))
-            sample = {n: v[:SAMPLE] for n, v in _collate(rows, preprocessing, View()).items()}
+        place = self._place(cut, preprocessing)
+        if place not in self.chosen:
+            rows = range(min(SAMPLE, len(dataset)))
+            batch = _collate(dataset, rows, preprocessing, View())
+            sample = {name: v[:SAMPLE] for name, v in batch.items()}
             if (
                 len(next(iter(sample.values()))) == 1
             ):  # a batch of one would hide how a network treats batches
                 sample = {name: np.concatenate([v, v]) for name, v in sample.items()}
-            folder = cache_folder() / "engines"
-            self.chosen[key] = choose(
-                self.backbone.prefix(cut), sample, f"{self.digest}/{key}", folder, self.order
-            )
-        return self.chosen[key]
+            prefix, key = self.backbone.prefix(cut), f"{self.digest}/{place}"
+            self.chosen[place] = choose(prefix, sample, key, engines_folder(), self.order)
+        return self.chosen[place]
 
     def extract(
         self,
@@ -95,8 +108,12 @@ class Extractor:
         scale: float = 1.0,
         view: View | None = None,
         late: Callable[[], bool] = lambda: False,
-    ) -> Boundary:
-        """Return the boundary value of all rows at `cut`.
+    ) -> Values:
+        """Return the boundary values of all rows at `cut`.
+
+        Rows of which the values are known are not computed again, and none twice. Memory does not
+        grow with the rows, as long as the cache can be written: they are put there by and by, so
+        that what was computed before a run was killed is not lost either.
 
         Parameters
         ----------
@@ -129,58 +146,27 @@ class Extractor:
 
     def _extract(
         self, dataset: Dataset, cut: int, scale: float, view: View, late: Callable[[], bool]
-    ) -> Boundary:
+    ) -> Values:
         preprocessing = self.backbone.preprocessing.resized(scale)
         if self.divides and cut < self.backbone.end:
             raise ValueError("inputs that are divided can be computed at the end alone")
         if cut == 0:  # nothing is frozen: the inputs themselves travel
-            return _joined(
-                [(range(len(dataset)), _tensors(_collate(dataset, preprocessing, view)))]
-            )
+            return inputs(dataset, preprocessing, view=view, cache=self.cache, late=late)
         chosen = self.engine(dataset, cut, preprocessing)
-        engine = f"{chosen.engine.name}-{chosen.engine.precision}"
-        settings = [preprocessing.settings, preprocessing.files]
-        views = [view.index, view.policy, view.seed] if view.index else 0
-        name = self.backbone.cut_name(cut)
-        looked_at = all(dataset.digests)
-
-        def compute(rows: Dataset) -> Boundary:
-            return self._computed(rows, cut, preprocessing, view, chosen, late)
-
-        if self.rows is not None and cut == self.backbone.end and looked_at:
-            return _by_row(
-                dataset, key_of(self.digest, name, settings, views, engine, ()), self.rows, compute
-            )
-        key = key_of(self.digest, name, settings, views, engine, dataset.digests)
-        cache = self.cache if looked_at else None
-        known = cache.load(key) if cache else None
-        if known is not None:
-            return known
-        boundary = compute(dataset)
-        if cache:
-            cache.save(key, boundary)
-        return boundary
-
-    def _computed(
-        self,
-        dataset: Dataset,
-        cut: int,
-        preprocessing: Preprocessing,
-        view: View,
-        chosen: Chosen,
-        late: Callable[[], bool],
-    ) -> Boundary:
+        half = chosen.precision == "bf16" and cut < self.backbone.end
+        at_end = cut == self.backbone.end
         place = self._place(cut, preprocessing)
-        half = chosen.engine.precision == "bf16" and cut < self.backbone.end
-        started = time.monotonic()
-        pieces: list[tuple[Sequence[int], dict[str, Tensor]]] = []
-        for rows, values in self._stream(dataset, preprocessing, view, chosen):
-            pieces.append((rows, _stored(values, half)))
-            done = sum(len(piece[0]) for piece in pieces)
-            self.rates[place] = done / max(time.monotonic() - started, 1e-6)
-            if done < len(dataset) and late():
-                raise OutOfTime(f"{done} of {len(dataset)} rows")
-        return _joined(pieces)
+        engine = [chosen.name, chosen.precision, *machine()]
+        key = _key(self.digest, self.backbone.cut_name(cut), preprocessing, view, engine)
+        return _computed_once(
+            dataset,
+            self.cache,
+            key,
+            lambda absent: _Asked(dataset, absent, preprocessing, view).computed(chosen.engine),
+            lambda values: _stored(values, half, at_end),
+            late,
+            lambda rate: self.rates.update({place: rate}),
+        )
 
     def rate(self, dataset: Dataset, cut: int, scale: float = 1.0, rows: int = 64) -> float:
         """Return rows a second at a cut, measured on the first rows where not known yet.
@@ -190,62 +176,200 @@ class Extractor:
         preprocessing = self.backbone.preprocessing.resized(scale)
         place = self._place(cut, preprocessing)
         if place not in self.rates:
-            chosen = self.engine(dataset, cut, preprocessing)
-            some = dataset.take(range(min(rows, len(dataset))))
-            pieces = modalities.get(dataset.modality).pieces(some.inputs, preprocessing)
-            few = int(np.searchsorted(np.cumsum(pieces), rows, side="right"))
-            some = some.take(range(max(1, min(few, len(some)))))
-            list(self._stream(some, preprocessing, View(), chosen))  # warm
+            engine = self.engine(dataset, cut, preprocessing).engine
+            few = range(min(rows, len(dataset)))
+            modality = modalities.get(dataset.modality)
+            pieces = modality.pieces([dataset.inputs[i] for i in few], preprocessing)
+            count = int(np.searchsorted(np.cumsum(pieces), rows, side="right"))
+            asked = _Asked(dataset, few[: max(1, count)], preprocessing, View())
+            deque(asked.computed(engine), maxlen=0)  # warm
             started = time.monotonic()
-            list(self._stream(some, preprocessing, View(), chosen))
-            self.rates[place] = len(some) / max(time.monotonic() - started, 1e-6)
+            deque(asked.computed(engine), maxlen=0)
+            self.rates[place] = len(asked.rows) / max(time.monotonic() - started, 1e-6)
         return self.rates[place]
 
     def _place(self, cut: int, preprocessing: Preprocessing) -> str:
         return f"{cut}@{preprocessing.settings.get('size', preprocessing.settings)}"
 
-    def _stream(
-        self, dataset: Dataset, preprocessing: Preprocessing, view: View, chosen: Chosen
-    ) -> Iterator[tuple[list[int], dict[str, Tensor]]]:
-        """Yield (rows, values) batch by batch; the next group is decoded while one is computed."""
-        order = modalities.get(dataset.modality).order(dataset.inputs)
-        groups = [order[i : i + BATCH * GROUP] for i in range(0, len(order), BATCH * GROUP)]
 
-        def decode(group: list[int]) -> list[tuple[list[int], list[int], Batch]]:
-            return [
-                (rows, pieces, _collate(dataset.take(rows), preprocessing, view))
-                for rows, pieces in _batches(dataset, group, preprocessing)
-            ]
+def inputs(
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    *,
+    view: View | None = None,
+    cache: ActivationCache | None = None,
+    late: Callable[[], bool] = lambda: False,
+) -> Values:
+    """Return what a network is given of all rows: pictures decoded, texts as token numbers.
 
-        with ThreadPoolExecutor(1) as pool:
-            coming = pool.submit(decode, groups[0])
-            for i in range(len(groups)):
-                decoded = coming.result()
-                if i + 1 < len(groups):
-                    coming = pool.submit(decode, groups[i + 1])
-                found = chosen.engine.run([batch for _, _, batch in decoded])
-                for (rows, pieces, _), values in zip(decoded, found, strict=True):
-                    yield rows, pooled(values, pieces) if preprocessing.divides else values
+    They depend on no network, so that all who prepare rows alike share them.
+
+    Raises
+    ------
+    OutOfTime
+        If `late` said so before all rows were decoded.
+    """
+    view = view or View()
+    return _computed_once(
+        dataset,
+        cache,
+        _key("", "inputs", preprocessing, view, ""),
+        lambda absent: _Asked(dataset, absent, preprocessing, view).prepared(),
+        lambda values: values,
+        late,
+    )
 
 
-def _batches(
-    dataset: Dataset, group: list[int], preprocessing: Preprocessing
-) -> Iterator[tuple[list[int], list[int]]]:
-    """Yield (rows, pieces of each): at most `BATCH` pieces, or those of a single row."""
-    inputs = [dataset.inputs[i] for i in group]
-    counts = modalities.get(dataset.modality).pieces(inputs, preprocessing)
-    rows: list[int] = []
-    pieces: list[int] = []
-    for row, count in zip(group, counts, strict=True):
-        if rows and sum(pieces) + count > BATCH:
+def _key(source: str, cut: str, preprocessing: Preprocessing, view: View, engine: object) -> str:
+    settings = [preprocessing.settings, preprocessing.files]
+    views = [view.index, view.policy, view.seed] if view.index else 0
+    return key_of(source, cut, settings, views, engine)
+
+
+def _computed_once(
+    dataset: Dataset,
+    cache: ActivationCache | None,
+    key: str,
+    compute: Callable[[Sequence[int]], Stream],
+    stored: Callable[[Boundary], Boundary],
+    late: Callable[[], bool],
+    paced: Callable[[float], None] = lambda _rate: None,
+) -> Values:
+    """Return the values of all rows; those that are not kept yet are computed, and kept.
+
+    Parameters
+    ----------
+    compute
+        Yields (rows, values) of the rows that are asked for, batch by batch.
+    stored
+        Makes of a batch's values what is kept of them.
+    paced
+        Is told how many rows a second are computed.
+    """
+    if all(dataset.digests):
+        names: Sequence[str] = dataset.digests
+        kept = cache.rows(key) if cache is not None else KeptRows()
+    else:
+        names, kept = [str(i) for i in range(len(dataset))], KeptRows()
+    absent = kept.absent(names)
+    if absent:
+        pending = _Pending(names, kept)
+        started = time.monotonic()
+        done = 0
+        with contextlib.closing(compute(absent)) as stream, pending:
+            for rows, values in stream:
+                pending.add(rows, stored(values))
+                done += len(rows)
+                paced(done / max(time.monotonic() - started, 1e-6))
+                if done < len(absent) and late():
+                    raise OutOfTime(f"{done} of {len(absent)} rows")
+    return kept.values(names)
+
+
+class _Pending:
+    """Values on their way into the cache: by and by, and whatever is left at the end."""
+
+    def __init__(self, names: Sequence[str], kept: KeptRows) -> None:
+        self._names = names
+        self._kept = kept
+        self._begin()
+
+    def __enter__(self) -> _Pending:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._flush()
+
+    def add(self, rows: Sequence[int], values: Boundary) -> None:
+        self._rows.extend(rows)
+        self._values.append(values)
+        self._bytes += sum(v.numel() * v.element_size() for v in values.values())
+        late = time.monotonic() > self._since + SHARD_SECONDS
+        if late or self._bytes > SHARD or len(self._rows) >= SHARD_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._kept.add([self._names[i] for i in self._rows], below(self._values))
+        self._begin()
+
+    def _begin(self) -> None:
+        self._rows: list[int] = []
+        self._values: list[Boundary] = []
+        self._bytes = 0
+        self._since = time.monotonic()
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Rows of a data set that shall be computed."""
+
+    dataset: Dataset
+    rows: Sequence[int]
+    preprocessing: Preprocessing
+    view: View
+
+    def batches(self, most: int) -> Iterator[tuple[list[int], list[int]]]:
+        """Yield (rows, pieces of each): at most so many pieces, or those of a single row."""
+        modality = modalities.get(self.dataset.modality)
+        inputs = [self.dataset.inputs[i] for i in self.rows]
+        order = [self.rows[i] for i in modality.order(inputs)]
+        rows: list[int] = []
+        pieces: list[int] = []
+        for start in range(0, len(order), COUNTED):
+            group = order[start : start + COUNTED]
+            counts = modality.pieces([self.dataset.inputs[i] for i in group], self.preprocessing)
+            for row, count in zip(group, counts, strict=True):
+                if rows and sum(pieces) + count > most:
+                    yield rows, pieces
+                    rows, pieces = [], []
+                rows.append(row)
+                pieces.append(count)
+        if rows:
             yield rows, pieces
-            rows, pieces = [], []
-        rows.append(row)
-        pieces.append(count)
-    yield rows, pieces
+
+    def decoded(self, rows: Sequence[int]) -> Batch:
+        """Return some rows as an engine takes them."""
+        return _collate(self.dataset, rows, self.preprocessing, self.view)
+
+    def computed(self, engine: Engine) -> Stream:
+        """Yield (rows, values) batch by batch; the next ones are decoded while one is computed."""
+        coming, decoding = itertools.tee(self.batches(engine.batch))
+        with ThreadPoolExecutor(cores()) as pool:
+            decoded = _ahead(pool, self.decoded, (rows for rows, _ in decoding))
+            with contextlib.closing(decoded), contextlib.closing(engine.run(decoded)) as found:
+                for (rows, pieces), values in zip(coming, found, strict=True):
+                    yield rows, pooled(values, pieces) if self.preprocessing.divides else values
+
+    def prepared(self) -> Stream:
+        """Yield (rows, inputs) batch by batch; the next ones are decoded meanwhile."""
+        coming, decoding = itertools.tee(rows for rows, _ in self.batches(BATCH))
+        with (
+            ThreadPoolExecutor(cores()) as pool,
+            contextlib.closing(_ahead(pool, self.decoded, decoding)) as decoded,
+        ):
+            for rows, batch in zip(coming, decoded, strict=True):
+                yield rows, {name: torch.from_numpy(value) for name, value in batch.items()}
 
 
-def pooled(values: dict[str, Tensor], pieces: Sequence[int]) -> dict[str, Tensor]:
+def _ahead(
+    pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T]
+) -> Generator[R, None, None]:
+    """Yield what a function returns of each item, in order, some of them computed ahead."""
+    coming: deque[Future[R]] = deque()
+    try:
+        for item in items:
+            coming.append(pool.submit(function, item))
+            if len(coming) > AHEAD * cores():
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+    finally:
+        for future in coming:
+            future.cancel()
+
+
+def pooled(values: Boundary, pieces: Sequence[int]) -> Boundary:
     """Return the mean over the pieces of each row, which follow one another.
 
     The pieces of a row are of one size, so that no piece counts for more than another. Inputs that
@@ -258,68 +382,22 @@ def pooled(values: dict[str, Tensor], pieces: Sequence[int]) -> dict[str, Tensor
     }
 
 
-def _by_row(
-    dataset: Dataset, key: str, store: RowStore, compute: Callable[[Dataset], Boundary]
-) -> Boundary:
-    """Return the values of all rows, computing each content that is not in the store once."""
-    found: dict[str, Row] = store.load(key, dataset.digests)
-    first = {digest: i for i, digest in reversed(list(enumerate(dataset.digests)))}
-    absent = sorted(i for digest, i in first.items() if digest not in found)
-    for start in range(0, len(absent), PIECE):
-        some = dataset.take(absent[start : start + PIECE])
-        # token numbers and masks, which are of unequal length, only pass through
-        values = {n: v for n, v in compute(some).items() if v.is_floating_point()}
-        found |= store.save(key, some.digests, values)
-    rows = [found[digest] for digest in dataset.digests]
-    return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
-
-
-def _collate(dataset: Dataset, preprocessing: Preprocessing, view: View) -> Batch:
+def _collate(
+    dataset: Dataset, rows: Sequence[int], preprocessing: Preprocessing, view: View
+) -> Batch:
     modality = modalities.get(dataset.modality)
-    return modality.collate(dataset.inputs, dataset.digests, preprocessing, view)
+    cells = [dataset.inputs[i] for i in rows]
+    return modality.collate(cells, [dataset.digests[i] for i in rows], preprocessing, view)
 
 
-def _tensors(batch: Batch) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(value) for name, value in batch.items()}
+def _stored(values: Boundary, half: bool, at_end: bool) -> Boundary:
+    """Return what is kept of values: in half precision, or without inputs of which nothing asks.
 
-
-def _stored(values: dict[str, Tensor], half: bool) -> dict[str, Tensor]:
+    At the end of a backbone that gives one vector a row, token numbers and masks tell nothing.
+    """
+    vectors = {n: v for n, v in values.items() if v.is_floating_point()}
+    if at_end and all(value.ndim == 2 for value in vectors.values()):
+        return vectors
     if not half:
         return values
-    return {n: v.to(torch.bfloat16) if v.is_floating_point() else v for n, v in values.items()}
-
-
-def _joined(pieces: list[tuple[Sequence[int], dict[str, Tensor]]]) -> Boundary:
-    """Put the rows of all pieces back into order, shorter token axes padded with zeros."""
-    total = sum(len(rows) for rows, _ in pieces)
-    joined: Boundary = {}
-    for name, first in pieces[0][1].items():
-        longest = [max(v[name].shape[axis] for _, v in pieces) for axis in range(1, first.ndim)]
-        whole = torch.zeros((total, *longest), dtype=first.dtype)
-        for rows, values in pieces:
-            value = values[name]
-            places: list[Any] = [torch.as_tensor(list(rows))]
-            places += [slice(0, size) for size in value.shape[1:]]
-            whole[tuple(places)] = value
-        joined[name] = whole
-    return joined
-
-
-def concatenated(pieces: Sequence[Boundary]) -> Boundary:
-    """Return the rows of all pieces below one another; token axes grow to the longest."""
-    if len(pieces) == 1:
-        return pieces[0]
-    joined: Boundary = {}
-    for name, first in pieces[0].items():
-        values = [piece[name] for piece in pieces]
-        if first.ndim > 1 and len({v.shape[1] for v in values}) > 1:
-            longest = max(v.shape[1] for v in values)
-            values = [_padded(v, longest) for v in values]
-        joined[name] = torch.cat(values)
-    return joined
-
-
-def _padded(value: Tensor, length: int) -> Tensor:
-    padded = value.new_zeros((len(value), length, *value.shape[2:]))
-    padded[:, : value.shape[1]] = value
-    return padded
+    return {n: v.to(torch.bfloat16) if n in vectors else v for n, v in values.items()}

@@ -7,7 +7,6 @@ from collections import OrderedDict
 
 from headstart.digest import digest_data
 from headstart.features.extract import Extractor
-from headstart.features.rows import RowStore
 from headstart.places import cache_folder
 from headstart.sources.catalogue import Source
 from headstart.sources.loading import load_source
@@ -19,7 +18,7 @@ _lock = threading.Lock()
 
 
 def shared_extractor(source: Source) -> Extractor:
-    """Return the extractor of a source's pooled features, over the store of rows.
+    """Return the extractor of a source's pooled features.
 
     Raises
     ------
@@ -31,7 +30,7 @@ def shared_extractor(source: Source) -> Extractor:
     with _lock:
         if key not in _open:
             loaded = load_source(source)
-            _open[key] = Extractor(loaded.backbone, loaded.digest, cache=None, rows=RowStore())
+            _open[key] = Extractor(loaded.backbone, loaded.digest)
         _open.move_to_end(key)
         while len(_open) > MOST:
             _open.popitem(last=False)

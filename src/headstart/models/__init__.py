@@ -14,7 +14,11 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from headstart.data.dataset import Dataset
+from headstart.features.values import below
 from headstart.registry import Registry
+
+PIECE = 1024
+"""Rows that a model looks at at a time where only their outputs are wanted."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,9 @@ class Model(Protocol):
         """Return outputs and features of all rows; raise `Unreadable` where one is bad."""
 
     def outputs(self, rows: Dataset) -> Tensor:
-        """Return the raw outputs (rows, …) float32 alone."""
-        return self.respond(rows).outputs
+        """Return the raw outputs (rows, …) float32 alone; few rows are looked at at a time."""
+        pieces = [range(i, min(i + PIECE, len(rows))) for i in range(0, len(rows), PIECE)]
+        return below([{"outputs": self.respond(rows.take(p)).outputs} for p in pieces])["outputs"]
 
     def saved(self) -> Saved:
         """Return everything that is needed to restore the model elsewhere."""

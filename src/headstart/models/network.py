@@ -9,10 +9,11 @@ from headstart.data.dataset import Dataset
 from headstart.data.modalities import Preprocessing
 from headstart.digest import digest_bytes, digest_data
 from headstart.features.extract import Extractor
+from headstart.features.values import below
 from headstart.models import Model, Response, Saved, model_kinds
 from headstart.models.heads import HeadSpec
 from headstart.sources.families import families
-from headstart.sources.staged import Backbone, pooled
+from headstart.sources.staged import Backbone, Boundary, pooled
 
 
 class Network(Model):
@@ -49,11 +50,13 @@ class Network(Model):
         """Return the head's outputs (rows, …), and the backbone's features pooled (rows, width)."""
         if self._extractor is None:
             self._extractor = Extractor(self.backbone, self._digest(), cache=None)
-        boundary = self._extractor.extract(rows, self.backbone.end)
-        with torch.no_grad():
-            outputs: Tensor = self.head({name: _float(v) for name, v in boundary.items()})
-        features = pooled(boundary["features"].float(), boundary.get("attention_mask"))
-        return Response(outputs.float(), features)
+        found: list[Boundary] = []
+        for some in self._extractor.extract(rows, self.backbone.end).chunks():
+            with torch.no_grad():
+                outputs: Tensor = self.head({name: _float(v) for name, v in some.items()})
+            features = pooled(some["features"].float(), some.get("attention_mask"))
+            found.append({"outputs": outputs.float(), "features": features})
+        return Response(**below(found))
 
     def _digest(self) -> str:
         """Return a digest of all that the backbone's answer depends on."""

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from headstart.data.dataset import Dataset
-from headstart.data.modalities import Preprocessing, View, modalities
+from headstart.data.modalities import Preprocessing
+from headstart.features.extract import inputs
 from headstart.models import Model, Response, Saved, model_kinds
 
 _BATCH = 256
@@ -58,14 +59,10 @@ class SmallCnn(Model):
 
     def respond(self, rows: Dataset) -> Response:
         """Return logits (rows, outputs), and what the last layer reads (rows, 4 width)."""
-        rows = rows.of("image")
-        modality = modalities.get("image")
         found: list[Tensor] = []
-        for start in range(0, len(rows), _BATCH):
-            some = rows.take(range(start, min(start + _BATCH, len(rows))))
-            batch = modality.collate(some.inputs, some.digests, self.preprocessing, View())
+        for some in inputs(rows.of("image"), self.preprocessing).chunks(_BATCH):
             with torch.no_grad():
-                found.append(self.network[:-1](normalised(torch.from_numpy(batch["pixels"]))))
+                found.append(self.network[:-1](normalised(some["pixels"])))
         features = torch.cat(found)
         with torch.no_grad():
             return Response(self.network[-1](features), features)

@@ -288,8 +288,7 @@ def _embed(bench: Bench, clock: Clock, listener: Listener) -> float:
                     rows.data, extractor.backbone.end, late=lambda: clock.left < 0.3 * clock.budget
                 )
         for chosen in extractor.chosen.values():
-            engine = chosen.engine
-            listener.say(f"  {name}: frozen layers run in {engine.name} ({engine.precision})")
+            listener.say(f"  {name}: frozen layers run in {chosen.name} ({chosen.precision})")
             for reason in chosen.refused:
                 listener.say(f"    not in {reason}")
     return time.monotonic() - started

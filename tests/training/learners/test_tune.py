@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from headstart.features.extract import OutOfTime
+from headstart.features.values import Values
 from headstart.models import restore
 from headstart.models.network import digest_weights
 from headstart.recipes import Phase, Recipe
@@ -235,7 +236,7 @@ def test_columns_of_padding_are_left_out():
         "pooled": torch.ones(3, 7),
         "length": torch.tensor([5, 2, 3]),
     }
-    found = _rows(boundary, torch.tensor([2, 1]))
+    found = _rows(Values.of(boundary), torch.tensor([2, 1]))
     assert {name: tuple(value.shape) for name, value in found.items()} == {
         "stage.0": (2, 3, 2),
         "attention_mask": (2, 3),

@@ -7,7 +7,6 @@ import hashlib
 import io
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -195,8 +194,7 @@ class ImageModality(Modality):
                 picture = POLICIES[view.policy](picture, random)
             return np.asarray(picture.resize((size, size), resample)).transpose(2, 0, 1)
 
-        with ThreadPoolExecutor(2) as pool:
-            return {"pixels": np.stack(list(pool.map(pixels, range(len(cells)))))}
+        return {"pixels": np.stack([pixels(row) for row in range(len(cells))])}
 
     def sizes(self, cells: Sequence[Cell]) -> list[int]:
         """Return the shorter side of each picture in pixels, from its header."""

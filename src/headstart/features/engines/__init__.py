@@ -6,34 +6,57 @@ in float32; otherwise the next one in `ORDER` is used, and the reason is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import functools
+import os
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from headstart.digest import digest_bytes, digest_data
+from headstart.places import cache_folder, read_json, write_json
 from headstart.registry import Registry
+from headstart.sources.staged import Boundary
 
 Batch = dict[str, np.ndarray]
+Computed = Generator[Boundary, None, None]
+"""Boundary values, batch by batch; whoever stops asking for them closes it."""
 
 COSINE = {"bf16": 0.99, "f32": 0.9999}
 ERROR = {"bf16": 0.10, "f32": 0.01}
 """Bounds against eager float32: least cosine similarity of a row, and largest root mean square
 error relative to that of the values themselves."""
 ORDER = ("openvino", "openvino-f32", "eager")
+LIMIT = 4 * 2**30
+"""Bytes of compiled models beyond which those used longest ago are deleted."""
+_KEPT = ("name", "precision", "cosine", "error", "refused")
 
 
 class Engine(Protocol):
-    """A compiled prefix."""
+    """A compiled prefix.
+
+    Attributes
+    ----------
+    name, precision
+        What it is, and in what it computes: ``bf16`` or ``f32``.
+    batch
+        Rows at a time with which it is fastest.
+    """
 
     name: str
     precision: str
+    batch: int
 
-    def run(self, batches: list[Batch]) -> list[dict[str, Tensor]]:
-        """Return the boundary values of each batch, in order."""
+    def run(self, batches: Iterable[Batch]) -> Computed:
+        """Yield the boundary values of each batch, in order; some may be computed at a time.
+
+        Batches are asked for as they are needed.
+        """
 
 
 Compile = Callable[[nn.Module, Batch, str, Path], Engine]
@@ -43,12 +66,23 @@ engines: Registry[Compile] = Registry("engine", __name__)
 
 @dataclass(frozen=True)
 class Chosen:
-    """The engine that is used, how well it agrees, and why others were not taken."""
+    """The engine that is used, how well it agrees, and why others were not taken.
 
-    engine: Engine
+    What was found for the same rows before is known without compiling anything: `engine` does that
+    when it is first asked for.
+    """
+
+    name: str
+    precision: str
     cosine: float
     error: float
-    refused: tuple[str, ...] = field(default=())
+    refused: tuple[str, ...]
+    compiled: Callable[[], Engine]
+
+    @functools.cached_property
+    def engine(self) -> Engine:
+        """Return the engine itself."""
+        return self.compiled()
 
 
 @dataclass(frozen=True)
@@ -68,6 +102,9 @@ def choose(
 ) -> Chosen:
     """Return the first engine of `order` that can be compiled and agrees with eager float32.
 
+    The choice is kept beside the compiled models, and read where the same module is to compute the
+    same sample again.
+
     Parameters
     ----------
     module
@@ -79,26 +116,96 @@ def choose(
     folder
         Where compiled models are kept.
     """
+    content = {name: [v.shape, digest_bytes(v.tobytes())] for name, v in sample.items()}
+    record = folder / f"{digest_data([key, order, content, machine()])[:32]}.json"
+    known = _known(record)
+    if known is None:
+        found = _compared(module, sample, key, folder, order)
+        write_json(record, {name: getattr(found, name) for name in _KEPT})
+        return found
+
+    def compiled() -> Engine:
+        try:
+            return _compiler(known["name"], module, sample, key, folder)()
+        except Exception:  # what could be compiled once is damaged, or its memory is short
+            record.unlink(missing_ok=True)
+            return _compared(module, sample, key, folder, order).engine
+
+    return Chosen(**known, compiled=compiled)
+
+
+def engines_folder() -> Path:
+    """Return where compiled models are kept."""
+    return cache_folder() / "engines"
+
+
+def machine() -> list[Any]:
+    """Return what engines depend on besides the module: versions, instructions, cores."""
+    versions = [version(package) for package in ("openvino", "torch")]
+    bf16 = torch.cpu._is_avx512_bf16_supported()
+    return [*versions, torch.backends.cpu.get_cpu_capability(), bf16, cores()]
+
+
+def cores() -> int:
+    """Return the processor's cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on Linux
+        return os.cpu_count() or 1
+
+
+def _compared(
+    module: nn.Module, sample: Batch, key: str, folder: Path, order: tuple[str, ...]
+) -> Chosen:
     refused: list[str] = []
-    eager = engines.get("eager")(module, sample, key, folder)
-    reference = eager.run([sample])[0]
-    names = ",".join(sorted(reference))
+    [reference] = engines.get("eager")(module, sample, key, folder).run([sample])
     for name in order:
         if name == "eager":
             break
+        compiler = _compiler(name, module, sample, key, folder)
         try:
-            engine = engines.get(name)(module, sample, f"{key}/{names}", folder)
-            agreement = compare(engine.run([sample])[0], reference, sample)
+            engine = compiler()
+            [found] = engine.run([sample])
+            agreement = compare(found, reference, sample)
         except Exception as error:  # conversion can fail in many ways; the next engine serves
             reason = (str(error).splitlines() or ["no reason given"])[0]
             refused.append(f"{name}: {type(error).__name__}: {reason[:200]}")
             continue
         if agreement.within(engine.precision):
-            return Chosen(engine, agreement.cosine, agreement.error, tuple(refused))
+            figures = agreement.cosine, agreement.error
+            return Chosen(
+                name, engine.precision, *figures, tuple(refused), functools.partial(_itself, engine)
+            )
         refused.append(
             f"{name}: cosine {agreement.cosine:.4f}, error {agreement.error:.4f} against eager"
         )
-    return Chosen(eager, 1.0, 0.0, tuple(refused))
+    eager = _compiler("eager", module, sample, key, folder)
+    return Chosen("eager", "f32", 1.0, 0.0, tuple(refused), eager)
+
+
+def _itself(engine: Engine) -> Engine:
+    return engine
+
+
+def _compiler(
+    name: str, module: nn.Module, sample: Batch, key: str, folder: Path
+) -> Callable[[], Engine]:
+    return lambda: engines.get(name)(module, sample, key, folder)
+
+
+def _known(record: Path) -> dict[str, Any] | None:
+    """Return a choice that was made before, if there was one."""
+    known = read_json(record)
+    try:
+        return {
+            "name": str(known["name"]),
+            "precision": str(known["precision"]),
+            "cosine": float(known["cosine"]),
+            "error": float(known["error"]),
+            "refused": tuple(map(str, known["refused"])),
+        }
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def compare(

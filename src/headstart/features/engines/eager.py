@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from headstart.features.engines import Batch, engines
+from headstart.features.engines import Batch, Computed, engines
 
 
 class Eager:
@@ -15,17 +16,17 @@ class Eager:
 
     name = "eager"
     precision = "f32"
+    batch = 16
 
     def __init__(self, module: nn.Module) -> None:
         self._module = module.eval()
 
-    def run(self, batches: list[Batch]) -> list[dict[str, Tensor]]:
-        """Return the boundary values of each batch, in order."""
-        with torch.no_grad():
-            return [
-                self._module(**{name: torch.from_numpy(v) for name, v in batch.items()})
-                for batch in batches
-            ]
+    def run(self, batches: Iterable[Batch]) -> Computed:
+        """Yield the boundary values of each batch, in order."""
+        for batch in batches:
+            with torch.no_grad():
+                found = self._module(**{name: torch.from_numpy(v) for name, v in batch.items()})
+            yield found
 
 
 def compile_eager(module: nn.Module, _example: Batch, _key: str, _folder: Path) -> Eager:

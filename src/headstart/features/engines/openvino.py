@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import os
+import shutil
 import sys
 import tempfile
+import time
 import warnings
+from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+import xxhash
 from torch import Tensor, nn
 
 from headstart.digest import digest_data
-from headstart.features.engines import Batch, engines
+from headstart.features.engines import LIMIT, Batch, Computed, cores, engines, machine
+from headstart.places import make_room, read_json, write_json
+from headstart.sources.staged import Boundary
 
 # without its telemetry, OpenVINO reports nothing over the network, and forks no process to do so
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
-FORMAT = 2
+FORMAT = 3
 """Changes when models are converted or kept in another way."""
+BATCHES = (4, 8, 16, 32)
+"""Rows at a time that are tried."""
+SLOWER = 0.95
+"""Share of the best speed so far below which larger batches are not tried."""
+MEASURING = 1.5
+"""Seconds after which nothing more is tried."""
+ROUNDS = 2
 
 
 class _Traced(nn.Module):
@@ -41,34 +57,57 @@ class _Traced(nn.Module):
 
 
 class OpenVino:
-    """A compiled prefix; as many batches run at once as OpenVINO finds best."""
+    """A compiled prefix.
+
+    Parameters
+    ----------
+    compiled
+        OpenVINO's model; as many batches run at once as it has streams.
+    inputs, outputs
+        Names, in the order of the model's own.
+    batch
+        Rows at a time with which it is fastest.
+    """
 
     name = "openvino"
 
-    def __init__(self, compiled: Any, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
+    def __init__(
+        self, compiled: Any, inputs: tuple[str, ...], outputs: tuple[str, ...], batch: int
+    ) -> None:
         self._compiled = compiled
         self._inputs = inputs
         self._outputs = outputs
+        self.batch = batch
         precision = str(compiled.get_property("INFERENCE_PRECISION_HINT"))
         self.precision = "bf16" if "bfloat16" in precision or "bf16" in precision else "f32"
 
-    def run(self, batches: list[Batch]) -> list[dict[str, Tensor]]:
-        """Return the boundary values of each batch, in order."""
+    def run(self, batches: Iterable[Batch]) -> Computed:
+        """Yield the boundary values of each batch, in order; some are computed at a time."""
         # not AsyncInferQueue: it calls Python from threads that can then be the last to hold the
         # compiled model, and end the process, or wait for themselves, when the engine is given up
         count = self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-        requests = [self._compiled.create_infer_request() for _ in batches[:count]]
-        found: list[dict[str, Tensor]] = []
-        for i, batch in enumerate(batches):
-            request = requests[i % count]
-            if i >= count:
-                found.append(self._answer(request, batches[i - count]))
-            request.start_async([batch[name] for name in self._inputs])
-        for i in range(len(found), len(batches)):
-            found.append(self._answer(requests[i % count], batches[i]))
-        return found
+        idle = [self._compiled.create_infer_request() for _ in range(count)]
+        busy: deque[tuple[Any, Batch]] = deque()
+        try:
+            for batch in batches:
+                if idle:
+                    self._start(idle.pop(), batch, busy)
+                    continue
+                request, asked = busy.popleft()
+                found = self._answer(request, asked)
+                self._start(request, batch, busy)
+                yield found
+            while busy:
+                yield self._answer(*busy.popleft())
+        finally:
+            for request, _ in busy:
+                request.wait()
 
-    def _answer(self, request: Any, batch: Batch) -> dict[str, Tensor]:
+    def _start(self, request: Any, batch: Batch, busy: deque[tuple[Any, Batch]]) -> None:
+        request.start_async([batch[name] for name in self._inputs])
+        busy.append((request, batch))
+
+    def _answer(self, request: Any, batch: Batch) -> Boundary:
         request.wait()
         computed = {
             name: torch.from_numpy(request.get_output_tensor(j).data.copy())
@@ -99,43 +138,83 @@ def _compile(module: nn.Module, example: Batch, key: str, folder: Path, precisio
     """Convert by tracing, compile, and keep the converted model for the next time.
 
     The first axis is free; further axes are free for token inputs and fixed for pictures, which
-    compiles to faster code.
+    compiles to faster code. What the model is fastest with is measured once.
     """
-    import openvino as ov
-
     inputs = tuple(example)
     shapes = [
         [-1, *(-1 for _ in v.shape[1:])] if v.ndim == 2 else [-1, *v.shape[1:]]
         for v in example.values()
     ]
-    versions = [FORMAT, ov.__version__, torch.__version__]
-    name = digest_data([key, inputs, shapes, versions])[:32]
-    stored = folder / f"{name}.xml"
-    core = ov.Core()
-    if not stored.is_file():
-        traced = _Traced(module, inputs)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            logging.getLogger("torch").setLevel(logging.ERROR)
-            model = ov.convert_model(
-                traced,
-                example_input=tuple(torch.from_numpy(v[:2]) for v in example.values()),
-                input=[ov.PartialShape(shape) for shape in shapes],
-            )
-        for output, called in zip(model.outputs, traced.outputs, strict=True):
-            output.get_tensor().set_names({called})
-        _store(model, folder, name)
+    stored = folder / digest_data([FORMAT, key, inputs, shapes, machine()])[:32]
     # read even where it was just written: the two differ in the last bits of their answers
-    try:
-        model = core.read_model(stored)
-        outputs = tuple(output.get_any_name() for output in model.outputs)
-    except RuntimeError:  # damaged on the disk: convert it again the next time
-        stored.unlink(missing_ok=True)
-        raise
-    settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
-    compiled = core.compile_model(model, "CPU", settings)
+    model = _stored(stored)
+    if model is None:
+        _convert(module, example, shapes, stored)
+        make_room(folder, "*/", 0, LIMIT)
+        model = _stored(stored)
+    if model is None:
+        raise RuntimeError("the converted model cannot be read")
+    outputs = tuple(output.get_any_name() for output in model.outputs)
+    record = stored.with_name(f"{stored.name}-{precision}.json")
+    pace = _known_pace(record)
+    if pace is None:
+        pace = _measured_pace(model, example, precision)
+        write_json(record, pace)
+    compiled = _compiled(model, precision, pace["streams"])
+    return OpenVino(compiled, inputs, outputs, pace["batch"])
+
+
+def _compiled(model: Any, precision: str, streams: int) -> Any:
+    import openvino as ov
+
+    settings = {"INFERENCE_PRECISION_HINT": precision, "NUM_STREAMS": str(streams)}
+    compiled = ov.Core().compile_model(model, "CPU", settings)
     _leave_signals_alone()
-    return OpenVino(compiled, inputs, outputs)
+    return compiled
+
+
+def _measured_pace(model: Any, example: Batch, precision: str) -> dict[str, int]:
+    """Return with how many streams, and how many rows at a time, the model is fastest here.
+
+    Larger batches are tried until they are clearly slower, or the time for it is over.
+    """
+    best = (0.0, {"streams": cores(), "batch": BATCHES[0]})
+    until = time.monotonic() + MEASURING
+    for streams in sorted({cores(), 1}, reverse=True):
+        compiled = _compiled(model, precision, streams)
+        before = 0.0
+        for batch in BATCHES:
+            rate = _rate(compiled, example, batch)
+            best = max(best, (rate, {"streams": streams, "batch": batch}), key=lambda one: one[0])
+            if rate < SLOWER * before or time.monotonic() > until:
+                break
+            before = max(before, rate)
+        del compiled
+        if time.monotonic() > until:
+            break
+    return best[1]
+
+
+def _rate(compiled: Any, example: Batch, batch: int) -> float:
+    """Return rows a second, the example repeated."""
+    rows = {name: np.resize(v, (batch, *v.shape[1:])) for name, v in example.items()}
+    engine = OpenVino(compiled, tuple(example), (), batch)
+    runs = max(2, 2 * compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+    best = 0.0
+    for _ in range(ROUNDS):
+        started = time.monotonic()
+        for _found in engine.run([rows] * runs):
+            pass
+        best = max(best, runs * batch / (time.monotonic() - started))
+    return best
+
+
+def _known_pace(record: Path) -> dict[str, int] | None:
+    known = read_json(record)
+    try:
+        return {"streams": int(known["streams"]), "batch": int(known["batch"])}
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 class _SignalStack(ctypes.Structure):
@@ -154,15 +233,50 @@ def _leave_signals_alone() -> None:
     ctypes.CDLL(None).sigaltstack(ctypes.byref(_SignalStack(None, disabled, 0)), None)
 
 
-def _store(model: Any, folder: Path, name: str) -> None:
-    """Write the converted model, the weights before the graph, by which it is found."""
+def _convert(module: nn.Module, example: Batch, shapes: list[Any], folder: Path) -> None:
+    """Write the converted model into a folder of its own, in one step."""
     import openvino as ov
 
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        ov.save_model(model, Path(scratch) / f"{name}.xml", compress_to_fp16=False)
-        for suffix in ("bin", "xml"):
-            os.replace(Path(scratch) / f"{name}.{suffix}", folder / f"{name}.{suffix}")
+    traced = _Traced(module, tuple(example))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.getLogger("torch").setLevel(logging.ERROR)
+        model = ov.convert_model(
+            traced,
+            example_input=tuple(torch.from_numpy(v[:2]) for v in example.values()),
+            input=[ov.PartialShape(shape) for shape in shapes],
+        )
+    for output, called in zip(model.outputs, traced.outputs, strict=True):
+        output.get_tensor().set_names({called})
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        made = Path(scratch) / "made"
+        made.mkdir()
+        ov.save_model(model, made / "model.xml", compress_to_fp16=False)
+        (made / "checksum").write_text(_checksum(made))
+        with contextlib.suppress(OSError):  # another process was faster
+            os.rename(made, folder)
+
+
+def _stored(folder: Path) -> Any:
+    """Return a converted model; None where there is none, or it is damaged, and then deleted."""
+    import openvino as ov
+
+    try:
+        if (folder / "checksum").read_text() != _checksum(folder):
+            raise RuntimeError("damaged")
+        os.utime(folder)
+        return ov.Core().read_model(folder / "model.xml")
+    except (OSError, RuntimeError):
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
+
+
+def _checksum(folder: Path) -> str:
+    found = xxhash.xxh3_128()
+    for name in ("model.xml", "model.bin"):
+        found.update((folder / name).read_bytes())
+    return found.hexdigest()
 
 
 engines.register("openvino", compile_openvino)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from headstart.features.extract import concatenated
+from headstart.features.values import Values, concatenated
 from headstart.models.heads import HeadSpec, readout
 from headstart.models.network import Network
 from headstart.recipes import Phase
-from headstart.sources.staged import Boundary
 from headstart.training.learners import Assignment, Fitted, Rows, learners
 from headstart.training.loop import Trained, train
 from headstart.training.plan import HEAD, FreezePlan
@@ -36,7 +35,7 @@ class Probe:
         values = concatenated([_features(assignment, piece) for piece in assignment.train])
         spec = assignment.task.head(backbone.width, assignment.spec)
         kind = assignment.recipe.head or spec.kind
-        features = readout(values, kind)
+        features = readout(values.whole(), kind)
         if assignment.recipe.head:
             spec = HeadSpec(kind, features.shape[1], spec.outputs)
         head = spec.build()
@@ -50,15 +49,15 @@ class Probe:
         return Fitted(model, {"epochs": trained.epochs}, cut, trained.cut_short, history)
 
 
-def _features(assignment: Assignment, rows: Rows) -> Boundary:
+def _features(assignment: Assignment, rows: Rows) -> Values:
     extractor = assignment.extractor
     assert extractor is not None
     return extractor.extract(rows.data, extractor.backbone.end, late=assignment.late)
 
 
-def _descend(assignment: Assignment, head: torch.nn.Module, values: Boundary) -> Trained:
+def _descend(assignment: Assignment, head: torch.nn.Module, values: Values) -> Trained:
     task, validation = assignment.task, assignment.validation
-    held = {} if validation is None else _features(assignment, validation)
+    held = {} if validation is None else _features(assignment, validation).whole()
     targets = torch.from_numpy(assignment.targets)
     rows, batch = len(targets), 32
     return train(
@@ -68,7 +67,7 @@ def _descend(assignment: Assignment, head: torch.nn.Module, values: Boundary) ->
         rows,
         batch,
         lambda taken, _epoch: task.loss(
-            head({name: value[taken] for name, value in values.items()}),
+            head(values.take(taken)),
             targets[taken],
             assignment.spec,
         ),

@@ -9,7 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.data.modalities import Preprocessing, View, modalities
+from headstart.data.modalities import Preprocessing, modalities
+from headstart.features.cache import ActivationCache
+from headstart.features.extract import inputs
+from headstart.features.values import Values, concatenated
 from headstart.models.small_cnn import SmallCnn, normalised, right_size, small_cnn
 from headstart.training.learners import Assignment, Fitted, Rows, learners
 from headstart.training.loop import train
@@ -52,13 +55,14 @@ class LearnSmallCnn:
         random = np.random.default_rng(assignment.seed)
         network = small_cnn(WIDTH, spec.outputs)
         lay_out(network)
-        pixels = torch.cat([_pixels(piece, size) for piece in assignment.train])
+        pixels = concatenated([_pixels(piece, size) for piece in assignment.train])
         targets = torch.from_numpy(assignment.targets)
         rows = len(targets)
 
         def step(taken: Tensor, _epoch: int) -> Tensor:
+            some = _shifted(normalised(pixels.take(taken)["pixels"]), random)
             with autocast():
-                outputs = network(laid_out(_shifted(normalised(pixels[taken]), random))).float()
+                outputs = network(laid_out(some)).float()
             return task.loss(outputs, targets[taken], assignment.spec, recipe.smoothing)
 
         held = None if assignment.validation is None else _pixels(assignment.validation, size)
@@ -66,7 +70,7 @@ class LearnSmallCnn:
         def outputs(_rows: Rows) -> Tensor:
             assert held is not None
             with autocast():
-                parts = [network(laid_out(normalised(some))) for some in held.split(256)]
+                parts = [network(laid_out(normalised(s["pixels"]))) for s in held.chunks(256)]
             return torch.cat(parts).float()
 
         trained = train(
@@ -98,11 +102,8 @@ class LearnSmallCnn:
         return right_size(modalities.get("image").sizes(chosen))
 
 
-def _pixels(rows: Rows, size: int) -> Tensor:
-    preprocessing = Preprocessing({"size": size}, {})
-    data = rows.data.of("image")
-    batch = modalities.get("image").collate(data.inputs, data.digests, preprocessing, View())
-    return torch.from_numpy(batch["pixels"])
+def _pixels(rows: Rows, size: int) -> Values:
+    return inputs(rows.data.of("image"), Preprocessing({"size": size}, {}), cache=ActivationCache())
 
 
 def _shifted(pixels: Tensor, random: np.random.Generator) -> Tensor:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from headstart.data.modalities import View
 from headstart.digest import digest_data
-from headstart.features.extract import Extractor, concatenated
+from headstart.features.extract import Extractor
+from headstart.features.values import Values, below, concatenated
 from headstart.models.heads import HeadSpec
 from headstart.models.network import Network
 from headstart.sources.staged import Backbone, Boundary, Suffix
@@ -48,16 +49,16 @@ class Tuned(nn.Module):
 class _Views:
     """Boundary values of the training rows: one set a view, the first of the rows as they are."""
 
-    values: list[Boundary]
+    values: list[Values]
 
     def batch(self, rows: Tensor, epoch: int) -> Boundary:
         chosen = self.values[epoch % len(self.values)]
         return _rows(chosen, rows)
 
 
-def _rows(boundary: Boundary, rows: Tensor) -> Boundary:
+def _rows(values: Values, rows: Tensor) -> Boundary:
     """Return some rows in float32, without token columns in which all of them are padding."""
-    found = {name: value[rows] for name, value in boundary.items()}
+    found = values.take(rows)
     mask = found.get("attention_mask")
     if mask is not None:
         longest, tokens = int(mask.sum(1).max()), mask.shape[1]
@@ -164,18 +165,16 @@ class Tune:
 
     def _values(
         self, assignment: Assignment, extractor: Extractor, cut: int, rows: Rows, view: View
-    ) -> Boundary:
+    ) -> Values:
         return extractor.extract(
             rows.data, cut, scale=assignment.recipe.scale, view=view, late=assignment.late
         )
 
-    def _joined(
-        self, assignment: Assignment, extractor: Extractor, cut: int, view: View
-    ) -> Boundary:
+    def _joined(self, assignment: Assignment, extractor: Extractor, cut: int, view: View) -> Values:
         pieces = [self._values(assignment, extractor, cut, p, view) for p in assignment.train]
         return concatenated(pieces)
 
-    def _solve(self, assignment: Assignment, tuned: Tuned, plain: Boundary) -> dict[str, object]:
+    def _solve(self, assignment: Assignment, tuned: Tuned, plain: Values) -> dict[str, object]:
         """Put the head at its optimum on the features as they are before tuning."""
         pieces: list[Boundary] = []
         tuned.eval()
@@ -184,7 +183,7 @@ class Tune:
                 with autocast():
                     value = tuned.suffix(_rows(plain, rows))["features"]
                 pieces.append({"features": value.float()})
-        features = concatenated(pieces)["features"]
+        features = below(pieces)["features"]
         strength = put_at_optimum(tuned.head, features, assignment)
         return {} if strength is None else {"strength": strength}
 
@@ -206,10 +205,9 @@ class Tune:
         return min(seconds)
 
 
-def _outputs(tuned: Tuned, held: Boundary) -> Tensor:
-    batches = torch.arange(len(next(iter(held.values())))).split(_EVALUATED)
-    pieces = [{"outputs": tuned(_rows(held, rows))} for rows in batches]
-    return concatenated(pieces)["outputs"]
+def _outputs(tuned: Tuned, held: Values) -> Tensor:
+    batches = torch.arange(len(held)).split(_EVALUATED)
+    return below([{"outputs": tuned(_rows(held, rows))} for rows in batches])["outputs"]
 
 
 def _random_weights(backbone: Backbone, output: str, seed: int) -> Backbone:
