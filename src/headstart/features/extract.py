@@ -19,12 +19,12 @@ from headstart.data.dataset import Dataset
 from headstart.data.modalities import Preprocessing, View, modalities
 from headstart.features.cache import ActivationCache, KeptRows, key_of
 from headstart.features.engines import (
-    ORDER,
     Batch,
     Chosen,
     Engine,
     choose,
     cores,
+    engine_order,
     engines_folder,
     machine,
 )
@@ -74,7 +74,7 @@ class Extractor:
     backbone: Backbone
     digest: str
     cache: ActivationCache | None = field(default_factory=ActivationCache)
-    order: tuple[str, ...] = ORDER
+    order: tuple[str, ...] = field(default_factory=engine_order)
     chosen: dict[str, Chosen] = field(default_factory=dict)
     rates: dict[str, float] = field(default_factory=dict)
     """Rows a second, by cut and size, as last measured."""

@@ -9,6 +9,7 @@ not tell them from rows that it never saw; `benchmarks/novelty.py` measures how 
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -17,8 +18,10 @@ import torch
 from torch import Tensor
 
 from headstart.data.dataset import Dataset
+from headstart.evidence.novelty import REFERENCE as MOST
 from headstart.evidence.novelty import Novelty, describe
-from headstart.models import Model
+from headstart.features.values import below
+from headstart.models import PIECE, Model
 from headstart.recipes import Recipe
 from headstart.search.preparation import Prepared
 from headstart.search.race import Contender, Listener
@@ -27,6 +30,8 @@ REFERENCE = 500
 """Training rows whose features are computed for this alone, at most."""
 HELD = 300
 """Held-out rows whose features are computed again for a refitted model, at most."""
+KEPT = 2_000
+"""Rows of a part of the data whose features are kept, about: memory does not grow with the rows."""
 DESCRIBING = 0.5
 """Seconds kept back for describing features."""
 
@@ -45,16 +50,21 @@ class HeldOut:
     each: float = 0.0
 
     def respond(self, model: Model, rows: Dataset) -> Tensor:
-        """Return the model's outputs; keep the features and how long it took."""
+        """Return the model's outputs; keep features, at even distances, and how long it took."""
         started = time.monotonic()
-        response = model.respond(rows)
+        apart = math.ceil(len(rows) / KEPT)
+        outputs, features = [], []
+        for start in range(0, len(rows), PIECE):
+            response = model.respond(rows.take(range(start, min(start + PIECE, len(rows)))))
+            outputs.append({"outputs": response.outputs})
+            if response.features is not None:
+                features.append(response.features[-start % apart :: apart].clone())
         seconds = time.monotonic() - started
         self.first = seconds if not self.rows else self.first
         self.each = seconds / max(1, len(rows))
         self.rows.append(rows)
-        if response.features is not None:
-            self.features.append(response.features)
-        return response.outputs
+        self.features += [torch.cat(features)] if features else []
+        return below(outputs)["outputs"]
 
 
 def cached(contender: Contender) -> bool:
@@ -103,7 +113,7 @@ def novelty_of(
         return None
     seed = prepared.bench.seed
     train = prepared.bench.train.data
-    reference = train if known else _drawn(train, REFERENCE, seed)
+    reference = _drawn(train, MOST if known else REFERENCE, seed)
     again = [_drawn(rows, HELD // len(held.rows), seed) for rows in held.rows] if refitted else []
     if not known:
         computed = len(reference) + sum(map(len, again))

@@ -263,7 +263,9 @@ class Prefix(nn.Module):
         self.cut = cut
         self.end = backbone.end
         self.kept = backbone.kept
-        self.last = backbone.stages[cut - 1].modules[-1] if cut else ""
+        stages = backbone.stages[:cut]
+        self.modules_run: tuple[str, ...] = tuple(n for stage in stages for n in stage.modules)
+        self.last = self.modules_run[-1] if cut else ""
         self.middle = backbone.middle()
         self.eval().requires_grad_(False)
 

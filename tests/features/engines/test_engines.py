@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from headstart.features.engines import COSINE, ERROR, ORDER, choose, compare, engines
+from headstart.features.engines import COSINE, ERROR, ORDERS, choose, compare, engines
 from headstart.sources.catalogue import sources
 from headstart.sources.loading import load_source
 
@@ -72,9 +72,10 @@ def raising(error):
     return fail
 
 
-def test_openvino_comes_first_and_eager_always_last():
-    assert ORDER[0] == "openvino" and ORDER[-1] == "eager"
-    assert set(ORDER) == set(engines.names())
+def test_each_device_has_its_own_engines_and_eager_comes_always_last():
+    assert ORDERS["cpu"][0] == "openvino" and ORDERS["cuda"][0] == "cuda-compiled"
+    assert all(order[-1] == "eager" for order in ORDERS.values())
+    assert set(ORDERS["cuda"]) == set(engines.names()) > set(ORDERS["cpu"])
 
 
 def test_an_engine_that_agrees_is_used(fake, tmp_path):
@@ -377,11 +378,11 @@ def test_batch_and_streams_are_measured_once(toy_image, tmp_path, monkeypatch):
     rates = {4: 100.0, 8: 300.0, 16: 250.0}
     tried = []
 
-    def rate(compiled, _example, batch):
-        tried.append((compiled.get_property("NUM_STREAMS"), batch))
-        return rates.get(batch, 0.0) / compiled.get_property("NUM_STREAMS")
+    def rate(_engine, _example, batch, streams):
+        tried.append((streams, batch))
+        return rates.get(batch, 0.0) / streams
 
-    monkeypatch.setattr(module, "_rate", rate)
+    monkeypatch.setattr(module, "rate", rate)
     monkeypatch.setattr(module, "cores", lambda: 2)
 
     def compiled(key):

@@ -1,13 +1,15 @@
 """Engines: the ways to run a prefix in evaluation mode. One file each.
 
 An engine is trusted only after its answers on some of the user's own rows agree with eager PyTorch
-in float32; otherwise the next one in `ORDER` is used, and the reason is kept.
+in float32; otherwise the next one in the device's order is used, and the reason is kept.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from headstart.devices import device
 from headstart.digest import digest_bytes, digest_data
 from headstart.places import cache_folder, read_json, write_json
 from headstart.registry import Registry
@@ -31,7 +34,12 @@ COSINE = {"bf16": 0.99, "f32": 0.9999}
 ERROR = {"bf16": 0.10, "f32": 0.01}
 """Bounds against eager float32: least cosine similarity of a row, and largest root mean square
 error relative to that of the values themselves."""
-ORDER = ("openvino", "openvino-f32", "eager")
+ORDERS = {
+    "cpu": ("openvino", "openvino-f32", "eager"),
+    "cuda": ("cuda-compiled", "cuda", "cuda-f32", "openvino", "openvino-f32", "eager"),
+}
+"""Engines by device, those that are tried first at the front."""
+ROUNDS = 2
 LIMIT = 4 * 2**30
 """Bytes of compiled models beyond which those used longest ago are deleted."""
 _KEPT = ("name", "precision", "cosine", "error", "refused")
@@ -98,7 +106,7 @@ class Agreement:
 
 
 def choose(
-    module: nn.Module, sample: Batch, key: str, folder: Path, order: tuple[str, ...] = ORDER
+    module: nn.Module, sample: Batch, key: str, folder: Path, order: tuple[str, ...] | None = None
 ) -> Chosen:
     """Return the first engine of `order` that can be compiled and agrees with eager float32.
 
@@ -115,7 +123,10 @@ def choose(
         Names the module's weights and cut, for the cache of compiled models.
     folder
         Where compiled models are kept.
+    order
+        Engines to try; those for the device in use if None.
     """
+    order = order or engine_order()
     content = {name: [v.shape, digest_bytes(v.tobytes())] for name, v in sample.items()}
     record = folder / f"{digest_data([key, order, content, machine()])[:32]}.json"
     known = _known(record)
@@ -134,11 +145,31 @@ def choose(
     return Chosen(**known, compiled=compiled)
 
 
+def engine_order() -> tuple[str, ...]:
+    """Return the engines for the device in use, those that are tried first at the front."""
+    return ORDERS[device().type]
+
+
+def rate(engine: Engine, example: Batch, batch: int, at_once: int) -> float:
+    """Return rows a second in batches of this size, so many of them at once, of a repeated example.
+
+    It is the best of a few short rounds.
+    """
+    rows = {name: np.resize(v, (batch, *v.shape[1:])) for name, v in example.items()}
+    best = 0.0
+    for _ in range(ROUNDS):
+        started = time.monotonic()
+        deque(engine.run([rows] * (2 * at_once)), maxlen=0)
+        best = max(best, 2 * at_once * batch / (time.monotonic() - started))
+    return best
+
+
 def engines_folder() -> Path:
     """Return where compiled models are kept."""
     return cache_folder() / "engines"
 
 
+@functools.cache
 def machine() -> list[Any]:
     """Return what engines depend on besides the module: versions, instructions, cores."""
     versions = [version(package) for package in ("openvino", "torch")]

@@ -16,13 +16,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import xxhash
 from torch import Tensor, nn
 
 from headstart.digest import digest_data
-from headstart.features.engines import LIMIT, Batch, Computed, cores, engines, machine
+from headstart.features.engines import LIMIT, Batch, Computed, cores, engines, machine, rate
 from headstart.places import make_room, read_json, write_json
 from headstart.sources.staged import Boundary
 
@@ -37,7 +36,6 @@ SLOWER = 0.95
 """Share of the best speed so far below which larger batches are not tried."""
 MEASURING = 1.5
 """Seconds after which nothing more is tried."""
-ROUNDS = 2
 
 
 class _Traced(nn.Module):
@@ -184,29 +182,15 @@ def _measured_pace(model: Any, example: Batch, precision: str) -> dict[str, int]
         compiled = _compiled(model, precision, streams)
         before = 0.0
         for batch in BATCHES:
-            rate = _rate(compiled, example, batch)
-            best = max(best, (rate, {"streams": streams, "batch": batch}), key=lambda one: one[0])
-            if rate < SLOWER * before or time.monotonic() > until:
+            found = rate(OpenVino(compiled, tuple(example), (), batch), example, batch, streams)
+            best = max(best, (found, {"streams": streams, "batch": batch}), key=lambda one: one[0])
+            if found < SLOWER * before or time.monotonic() > until:
                 break
-            before = max(before, rate)
+            before = max(before, found)
         del compiled
         if time.monotonic() > until:
             break
     return best[1]
-
-
-def _rate(compiled: Any, example: Batch, batch: int) -> float:
-    """Return rows a second, the example repeated."""
-    rows = {name: np.resize(v, (batch, *v.shape[1:])) for name, v in example.items()}
-    engine = OpenVino(compiled, tuple(example), (), batch)
-    runs = max(2, 2 * compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
-    best = 0.0
-    for _ in range(ROUNDS):
-        started = time.monotonic()
-        for _found in engine.run([rows] * runs):
-            pass
-        best = max(best, runs * batch / (time.monotonic() - started))
-    return best
 
 
 def _known_pace(record: Path) -> dict[str, int] | None:
