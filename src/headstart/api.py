@@ -11,6 +11,7 @@ from typing import Any
 from headstart.artifact.predictor import Predictor
 from headstart.data.columns import Roles
 from headstart.data.dataset import Data, SetAside
+from headstart.devices import AUTO, using
 from headstart.evidence.verdict import sentence
 from headstart.report.live import Live
 from headstart.report.page import write_page
@@ -72,6 +73,7 @@ def fit(
     refit: bool = True,
     resume: bool = False,
     long: str = "truncate",
+    device: str = AUTO,
     quiet: bool = True,
     clock: Clock | None = None,
 ) -> Study:
@@ -113,6 +115,8 @@ def fit(
     long
         How a text longer than a source's window is read: ``truncate`` its beginning, ``head-tail``
         its beginning and its end, ``chunks`` windows all over it, whose features are averaged.
+    device
+        ``cpu``, ``cuda``, or ``auto``: a GPU where there is one.
     quiet
         Print no progress.
 
@@ -139,7 +143,8 @@ def fit(
         long=long,
     )
     clock = clock or Clock(seconds)
-    outcome = run(options, clock, Live(clock, quiet))
+    with using(device):
+        outcome = run(options, clock, Live(clock, quiet))
     write_page(outcome.result, outcome.folder)
     return Study(outcome.folder, outcome.result, outcome.set_aside)
 

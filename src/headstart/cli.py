@@ -111,6 +111,9 @@ def fit(
         str,
         typer.Option(metavar="MODE", help="Of long texts read: truncate, head-tail or chunks."),
     ] = "truncate",
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, or auto: a GPU where there is one.")
+    ] = "auto",
 ) -> None:
     """Fit a model to labelled data, and say whether its head start helped."""
     from headstart.search.budget import Clock, Stopped, parse_budget, stoppable, too_short
@@ -138,6 +141,7 @@ def fit(
             refit=not no_refit,
             resume=resume,
             long=long,
+            device=device,
             quiet=False,
             clock=clock,
         )

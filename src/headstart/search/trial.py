@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from headstart.data.dataset import Dataset
+from headstart.devices import device
 from headstart.digest import digest_data
 from headstart.features.extract import Extractor
 from headstart.models import Model
@@ -84,7 +85,11 @@ def specify(bench: Bench, recipe: Recipe, source: str | None) -> TrialSpec:
         split=bench.split,
         seed=bench.seed,
         class_weights=bench.spec.get("class_weights"),
-        machine={"precision": precision(), "threads": torch.get_num_threads()},
+        machine={
+            "device": device().type,
+            "precision": precision(),
+            "threads": torch.get_num_threads(),
+        },
     )
 
 
