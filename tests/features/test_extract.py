@@ -336,14 +336,25 @@ def test_out_of_time_is_raised_between_batches(toy_text, extractor_of, texts):
     assert len(extractor.extract(texts(10, seed=1), 2, late=lambda: True)) == 10
 
 
-def test_a_rate_is_measured_once_for_each_cut_and_size(toy_image, extractor_of, pictures):
-    extractor = extractor_of(toy_image)
-    rate, rows = computed(lambda: extractor.rate(pictures, 3, rows=4))
-    assert rate > 0 and rows == 8 + 2 * 4
-    again, rows = computed(lambda: extractor.rate(pictures, 3))
-    assert again == rate and rows == 0
-    _, rows = computed(lambda: extractor.rate(pictures, 3, scale=1.5))
-    assert rows > 0
+def test_a_forecast_computes_some_rows_which_are_kept_and_counts_the_others(
+    toy_text, extractor_of, texts, monkeypatch
+):
+    monkeypatch.setattr(module, "MEASURED", 8)
+    dataset, extractor = texts(40), extractor_of(toy_text)
+    extractor.engine(dataset, 2, toy_text.preprocessing)
+    seconds, rows = computed(lambda: extractor.forecast(dataset, 2))
+    assert rows == 8 and seconds > 0
+    [place] = extractor.rates
+    distinct = len(set(dataset.digests))
+    assert seconds == pytest.approx((distinct - 8) / extractor.rates[place])
+    again, rows = computed(lambda: extractor.forecast(dataset, 2))
+    assert again == seconds and rows == 0, "the rate is known"
+    _, rows = computed(lambda: extractor.extract(dataset, 2))
+    assert rows == distinct - 8 and extractor.forecast(dataset, 2) == 0
+    other = extractor_of(toy_text)
+    other.engine(dataset, 2, toy_text.preprocessing)
+    assert computed(lambda: other.forecast(dataset, 2)) == (0.0, 0), "all are kept"
+    assert extractor.forecast(dataset, 2, view=View(1, "light", 0)) > 0, "not of this view"
 
 
 @pytest.fixture

@@ -46,7 +46,9 @@ def reached(monkeypatch):
         task = tasks.get("text-classification")
         everything = Rows(dataset(rows), np.arange(rows) % 2, np.arange(rows))
         extractor = SimpleNamespace(
-            backbone=SimpleNamespace(end=3), rate=lambda *_: 1 / embedding, digest="toy"
+            backbone=SimpleNamespace(end=3),
+            forecast=lambda rows, _cut: embedding * len(rows),
+            digest="toy",
         )
         bench = Bench(
             task=task,

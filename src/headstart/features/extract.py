@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import threading
 import time
 from collections import deque
@@ -39,6 +40,8 @@ BATCH = 16
 """Rows that are decoded at a time where no engine takes them."""
 COUNTED = 256
 """Rows whose pieces are counted at a time."""
+MEASURED = 32
+"""Rows from whose speed that of others is forecast."""
 SHARD = 48 * 2**20
 """Bytes of values that are computed before they are put into the cache."""
 SHARD_ROWS = 2048
@@ -144,6 +147,25 @@ class Extractor:
         with self._turn:  # threads that share a network take turns
             return self._extract(dataset, cut, scale, view or View(), late)
 
+    def forecast(
+        self, dataset: Dataset, cut: int, *, scale: float = 1.0, view: View | None = None
+    ) -> float:
+        """Return the seconds that `extract` will take for the rows that are not kept yet.
+
+        Where nothing was computed at this cut and size so far, some of them are now, and kept.
+        """
+        preprocessing = self.backbone.preprocessing.resized(scale)
+        if cut == 0:
+            return 0.0
+        place = self._place(cut, preprocessing)
+        kept, names = self._kept(dataset, cut, preprocessing, view or View())
+        absent = kept.absent(names)
+        if absent and place not in self.rates:
+            some = _few(dataset, absent, preprocessing)
+            self.extract(dataset.take(some), cut, scale=scale, view=view)
+            absent = absent if self.cache is None else kept.absent(names)
+        return len(absent) / self.rates[place] if absent else 0.0
+
     def _extract(
         self, dataset: Dataset, cut: int, scale: float, view: View, late: Callable[[], bool]
     ) -> Values:
@@ -152,41 +174,28 @@ class Extractor:
             raise ValueError("inputs that are divided can be computed at the end alone")
         if cut == 0:  # nothing is frozen: the inputs themselves travel
             return inputs(dataset, preprocessing, view=view, cache=self.cache, late=late)
+        kept, names = self._kept(dataset, cut, preprocessing, view)
         chosen = self.engine(dataset, cut, preprocessing)
         half = chosen.precision == "bf16" and cut < self.backbone.end
         at_end = cut == self.backbone.end
         place = self._place(cut, preprocessing)
-        engine = [chosen.name, chosen.precision, *machine()]
-        key = _key(self.digest, self.backbone.cut_name(cut), preprocessing, view, engine)
         return _computed_once(
-            dataset,
-            self.cache,
-            key,
+            kept,
+            names,
             lambda absent: _Asked(dataset, absent, preprocessing, view).computed(chosen.engine),
             lambda values: _stored(values, half, at_end),
             late,
             lambda rate: self.rates.update({place: rate}),
         )
 
-    def rate(self, dataset: Dataset, cut: int, scale: float = 1.0, rows: int = 64) -> float:
-        """Return rows a second at a cut, measured on the first rows where not known yet.
-
-        They are `rows` of them, or as many as have so many pieces.
-        """
-        preprocessing = self.backbone.preprocessing.resized(scale)
-        place = self._place(cut, preprocessing)
-        if place not in self.rates:
-            engine = self.engine(dataset, cut, preprocessing).engine
-            few = range(min(rows, len(dataset)))
-            modality = modalities.get(dataset.modality)
-            pieces = modality.pieces([dataset.inputs[i] for i in few], preprocessing)
-            count = int(np.searchsorted(np.cumsum(pieces), rows, side="right"))
-            asked = _Asked(dataset, few[: max(1, count)], preprocessing, View())
-            deque(asked.computed(engine), maxlen=0)  # warm
-            started = time.monotonic()
-            deque(asked.computed(engine), maxlen=0)
-            self.rates[place] = len(asked.rows) / max(time.monotonic() - started, 1e-6)
-        return self.rates[place]
+    def _kept(
+        self, dataset: Dataset, cut: int, preprocessing: Preprocessing, view: View
+    ) -> tuple[KeptRows, Sequence[str]]:
+        """Return where the values of rows are kept, and by which names."""
+        chosen = self.engine(dataset, cut, preprocessing)
+        engine = [chosen.name, chosen.precision, *machine()]
+        key = _key(self.digest, self.backbone.cut_name(cut), preprocessing, view, engine)
+        return _kept(dataset, self.cache, key)
 
     def _place(self, cut: int, preprocessing: Preprocessing) -> str:
         return f"{cut}@{preprocessing.settings.get('size', preprocessing.settings)}"
@@ -210,10 +219,10 @@ def inputs(
         If `late` said so before all rows were decoded.
     """
     view = view or View()
+    kept, names = _kept(dataset, cache, _key("", "inputs", preprocessing, view, ""))
     return _computed_once(
-        dataset,
-        cache,
-        _key("", "inputs", preprocessing, view, ""),
+        kept,
+        names,
         lambda absent: _Asked(dataset, absent, preprocessing, view).prepared(),
         lambda values: values,
         late,
@@ -226,10 +235,27 @@ def _key(source: str, cut: str, preprocessing: Preprocessing, view: View, engine
     return key_of(source, cut, settings, views, engine)
 
 
+def _kept(
+    dataset: Dataset, cache: ActivationCache | None, key: str
+) -> tuple[KeptRows, Sequence[str]]:
+    """Return where rows are kept under a key, and their names there."""
+    if not all(dataset.digests):  # they were not looked at: each is by itself
+        return KeptRows(), [str(i) for i in range(len(dataset))]
+    return KeptRows() if cache is None else cache.rows(key), dataset.digests
+
+
+def _few(dataset: Dataset, rows: Sequence[int], preprocessing: Preprocessing) -> list[int]:
+    """Return some rows at even distances: `MEASURED` of them, or as many as have so many pieces."""
+    apart = math.ceil(len(rows) / MEASURED)
+    some = list(rows[::apart])
+    modality = modalities.get(dataset.modality)
+    pieces = modality.pieces([dataset.inputs[i] for i in some], preprocessing)
+    return some[: max(1, int(np.searchsorted(np.cumsum(pieces), MEASURED, side="right")))]
+
+
 def _computed_once(
-    dataset: Dataset,
-    cache: ActivationCache | None,
-    key: str,
+    kept: KeptRows,
+    names: Sequence[str],
     compute: Callable[[Sequence[int]], Stream],
     stored: Callable[[Boundary], Boundary],
     late: Callable[[], bool],
@@ -246,17 +272,11 @@ def _computed_once(
     paced
         Is told how many rows a second are computed.
     """
-    if all(dataset.digests):
-        names: Sequence[str] = dataset.digests
-        kept = cache.rows(key) if cache is not None else KeptRows()
-    else:
-        names, kept = [str(i) for i in range(len(dataset))], KeptRows()
     absent = kept.absent(names)
     if absent:
-        pending = _Pending(names, kept)
-        started = time.monotonic()
         done = 0
-        with contextlib.closing(compute(absent)) as stream, pending:
+        with contextlib.closing(compute(absent)) as stream, _Pending(names, kept) as pending:
+            started = time.monotonic()
             for rows, values in stream:
                 pending.add(rows, stored(values))
                 done += len(rows)

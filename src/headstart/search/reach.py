@@ -24,7 +24,6 @@ CLOSING = 4.0
 SURE = 0.85
 """Share of the time then left for which the small model is planned; its forecast may be too low."""
 FEWEST_ROWS = 60
-_MEASURED = 48
 _TRIES = 4
 
 
@@ -66,10 +65,9 @@ def affordable(planned: list[Entry], clock: Clock, bench: Bench) -> int:
     dataset = bench.train.data
     if len(dataset) <= FEWEST_ROWS:
         return len(dataset)
-    order = np.random.default_rng(bench.seed).permutation(len(dataset))
-    some = dataset.take(order[:_MEASURED].tolist())
     embedding = sum(
-        1 / extractor.rate(some, extractor.backbone.end) for extractor in bench.extractors.values()
+        extractor.forecast(dataset, extractor.backbone.end) / len(dataset)
+        for extractor in bench.extractors.values()
     )
     rows = clock.left * EMBEDDING / max(embedding, 1e-9)
     small = next((entry for entry in planned if entry.recipe.start == "small"), None)

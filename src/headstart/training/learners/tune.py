@@ -82,8 +82,13 @@ class Tune:
         some = assignment.train[0].data
         computing = 0.0
         if cut > 0:
-            rate = extractor.rate(some, cut, recipe.scale)
-            computing = (rows * (1 + recipe.views) + held) / rate
+            pieces = assignment.train + ((assignment.validation,) if assignment.validation else ())
+            views = [View(i, recipe.augmentation, assignment.seed) for i in range(1 + recipe.views)]
+            computing = sum(
+                extractor.forecast(piece.data, cut, scale=recipe.scale, view=view)
+                for piece in pieces
+                for view in (views if piece is not assignment.validation else views[:1])
+            )
         a_step = self._step_seconds(assignment, extractor, cut)
         epochs = assignment.settled.get("epochs") or recipe.epochs
         a_row = a_step / min(recipe.batch, len(some))
