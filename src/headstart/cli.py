@@ -337,9 +337,10 @@ def show_source(id: Annotated[str, typer.Argument(metavar="ID")], json_: Json = 
 
 @sources_app.command("fetch")
 def fetch_source(id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
-    """Bring a source's files to this machine and check them."""
+    """Bring a source's files to this machine, check them, and compile its layers for it."""
+    from headstart.features.extract import prepare
     from headstart.sources.fetching import fetch
-    from headstart.sources.loading import check_files
+    from headstart.sources.loading import load_source
     from headstart.sources.opening import find_source
 
     def say(message: str) -> None:
@@ -347,7 +348,10 @@ def fetch_source(id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
 
     source = find_source(id, say=say)
     folder = fetch(source, say)
-    check_files(source, folder)
+    chosen = prepare(load_source(source))
+    say(f"its frozen layers run in {chosen.name} ({chosen.precision})")
+    for reason in chosen.refused:
+        say(f"  not in {reason}")
     print(folder)
 
 

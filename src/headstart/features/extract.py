@@ -30,6 +30,7 @@ from headstart.features.engines import (
     machine,
 )
 from headstart.features.values import Values, below
+from headstart.sources.loading import LoadedSource
 from headstart.sources.staged import Backbone, Boundary
 
 SAMPLE = 8
@@ -99,9 +100,13 @@ class Extractor:
                 len(next(iter(sample.values()))) == 1
             ):  # a batch of one would hide how a network treats batches
                 sample = {name: np.concatenate([v, v]) for name, v in sample.items()}
-            prefix, key = self.backbone.prefix(cut), f"{self.digest}/{place}"
-            self.chosen[place] = choose(prefix, sample, key, engines_folder(), self.order)
+            self.chosen[place] = self.prepared(sample, cut, preprocessing)
         return self.chosen[place]
+
+    def prepared(self, sample: Batch, cut: int, preprocessing: Preprocessing) -> Chosen:
+        """Return the engine for a cut, chosen on a sample of decoded rows."""
+        prefix, key = self.backbone.prefix(cut), f"{self.digest}/{self._place(cut, preprocessing)}"
+        return choose(prefix, sample, key, engines_folder(), self.order)
 
     def extract(
         self,
@@ -199,6 +204,21 @@ class Extractor:
 
     def _place(self, cut: int, preprocessing: Preprocessing) -> str:
         return f"{cut}@{preprocessing.settings.get('size', preprocessing.settings)}"
+
+
+def prepare(source: LoadedSource) -> Chosen:
+    """Compile a source's frozen layers ahead of the first rows, and return the engine.
+
+    On rows of made-up content it is checked as it will be on the user's own.
+    """
+    backbone = source.backbone
+    batch = {name: value.numpy() for name, value in backbone.example.items()}
+    size = backbone.preprocessing.settings.get("size")
+    if "pixels" in batch and size:
+        random = np.random.default_rng(0)
+        batch["pixels"] = random.integers(0, 256, (SAMPLE, 3, size, size), np.uint8)
+    extractor = Extractor(backbone, source.digest)
+    return extractor.prepared(batch, backbone.end, backbone.preprocessing)
 
 
 def inputs(

@@ -153,7 +153,7 @@ def _compile(module: nn.Module, example: Batch, key: str, folder: Path, precisio
     if model is None:
         raise RuntimeError("the converted model cannot be read")
     outputs = tuple(output.get_any_name() for output in model.outputs)
-    record = stored.with_name(f"{stored.name}-{precision}.json")
+    record = folder / f"{_architecture(model, precision, shapes)}.json"
     pace = _known_pace(record)
     if pace is None:
         pace = _measured_pace(model, example, precision)
@@ -191,6 +191,12 @@ def _measured_pace(model: Any, example: Batch, precision: str) -> dict[str, int]
         if time.monotonic() > until:
             break
     return best[1]
+
+
+def _architecture(model: Any, precision: str, shapes: list[Any]) -> str:
+    """Return a digest of what a model computes, not of its weights: tuning changes no speed."""
+    kinds = [operation.get_type_name() for operation in model.get_ordered_ops()]
+    return digest_data([FORMAT, kinds, precision, shapes, machine()])[:32]
 
 
 def _known_pace(record: Path) -> dict[str, int] | None:
