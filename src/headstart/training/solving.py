@@ -24,7 +24,7 @@ def put_at_optimum(head: nn.Module, features: Tensor, assignment: Assignment) ->
     """
     if not isinstance(head, LinearHead):
         return None
-    found = assignment.solved(Features(features.float().numpy()), STRENGTHS)
+    found = assignment.solved(Features.of(features.float().numpy()), STRENGTHS)
     if found is None:
         return None
     head.load_state_dict(found.state())
