@@ -10,7 +10,7 @@ from torch import nn
 
 from headstart.models.heads import LinearHead
 from headstart.recipes import Recipe
-from headstart.training.solving import put_at_optimum
+from headstart.training.solving import put_at_optimum, seconds_of_solving
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 RECIPE = Recipe("probe", "any", "source", "probe", rank=10, solved=True)
@@ -32,3 +32,17 @@ def test_a_head_of_another_kind_is_left_as_it_is(assign, headlines):
     before = head.weight.clone()
     assert put_at_optimum(head, torch.zeros(68, 3, 2, 2), assign(RECIPE, headlines)) is None
     assert torch.equal(head.weight, before)
+
+
+def test_the_seconds_of_solving_grow_with_rows_width_and_outputs():
+    plain = seconds_of_solving(1000, 200, 1.0)
+    assert 0 < plain < min(
+        seconds_of_solving(2000, 200, 1.0),
+        seconds_of_solving(1000, 400, 1.0),
+        seconds_of_solving(1000, 200, 2.0),
+    )  # fmt: skip
+
+
+def test_many_rows_cost_a_search_and_no_longer_path():
+    few, many, more = (seconds_of_solving(n, 200, 1.0) for n in (4_000, 40_000, 400_000))
+    assert many < 2 * few and more < 10 * many

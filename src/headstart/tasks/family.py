@@ -19,6 +19,9 @@ class Family:
         Logits (p, n, k) to probabilities.
     losses
         (logits, truth) to negative log likelihoods (p, n, 1 or k).
+    steepness
+        (probabilities (n, k), weights (n, 1 or k)) to the curvature of the loss by the logits,
+        summed over the rows (k, k).
     bound
         Largest curvature of the loss along any direction of the logits.
     own
@@ -29,6 +32,7 @@ class Family:
 
     mean: Callable[[Tensor], Tensor]
     losses: Callable[[Tensor, Tensor], Tensor]
+    steepness: Callable[[Tensor, Tensor], Tensor]
     bound: float
     own: tuple[int, ...]
     learnable: Callable[[Tensor, Tensor], Tensor]
@@ -44,11 +48,24 @@ def _binary_losses(logits: Tensor, hot: Tensor) -> Tensor:
     return torch.nn.functional.softplus(logits) - logits * hot
 
 
+def _softmax_steepness(mean: Tensor, weights: Tensor) -> Tensor:
+    weighted = mean * weights
+    return weighted.sum(0).diag() - mean.T @ weighted
+
+
 SOFTMAX = Family(
     lambda logits: logits.softmax(2),
     lambda logits, hot: -(logits.log_softmax(2) * hot).sum(2, keepdim=True),
+    _softmax_steepness,
     0.5,
     (1, 2),
     lambda weights, _hot: torch.ones(len(weights), 1, 1),
 )
-SIGMOID = Family(torch.sigmoid, _binary_losses, 0.25, (1,), _both_values)
+SIGMOID = Family(
+    torch.sigmoid,
+    _binary_losses,
+    lambda mean, weights: (mean * (1 - mean) * weights).sum(0).diag(),
+    0.25,
+    (1,),
+    _both_values,
+)

@@ -13,11 +13,7 @@ from torch import Tensor
 from headstart.tasks.matrix import Array, Matrix, Standard
 
 MOST = 4_000
-"""Rows that take part in choosing a strength at most."""
-
-HELD = 2**24
-"""Entries of features that are held in memory while a problem is solved, where `MOST` rows have
-not more: several times 64 MiB, with the copies that a solver makes."""
+"""Rows that take part in choosing a strength at most. More of them are never held at once."""
 
 STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)
 """Inverse strengths of L2 regularisation tried, on standardised features (scikit-learn's C; for two
@@ -160,9 +156,8 @@ class Features:
 
     @property
     def large(self) -> bool:
-        """Say whether they are too many to be held, so that solvers read them piece by piece."""
-        n, d = self.matrix.shape
-        return n > MOST and n * d > HELD
+        """Say whether there are more rows than are held, so that solvers read them in pieces."""
+        return self.matrix.shape[0] > MOST
 
     def posed(self) -> Problem:
         """Return the problem that they pose, each channel at its own scale."""

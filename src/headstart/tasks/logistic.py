@@ -177,8 +177,8 @@ def _solved(
 ) -> LinearSolution:
     """Solve for all outputs of a problem.
 
-    What can be held is solved in coordinates in which the Gram matrix is diagonal. Of larger
-    features a strength is chosen on `MOST` rows, and all are then read piece by piece.
+    Up to `MOST` rows are held, in coordinates in which their Gram matrix is diagonal. Of more, a
+    strength is chosen on so many, and all are then read piece by piece.
     """
     if isinstance(problem, Features):
         if problem.large:
@@ -285,7 +285,7 @@ class _Fit:
             ahead = new + (momentum - 1) / faster * (new - w)
             w, momentum = new, faster
             moved = step.abs().amax(family.own) / w.abs().amax(family.own).clamp(1e-9)
-            if float(moved.max()) < tolerance:
+            if bool((moved < tolerance).all()):
                 break
         return w
 

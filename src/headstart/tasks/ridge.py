@@ -116,8 +116,8 @@ def _from_sparse(features: Any, targets: np.ndarray, strength: float) -> LinearS
 def _optimum(rows: Standard, wanted: Tensor, penalty: float) -> Tensor:
     """Return the weights (d, k) on standardised features, through the smaller Gram matrix.
 
-    The features are read piece by piece: once where it is that of the channels, else as often as
-    blocks of `HELD` entries make up the whole.
+    The features are read piece by piece: once where it is that of the channels, else once for each
+    `MOST` rows and once more.
     """
     n, d = rows.matrix.shape
     answers = wanted.numpy()
@@ -140,13 +140,12 @@ def _optimum(rows: Standard, wanted: Tensor, penalty: float) -> Tensor:
 
 def _products_of_rows(rows: Standard) -> np.ndarray:
     """Return the scalar products (n, n) of standardised rows."""
-    n, d = rows.matrix.shape
+    n = rows.matrix.shape[0]
     found = np.empty((n, n))
-    length = max(1, linear.HELD // d)
-    for start in range(0, n, length):
-        block = rows.take(np.arange(start, min(n, start + length)))
+    for start in range(0, n, linear.MOST):
+        block = rows.take(np.arange(start, min(n, start + linear.MOST)))
         for some, standard in rows.pieces():
-            found[start : start + length, some] = block @ standard.T
+            found[start : start + len(block), some] = block @ standard.T
     return found
 
 

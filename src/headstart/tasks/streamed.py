@@ -14,15 +14,22 @@ from headstart.tasks.family import Family
 from headstart.tasks.matrix import Standard, add_products
 
 TOLERANCE = 3e-6
-"""Length of the gradient, measured by the curvature and taken a row, at which the search ends. That
-is about the distance of the logits from those of the optimum, root mean square."""
+"""Distance of the logits from those of the optimum, root mean square and weighted by how steep the
+loss is, at which the search ends; the length of a Newton step says it."""
+PATIENCE = 20
+"""Passes without a shorter Newton step after which only rounding is left to be fitted."""
 MOST_PASSES = 1_000
 WIDEST = 2_048
 """Channels up to which the curvature is known in all directions, else in half as many."""
 SAMPLED = 8
 """Rows a channel from which the curvature is estimated."""
-PAIRS = 10
-"""Last steps from which the curvature is learnt on the way."""
+PAIRS = 20
+"""Last steps at most from which the curvature is learnt on the way."""
+REMEMBERED = 2**22
+"""Coefficients that all these steps may have together; three steps are kept in any case."""
+
+FLATTEST = 1e-6
+"""Share of the steepest curvature that is the least that biases are taken to have."""
 
 Truth = Callable[[slice], tuple[Tensor, Tensor]]
 """Of some rows (m, k) what they are, and (m, 1 or k) how much they count."""
@@ -72,20 +79,24 @@ class Curvature:
         gradient
             (d + 1, k), the last row the biases'.
         steepness
-            (k,) curvature of the loss along each output, summed over the rows.
+            (k, k) curvature of the loss by the outputs, summed over the rows.
         decay
             The penalty's.
         """
-        weights, bias = gradient[:-1], gradient[-1:]
-        along = self.vectors.T @ weights
-        others = self.rest * steepness + decay
-        found = self.vectors @ (along / (self.values[:, None] * steepness + decay) - along / others)
-        return np.concatenate([found + weights / others, bias / steepness])
+        steep, mixed = np.linalg.eigh(steepness)
+        steep = steep.clip(0)
+        turned = gradient @ mixed
+        along = self.vectors.T @ turned[:-1]
+        others = self.rest * steep + decay
+        found = self.vectors @ (along / (self.values[:, None] * steep + decay) - along / others)
+        bias = turned[-1:] / steep.clip(max(1e-9, FLATTEST * steep.max(initial=0.0)))
+        step: np.ndarray = np.concatenate([found + turned[:-1] / others, bias]) @ mixed.T
+        return step
 
 
 @dataclass(frozen=True)
 class Place:
-    """Coefficients (d + 1, k), and the objective there: value, gradient, steepness (k,)."""
+    """Coefficients (d + 1, k), and the objective there: value, gradient, steepness (k, k)."""
 
     w: np.ndarray
     value: float
@@ -114,7 +125,7 @@ class Objective:
         bias = torch.from_numpy(w[-1] - off @ weight)
         value = (w[:-1] ** 2).sum() / (2 * self.strength)
         moved, total = np.zeros((w.shape[1], len(weight))), np.zeros(w.shape[1])
-        steepness = np.zeros(w.shape[1])
+        steepness = np.zeros((w.shape[1], w.shape[1]))
         for rows, piece in features.centred():
             logits = (torch.from_numpy(piece @ weight).double() + bias)[None]
             hot, counts = self.truth(rows)
@@ -123,10 +134,10 @@ class Objective:
             wrong = ((mean - hot) * counts).numpy()
             moved += wrong.astype(np.float32).T @ piece
             total += wrong.sum(0)
-            steepness += (mean * (1 - mean) * counts).sum(0).numpy()
+            steepness += self.family.steepness(mean, counts).numpy()
         gradient = (moved.T - np.outer(off, total)) / features.scale[:, None]
         gradient = np.concatenate([gradient + w[:-1] / self.strength, total[None]])
-        return Place(w, value, gradient, steepness.clip(1e-6))
+        return Place(w, value, gradient, steepness)
 
 
 def optimum(objective: Objective, outputs: int, seed: int) -> np.ndarray:
@@ -138,14 +149,17 @@ def optimum(objective: Objective, outputs: int, seed: int) -> np.ndarray:
     """
     n, d = objective.features.matrix.shape
     curvature, decay = Curvature.of(objective.features, seed), 1 / objective.strength
-    pairs: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=PAIRS)
+    most = max(3, min(PAIRS, REMEMBERED // (d * max(1, outputs))))
+    pairs: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=most)
     here = objective.at(np.zeros((d + 1, outputs)))
-    passes = 1
-    while passes < MOST_PASSES:
-        plain = curvature.solved(here.gradient, here.steepness, decay)
-        if (here.gradient * plain).sum() <= n * TOLERANCE**2:
-            break
+    passes, least, found_at = 1, np.inf, 1
+    while passes < MOST_PASSES and passes - found_at <= PATIENCE:
         step = -_solved(here, pairs, curvature, decay)
+        length = np.sqrt(max(0.0, -(here.gradient * step).sum()) / n)
+        if length <= TOLERANCE:
+            break
+        if length < least:
+            least, found_at = length, passes
         there, passes = _along(objective, here, step, passes)
         if there is None:
             break

@@ -13,7 +13,7 @@ from headstart.sources.staged import Boundary
 from headstart.training.learners import Assignment, Fitted, Rows, learners
 from headstart.training.loop import Trained, train
 from headstart.training.plan import HEAD, FreezePlan
-from headstart.training.solving import put_at_optimum
+from headstart.training.solving import put_at_optimum, seconds_of_solving
 
 DESCENT = (Phase("head", epochs=30, rate=1e-2),)
 """How a head is trained whose task has no solution for it."""
@@ -22,11 +22,26 @@ DESCENT = (Phase("head", epochs=30, rate=1e-2),)
 class Probe:
     """Fits a head on features that are computed once."""
 
+    def __init__(self) -> None:
+        self.widths: dict[tuple[str, str], int] = {}
+
     def forecast(self, assignment: Assignment) -> float:
         """Return the seconds of solving; features are computed already, or cost what they cost."""
-        assert assignment.extractor is not None
         rows = sum(len(piece.data) for piece in assignment.train)
-        return 1.0 + rows * assignment.extractor.backbone.width * 3e-6 * assignment.many
+        return 1.0 + seconds_of_solving(rows, self._width(assignment), assignment.many)
+
+    def _width(self, assignment: Assignment) -> int:
+        """Return how many channels the head reads; of middle stages the first row tells."""
+        extractor, kind = assignment.extractor, assignment.recipe.head
+        assert extractor is not None
+        if not kind:
+            return extractor.backbone.width
+        key = (extractor.digest, kind)
+        if key not in self.widths:
+            first = assignment.train[0].data.take([0])
+            values = extractor.extract(first, extractor.backbone.end)
+            self.widths[key] = readout(values, kind).shape[1]
+        return self.widths[key]
 
     def fit(self, assignment: Assignment) -> Fitted:
         """Return the source's backbone under the best head."""
