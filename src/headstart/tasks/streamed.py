@@ -13,7 +13,7 @@ from torch import Tensor
 from headstart.tasks.family import Family
 from headstart.tasks.matrix import Standard, add_products
 
-TOLERANCE = 3e-6
+TOLERANCE = 1e-5
 """Distance of the logits from those of the optimum, root mean square and weighted by how steep the
 loss is, at which the search ends; the length of a Newton step says it."""
 PATIENCE = 20
