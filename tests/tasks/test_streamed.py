@@ -6,16 +6,18 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import torch
 from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
 from headstart.tasks import linear, matrix, streamed
+from headstart.tasks.family import SIGMOID, SOFTMAX
 from headstart.tasks.linear import STRENGTHS, Features
 from headstart.tasks.logistic import UNSEEN, solve_labels, solve_multinomial
 from headstart.tasks.matrix import Array, Standard
 from headstart.tasks.ridge import solve_problem
-from headstart.tasks.streamed import Curvature
+from headstart.tasks.streamed import Curvature, Objective
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -156,6 +158,26 @@ def test_copies_of_rows_count_as_often_as_they_stand(small):
     a = solve_multinomial(Features.of(features), targets, 3, np.arange(300), 0, strength=0.2)
     b = solve_multinomial(Features.of(twice[0]), twice[1], 3, np.arange(600), 0, strength=0.1)
     np.testing.assert_allclose(logits(a, features), logits(b, features), atol=2e-4)
+
+
+@pytest.mark.parametrize("family", (SOFTMAX, SIGMOID), ids=("classes", "labels"))
+def test_one_pass_finds_value_and_gradient(small, family):
+    """In double precision, of features whose mean single precision cannot say exactly."""
+    features, targets = clouds(400, 5, 3)
+    features[:, 1:] += 1e4
+    hot = torch.nn.functional.one_hot(torch.from_numpy(targets), 3).double()
+    counts = torch.linspace(0.5, 2, 400, dtype=torch.float64)[:, None]
+    given = Standard.of(Array(features))
+    place = Objective(given, family, lambda rows: (hot[rows], counts[rows]), 0.5).at(
+        np.random.default_rng(0).normal(size=(6, 3))
+    )
+    w = torch.tensor(place.w, requires_grad=True)
+    rows = torch.from_numpy(given.take(np.arange(400)))
+    losses = family.losses((rows @ w[:-1] + w[-1])[None], hot)
+    value = (losses * counts).sum() + w[:-1].square().sum() / (2 * 0.5)
+    value.backward()
+    assert place.value == pytest.approx(float(value.detach()), rel=1e-6)
+    np.testing.assert_allclose(place.gradient, w.grad.numpy(), rtol=1e-5, atol=1e-4)
 
 
 def test_the_answer_is_the_same_where_the_curvature_is_known_in_few_directions(small, monkeypatch):
