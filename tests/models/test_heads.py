@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from headstart.errors import UsageError
-from headstart.models.heads import HeadSpec, heads, readout
+from headstart.features.values import Values, concatenated
+from headstart.models.heads import HeadSpec, Readout, heads, readout
 
 FEATURES = torch.arange(6.0).view(2, 3)
 LAYERS = 10 + torch.arange(4.0).view(2, 2)
+WIDTHS = {"layers": 4, "features": 3}
 
 
 @pytest.mark.parametrize(("kind", "width"), (("linear", 3), ("layers", 5)))
@@ -46,3 +49,14 @@ def test_an_unknown_kind_is_answered_with_the_known_ones():
     with pytest.raises(UsageError, match="no head called 'linaer'. Did you mean linear"):
         HeadSpec("linaer", 4, 2).build()
     assert "linear" in heads
+
+
+@pytest.mark.parametrize("kind", ["linear", "layers"])
+def test_a_readout_is_a_matrix_of_rows_that_are_taken_when_they_are_asked_for(kind):
+    random = torch.Generator().manual_seed(0)
+    boundary = {name: torch.randn(9, n, generator=random) for name, n in WIDTHS.items()}
+    whole = readout(boundary, kind).numpy()
+    found = Readout(concatenated([Values.of(boundary), Values.of(boundary)]), kind)
+    assert found.shape == (18, whole.shape[1])
+    assert np.array_equal(found.take(np.array([10, 3])), whole[[1, 3]])
+    assert np.array_equal(np.concatenate(list(found.chunks())), np.concatenate([whole, whole]))

@@ -25,7 +25,7 @@ def sparse(rows, width):
 
 PROBLEMS = {
     "fewer rows than channels": (Problem.of_features(dense(20, 50)), dense(20, 50)),
-    "more rows than channels": (Features(dense(50, 8)).posed(), dense(50, 8)),
+    "more rows than channels": (Features.of(dense(50, 8)).posed(), dense(50, 8)),
     "sparse": (Problem.of_sparse(sparse(30, 90)), sparse(30, 90).toarray()),
 }
 

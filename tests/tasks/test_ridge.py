@@ -10,8 +10,9 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from headstart.data.splits import deal
-from headstart.tasks import linear, ridge
+from headstart.tasks import linear, matrix, ridge
 from headstart.tasks.linear import Features, Problem, SparseProblem
+from headstart.tasks.matrix import Array, Standard
 from headstart.tasks.ridge import STRENGTHS, solve_problem, solve_ridge
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -60,7 +61,7 @@ def test_predictions_equal_scikit_learn(rows, width, outputs, strength):
 def test_many_rows_in_pieces_give_the_same(monkeypatch):
     features, targets = lines(100, 12, 2)
     whole = solve_ridge(features, targets, np.arange(100), 0, 0.1)
-    monkeypatch.setattr(ridge, "_CHUNK", 30)
+    monkeypatch.setattr(matrix, "ROWS", 30)
     pieces = solve_ridge(features, targets, np.arange(100), 0, 0.1)
     np.testing.assert_allclose(pieces.weight, whole.weight, rtol=1e-5)
     np.testing.assert_allclose(pieces.bias, whole.bias, rtol=1e-5)
@@ -92,7 +93,7 @@ def test_the_strength_is_the_one_of_least_held_out_error(rows, width, outputs, n
     features, targets = lines(rows, width, outputs, noise)
     errors = held_out_errors(features, targets, np.arange(rows), seed=3)
     wanted = torch.from_numpy(StandardScaler().fit_transform(targets))
-    standard = ridge._Standard.of(features)
+    standard = Standard.of(Array(features))
     found = list(ridge._held_out_errors(standard, wanted, np.arange(rows), seed=3))
     np.testing.assert_allclose(found, errors, rtol=1e-7)
     chosen = solve_ridge(features, targets, np.arange(rows), 3).strength
@@ -174,7 +175,7 @@ def test_a_channel_that_lies_still_in_training_cannot_move_an_answer_without_bou
     still[7] = 1e-3
     dead = np.concatenate([features, still], 1)
     units = np.arange(60)
-    found = solve_problem(Features(dead), targets, units, 0, 0.1)
+    found = solve_problem(Features.of(dead), targets, units, 0, 0.1)
     new = dead[:1].copy()
     quiet = predicted(found, new)
     new[0, -1] = 1.0  # as other channels are

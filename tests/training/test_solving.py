@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from headstart.models.heads import LinearHead
 from headstart.recipes import Recipe
-from headstart.training.solving import put_at_optimum
+from headstart.tasks.matrix import Array
+from headstart.training.solving import put_at_optimum, seconds_of_solving
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 RECIPE = Recipe("probe", "any", "source", "probe", rank=10, solved=True)
@@ -21,14 +23,29 @@ def test_a_linear_head_separates_the_rows_it_was_solved_on(assign, headlines):
     targets = torch.from_numpy(assignment.targets)
     features = torch.eye(3)[targets] + 0.1 * torch.randn(len(targets), 3)
     head = LinearHead(3, 3)
-    strength = put_at_optimum(head, features, assignment)
+    matrix = Array(features.numpy())
+    strength = put_at_optimum(head, matrix, assignment)
     assert (head({"features": features}).argmax(1) == targets).all()
     settled = replace(assignment, settled={"strength": strength})
-    assert put_at_optimum(LinearHead(3, 3), features, settled) == strength
+    assert put_at_optimum(LinearHead(3, 3), matrix, settled) == strength
 
 
 def test_a_head_of_another_kind_is_left_as_it_is(assign, headlines):
     head = nn.Conv2d(3, 3, 1)
     before = head.weight.clone()
-    assert put_at_optimum(head, torch.zeros(68, 3, 2, 2), assign(RECIPE, headlines)) is None
+    assert put_at_optimum(head, Array(np.zeros((68, 3))), assign(RECIPE, headlines)) is None
     assert torch.equal(head.weight, before)
+
+
+def test_the_seconds_of_solving_grow_with_rows_width_and_outputs():
+    plain = seconds_of_solving(1000, 200, 1.0)
+    assert 0 < plain < min(
+        seconds_of_solving(2000, 200, 1.0),
+        seconds_of_solving(1000, 400, 1.0),
+        seconds_of_solving(1000, 200, 2.0),
+    )  # fmt: skip
+
+
+def test_many_rows_cost_a_search_and_no_longer_path():
+    few, many, more = (seconds_of_solving(n, 200, 1.0) for n in (4_000, 40_000, 400_000))
+    assert many < 2 * few and more < 10 * many

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from headstart.features.values import Values
 from headstart.registry import Registry
 
 
@@ -55,6 +57,34 @@ def readout(value: dict[str, Tensor], kind: str) -> Tensor:
     if kind == "layers" and "layers" in value:  # a shallow backbone has no middle
         return torch.cat([value["layers"], value["features"]], 1)
     return value["features"]
+
+
+class Readout:
+    """What a head of `kind` reads of many rows, some of them at a time: a matrix on disk.
+
+    Parameters
+    ----------
+    values
+        At the end of a backbone.
+    kind
+        Registered head.
+    """
+
+    def __init__(self, values: Values, kind: str) -> None:
+        self._values = values
+        self._kind = kind
+        self.shape = (len(values), self._read(values.take([0])).shape[1])
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Return some rows (m, width) float32, in the order asked for."""
+        return self._read(self._values.take(rows))
+
+    def chunks(self) -> Iterator[np.ndarray]:
+        """Yield all rows in order, (some, width) float32."""
+        yield from map(self._read, self._values.chunks())
+
+    def _read(self, values: dict[str, Tensor]) -> np.ndarray:
+        return readout(values, self._kind).float().numpy()
 
 
 heads.register("linear", LinearHead)

@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headstart.tasks.matrix import Array, Matrix, Standard
+
 MOST = 4_000
-"""Rows that take part in choosing a strength at most."""
+"""Rows that take part in choosing a strength at most. More of them are never held at once."""
 
 STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)
 """Inverse strengths of L2 regularisation tried, on standardised features (scikit-learn's C; for two
@@ -69,8 +71,12 @@ class Problem:
     @classmethod
     def of_features(cls, features: np.ndarray) -> Problem:
         """Return the problem of (n, d) float32 features, which are standardised first."""
-        mean, scale = features.mean(0), features.std(0) + 1e-6
-        standard = torch.from_numpy((features - mean) / scale)
+        return cls.of_rows(Standard.of(Array(features)), np.arange(len(features)))
+
+    @classmethod
+    def of_rows(cls, features: Standard, rows: np.ndarray) -> Problem:
+        """Return the problem of some rows, at the mean and scale of all."""
+        standard = torch.from_numpy(features.take(rows)).float()
         n, d = standard.shape
         if n < d:
             values, left = torch.linalg.eigh((standard @ standard.T).double())
@@ -80,8 +86,8 @@ class Problem:
             basis = vectors.T.float()
 
         def back(weight: Tensor, bias: np.ndarray) -> Coefficients:
-            on_features = (weight @ basis).numpy() / scale
-            return on_features, bias - on_features @ mean
+            on_features = (weight @ basis).numpy() / features.scale
+            return on_features, bias - on_features @ features.mean
 
         return cls._of(standard @ basis.T, back)
 
@@ -139,13 +145,23 @@ class Problem:
 
 @dataclass(frozen=True)
 class Features:
-    """Dense (n, d) float32 features, which a solver standardises as suits it."""
+    """Dense features, which a solver standardises as suits it."""
 
-    values: np.ndarray
+    matrix: Matrix
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Features:
+        """Return the features of an (n, d) array, which may be mapped from a file."""
+        return cls(Array(values))
+
+    @property
+    def large(self) -> bool:
+        """Say whether there are more rows than are held, so that solvers read them in pieces."""
+        return self.matrix.shape[0] > MOST
 
     def posed(self) -> Problem:
         """Return the problem that they pose, each channel at its own scale."""
-        return Problem.of_features(self.values)
+        return Problem.of_rows(Standard.of(self.matrix), np.arange(self.matrix.shape[0]))
 
 
 @dataclass(frozen=True)

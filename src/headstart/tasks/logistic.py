@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from headstart.data.splits import deal
 from headstart.tasks import linear
+from headstart.tasks.family import SIGMOID, SOFTMAX, Family
 from headstart.tasks.linear import (
     STRENGTHS,
     AnyProblem,
@@ -20,6 +21,8 @@ from headstart.tasks.linear import (
     Problem,
     SparseProblem,
 )
+from headstart.tasks.matrix import Standard
+from headstart.tasks.streamed import Objective, optimum
 
 FOLDS = 5
 PAST = 1.03
@@ -63,21 +66,14 @@ def solve_multinomial(
         counts = None if class_weights is None else dict(enumerate(class_weights))
         model = _scikit_learn(strength, counts).fit(problem.features, targets)
         return LinearSolution(*logits_of(model, classes), strength)
-    if isinstance(problem, Features):
-        problem = problem.posed()
     seen, codes = np.unique(targets, return_inverse=True)
-    hot = torch.nn.functional.one_hot(torch.from_numpy(codes), len(seen)).float()
-    weights = torch.ones(len(targets), 1)
-    if class_weights is not None:
-        weights = torch.tensor(class_weights, dtype=torch.float32)[torch.from_numpy(targets), None]
-    task = _Fit(problem, SOFTMAX, hot, weights)
-    if strength is None:
-        strength = task.cross_validated(codes, units, seed, strengths)
-    found = problem.in_features(task.optimum(strength))
-    weight = np.zeros((classes, found[0].shape[1]), np.float32)
+    alike = np.ones(classes) if class_weights is None else np.array(class_weights, np.float64)
+    truth = _Classes(torch.from_numpy(codes), torch.from_numpy(alike[seen]))
+    solved = _solved(problem, SOFTMAX, truth, codes, units, seed, strengths, strength)
+    weight = np.zeros((classes, solved.weight.shape[1]), np.float32)
     bias = np.full(classes, UNSEEN, np.float32)
-    weight[seen], bias[seen] = found
-    return LinearSolution(weight, bias, strength)
+    weight[seen], bias[seen] = solved.weight, solved.bias
+    return LinearSolution(weight, bias, solved.strength)
 
 
 def solve_labels(
@@ -111,65 +107,116 @@ def solve_labels(
             found = solve_labels(few, *some, seed, strengths, None, class_weights)
             strength = found.strength
         return _label_by_label(problem.features, targets, strength, class_weights)
-    if isinstance(problem, Features):
-        problem = problem.posed()
-    hot = torch.from_numpy(targets).float()
-    weights = torch.ones(len(targets), 1)
-    if class_weights is not None:
-        without, having = torch.tensor(class_weights, dtype=torch.float32).T
-        weights = torch.where(hot > 0, having, without)
-    task = _Fit(problem, SIGMOID, hot, weights)
-    if strength is None:
-        strength = task.cross_validated(strata, units, seed, strengths)
-    weight, bias = problem.in_features(task.optimum(strength))
-    for label in _of_one_value(targets):
-        weight[label], bias[label] = 0.0, _sure(targets[:, label])
-    return LinearSolution(weight.astype(np.float32), bias.astype(np.float32), strength)
+    sure = _of_one_value(targets)
+    learnt = np.setdiff1d(np.arange(targets.shape[1]), sure)
+    counts = np.ones((targets.shape[1], 2)) if class_weights is None else np.array(class_weights)
+    truth = _Labels(torch.from_numpy(targets[:, learnt]), torch.from_numpy(counts[learnt]))
+    solved = _solved(problem, SIGMOID, truth, strata, units, seed, strengths, strength)
+    weight = np.zeros((targets.shape[1], solved.weight.shape[1]), np.float32)
+    bias = np.zeros(targets.shape[1], np.float32)
+    weight[learnt], bias[learnt] = solved.weight, solved.bias
+    for label in sure:
+        bias[label] = _sure(targets[:, label])
+    return LinearSolution(weight, bias, solved.strength)
+
+
+class _Truth(Protocol):
+    """What the rows are."""
+
+    @property
+    def outputs(self) -> int:
+        """Return the number of outputs."""
+
+    def of(self, rows: slice | np.ndarray) -> tuple[Tensor, Tensor]:
+        """Return zeros and ones (m, k), and how much they count (m, 1 or k), in float64."""
 
 
 @dataclass(frozen=True)
-class Family:
-    """How the outputs of a row become probabilities, and what a solver must know of that.
+class _Classes:
+    """Class numbers (n,), and how much a row of each counts (k,)."""
 
-    Attributes
-    ----------
-    mean
-        Logits (p, n, k) to probabilities.
-    losses
-        (logits, truth) to negative log likelihoods (p, n, 1 or k).
-    bound
-        Largest curvature of the loss along any direction of the logits.
-    own
-        Axes of coefficients (p, r + 1, k) over which they are one problem.
-    learnable
-        (weights (p, n, 1), truth (n, k)) to what can be learnt at all, (p, 1, 1 or k).
+    codes: Tensor
+    counts: Tensor
+
+    @property
+    def outputs(self) -> int:
+        return len(self.counts)
+
+    def of(self, rows: slice | np.ndarray) -> tuple[Tensor, Tensor]:
+        codes = self.codes[rows]
+        hot = torch.nn.functional.one_hot(codes, self.outputs).double()
+        return hot, self.counts[codes][:, None]
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """Zeros and ones (n, k), and how much a row counts without and with each label (k, 2)."""
+
+    targets: Tensor
+    counts: Tensor
+
+    @property
+    def outputs(self) -> int:
+        return len(self.counts)
+
+    def of(self, rows: slice | np.ndarray) -> tuple[Tensor, Tensor]:
+        hot = self.targets[rows].double()
+        without, having = self.counts.T
+        return hot, torch.where(hot > 0, having, without)
+
+
+def _solved(
+    problem: Features | Problem,
+    family: Family,
+    truth: _Truth,
+    strata: np.ndarray,
+    units: np.ndarray,
+    seed: int,
+    strengths: tuple[float, ...],
+    strength: float | None,
+) -> LinearSolution:
+    """Solve for all outputs of a problem.
+
+    Up to `MOST` rows are held, in coordinates in which their Gram matrix is diagonal. Of more, a
+    strength is chosen on so many, and all are then read piece by piece.
     """
-
-    mean: Callable[[Tensor], Tensor]
-    losses: Callable[[Tensor, Tensor], Tensor]
-    bound: float
-    own: tuple[int, ...]
-    learnable: Callable[[Tensor, Tensor], Tensor]
-
-
-def _both_values(weights: Tensor, hot: Tensor) -> Tensor:
-    """Return 1 for the labels of which a problem's rows have both values, else 0: (p, 1, k)."""
-    there = (weights > 0).float().transpose(1, 2)
-    return (((there @ hot) > 0) & ((there @ (1 - hot)) > 0)).float()
+    if isinstance(problem, Features):
+        if problem.large:
+            return _streamed(problem, family, truth, strata, units, seed, strengths, strength)
+        problem = problem.posed()
+    if strength is None:
+        some, fold_of = _dealt(strata, units, seed)
+        few = _Fit.of(problem.take(some), family, truth, some)
+        strength = few.cross_validated(fold_of, len(strata), strengths)
+    everything = _Fit.of(problem, family, truth, slice(None))
+    return LinearSolution(*problem.in_features(everything.optimum(strength)), strength)
 
 
-def _binary_losses(logits: Tensor, hot: Tensor) -> Tensor:
-    return torch.nn.functional.softplus(logits) - logits * hot
+def _streamed(
+    features: Features,
+    family: Family,
+    truth: _Truth,
+    strata: np.ndarray,
+    units: np.ndarray,
+    seed: int,
+    strengths: tuple[float, ...],
+    strength: float | None,
+) -> LinearSolution:
+    standard = Standard.of(features.matrix)
+    if strength is None:
+        some, fold_of = _dealt(strata, units, seed)
+        few = _Fit.of(Problem.of_rows(standard, some), family, truth, some)
+        strength = few.cross_validated(fold_of, len(strata), strengths)
+    w = optimum(Objective(standard, family, truth.of, strength), truth.outputs, seed)
+    weight = w[:-1].T / standard.scale
+    return LinearSolution(weight, w[-1] - weight @ standard.mean, strength)
 
 
-SOFTMAX = Family(
-    lambda logits: logits.softmax(2),
-    lambda logits, hot: -(logits.log_softmax(2) * hot).sum(2, keepdim=True),
-    0.5,
-    (1, 2),
-    lambda weights, _hot: torch.ones(len(weights), 1, 1),
-)
-SIGMOID = Family(torch.sigmoid, _binary_losses, 0.25, (1,), _both_values)
+def _dealt(strata: np.ndarray, units: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows that take part in choosing a strength, and the fold of each."""
+    order = np.random.default_rng(seed).permutation(len(strata))
+    some = order[: linear.MOST]
+    return some, deal(strata, units, order, FOLDS)[some]
 
 
 @dataclass(frozen=True)
@@ -180,6 +227,12 @@ class _Fit:
     family: Family
     hot: Tensor
     weights: Tensor
+
+    @classmethod
+    def of(cls, problem: Problem, family: Family, truth: _Truth, rows: slice | np.ndarray) -> _Fit:
+        """Return the problem of some rows with their truth."""
+        hot, weights = truth.of(rows)
+        return cls(problem, family, hot.float(), weights.float())
 
     def optimum(self, strength: float) -> Tensor:
         """Return the coefficients (r + 1, k) on all rows."""
@@ -232,33 +285,28 @@ class _Fit:
             ahead = new + (momentum - 1) / faster * (new - w)
             w, momentum = new, faster
             moved = step.abs().amax(family.own) / w.abs().amax(family.own).clamp(1e-9)
-            if float(moved.max()) < tolerance:
+            if bool((moved < tolerance).all()):
                 break
         return w
 
     def cross_validated(
-        self, strata: np.ndarray, units: np.ndarray, seed: int, strengths: tuple[float, ...]
+        self, fold_of: np.ndarray, rows: int, strengths: tuple[float, ...]
     ) -> float:
-        """Return the strength with the least log loss over held-out folds.
+        """Return the strength with the least log loss over held-out folds, for `rows` rows.
 
         The folds are solved together, along the path from the strongest penalty to weaker ones,
         each begun where the last one ended. The path is left where the loss is clearly past its
         least.
         """
-        rows = len(self.hot)
-        order = np.random.default_rng(seed).permutation(rows)
-        some = order[: linear.MOST]
-        fold_of = torch.from_numpy(deal(strata, units, order, FOLDS)[some])
-        few = _Fit(self.problem.take(some), self.family, self.hot[some], self.weights[some])
-        inside = (fold_of != torch.arange(FOLDS)[:, None]).float()[:, :, None]
-        outside = (1 - inside) * few.weights * self.family.learnable(inside, few.hot)
+        inside = (torch.from_numpy(fold_of) != torch.arange(FOLDS)[:, None]).float()[:, :, None]
+        outside = (1 - inside) * self.weights * self.family.learnable(inside, self.hot)
         w = None
         losses: list[float] = []
         for strength in strengths:
             # fewer rows ask for a weaker penalty on their sum of losses: keep its weight a row
-            scaled = strength * rows / len(some)
-            w = few.optima(inside, scaled, tolerance=1e-3, most=150, start=w)
-            loss = self.family.losses(torch.matmul(few.problem.rows, w), few.hot)
+            scaled = strength * rows / len(self.hot)
+            w = self.optima(inside, scaled, tolerance=1e-3, most=150, start=w)
+            loss = self.family.losses(torch.matmul(self.problem.rows, w), self.hot)
             losses.append(float((loss * outside).sum()))
             if losses[-1] > PAST * min(losses):
                 break

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from headstart.data.splits import deal
 from headstart.tasks import linear
 from headstart.tasks.linear import AnyProblem, Features, LinearSolution, SparseProblem
+from headstart.tasks.matrix import Array, Standard, add_products, spread
 
 STRENGTHS = tuple(float(10 ** (half / 2)) for half in range(-12, 5))
 """Inverse strengths of L2 regularisation tried, on standardised features and targets (one over
@@ -22,10 +23,6 @@ LEAST = 0.3
 """Share of the channels' median deviation that is the least by which a channel is divided."""
 PAST = 1.1
 """Held-out error, as a multiple of the least, at which weaker penalties are no longer tried."""
-_CHUNK = 4_096
-"""Rows that are held in double precision at a time, where the Gram matrix is of the channels."""
-_FLAT = 1e-6
-"""Standard deviation below which a channel or an output counts as constant."""
 
 
 def solve_ridge(
@@ -51,11 +48,11 @@ def solve_ridge(
         Inverse regularisation strength; None chooses the one of `STRENGTHS` with the least
         cross-validated squared error.
     """
-    return _solved_as(_Standard.of(features), targets, units, seed, strength)
+    return _solved_as(Standard.of(Array(features)), targets, units, seed, strength)
 
 
 def _solved_as(
-    rows: _Standard, targets: np.ndarray, units: np.ndarray, seed: int, strength: float | None
+    rows: Standard, targets: np.ndarray, units: np.ndarray, seed: int, strength: float | None
 ) -> LinearSolution:
     found, mean, strength = _solved(rows, targets, units, seed, strength)
     weight = found / rows.scale
@@ -77,7 +74,7 @@ def solve_problem(
     stirs. Parameters are those of `solve_ridge`.
     """
     if isinstance(problem, Features):
-        rows = _Standard.of(problem.values)
+        rows = Standard.of(problem.matrix)
         stirring = rows.scale[rows.scale != 1.0]
         usual = np.median(stirring) if len(stirring) else 1.0
         rows = replace(rows, scale=np.maximum(rows.scale, LEAST * usual))
@@ -89,7 +86,7 @@ def solve_problem(
         return _from_sparse(problem.features, targets, strength)
     coordinates = problem.rows[:, :-1].numpy()
     width = coordinates.shape[1]
-    as_it_is = _Standard(coordinates, np.zeros(width), np.ones(width))
+    as_it_is = Standard(Array(coordinates), np.zeros(width), np.ones(width))
     found, mean, strength = _solved(as_it_is, targets, units, seed, strength)
     bias = mean - found @ coordinates.mean(0, dtype=np.float64)
     both = torch.from_numpy(np.column_stack([found, bias]).T).float()
@@ -98,10 +95,10 @@ def solve_problem(
 
 
 def _solved(
-    rows: _Standard, targets: np.ndarray, units: np.ndarray, seed: int, strength: float | None
+    rows: Standard, targets: np.ndarray, units: np.ndarray, seed: int, strength: float | None
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Return weights (k, d) on standardised rows, the targets' mean (k,), and the strength."""
-    mean, scale = targets.mean(0, dtype=np.float64), _spread(targets.std(0, dtype=np.float64))
+    mean, scale = targets.mean(0, dtype=np.float64), spread(targets.std(0, dtype=np.float64))
     wanted = torch.from_numpy((targets - mean) / scale).double()
     if strength is None:
         strength = _cross_validated(rows, wanted, units, seed)
@@ -116,59 +113,43 @@ def _from_sparse(features: Any, targets: np.ndarray, strength: float) -> LinearS
     return LinearSolution(weight.astype(np.float32), bias.astype(np.float32), strength)
 
 
-@dataclass(frozen=True)
-class _Standard:
-    """Features with the mean and scale that standardise them, in double precision piece by piece.
+def _optimum(rows: Standard, wanted: Tensor, penalty: float) -> Tensor:
+    """Return the weights (d, k) on standardised features, through the smaller Gram matrix.
 
-    The rows stay as they are given, so that many of them take no further memory.
+    The features are read piece by piece: once where it is that of the channels, else once for each
+    `MOST` rows and once more.
     """
-
-    features: np.ndarray
-    mean: np.ndarray
-    scale: np.ndarray
-
-    @classmethod
-    def of(cls, features: np.ndarray) -> _Standard:
-        mean = features.mean(0, dtype=np.float64)
-        squares = np.zeros_like(mean)
-        for start in range(0, len(features), _CHUNK):
-            squares += np.square(features[start : start + _CHUNK] - mean).sum(0)
-        return cls(features, mean, _spread(np.sqrt(squares / len(features))))
-
-    def of_rows(self, rows: slice | np.ndarray) -> Tensor:
-        """Return some standardised rows (m, d) float64."""
-        return torch.from_numpy((self.features[rows] - self.mean) / self.scale)
-
-    def pieces(self) -> Iterator[tuple[slice, Tensor]]:
-        """Yield (rows, standardised rows) of all of them."""
-        for start in range(0, len(self.features), _CHUNK):
-            rows = slice(start, start + _CHUNK)
-            yield rows, self.of_rows(rows)
-
-
-def _spread(deviation: np.ndarray) -> np.ndarray:
-    """Return what to divide by: constant channels are left as they are, at zero."""
-    return np.where(deviation > _FLAT, deviation, 1.0)
-
-
-def _optimum(rows: _Standard, wanted: Tensor, penalty: float) -> Tensor:
-    """Return the weights (d, k) on standardised features, through the smaller Gram matrix."""
-    n, d = rows.features.shape
+    n, d = rows.matrix.shape
+    answers = wanted.numpy()
     if n < d:
-        standard = rows.of_rows(slice(None))
-        values, left = torch.linalg.eigh(standard @ standard.T)
-        shrunk = (left.T @ wanted) / (values.clamp(min=0) + penalty)[:, None]
-        return standard.T @ (left @ shrunk)
-    gram = torch.zeros(d, d, dtype=torch.float64)
-    moment = torch.zeros(d, wanted.shape[1], dtype=torch.float64)
+        values, left = np.linalg.eigh(_products_of_rows(rows))
+        shrunk = left @ ((left.T @ answers) / (values.clip(0) + penalty)[:, None])
+        found = np.zeros((d, answers.shape[1]))
+        for some, standard in rows.pieces():
+            found += standard.T @ shrunk[some]
+        return torch.from_numpy(found)
+    gram = np.zeros((d, d), order="F")
+    moment = np.zeros((d, answers.shape[1]))
     for some, standard in rows.pieces():
-        gram += standard.T @ standard
-        moment += standard.T @ wanted[some]
-    values, right = torch.linalg.eigh(gram)
-    return right @ ((right.T @ moment) / (values.clamp(min=0) + penalty)[:, None])
+        add_products(gram, standard)
+        moment += standard.T @ answers[some]
+    values, right = np.linalg.eigh(gram, UPLO="U")
+    shrunk = (right.T @ moment) / (values.clip(0) + penalty)[:, None]
+    return torch.from_numpy(right @ shrunk)
 
 
-def _cross_validated(rows: _Standard, wanted: Tensor, units: np.ndarray, seed: int) -> float:
+def _products_of_rows(rows: Standard) -> np.ndarray:
+    """Return the scalar products (n, n) of standardised rows."""
+    n = rows.matrix.shape[0]
+    found = np.empty((n, n))
+    for start in range(0, n, linear.MOST):
+        block = rows.take(np.arange(start, min(n, start + linear.MOST)))
+        for some, standard in rows.pieces():
+            found[start : start + len(block), some] = block @ standard.T
+    return found
+
+
+def _cross_validated(rows: Standard, wanted: Tensor, units: np.ndarray, seed: int) -> float:
     """Return the strength with the least squared error over held-out folds."""
     errors: list[float] = []
     for error in _held_out_errors(rows, wanted, units, seed):
@@ -179,7 +160,7 @@ def _cross_validated(rows: _Standard, wanted: Tensor, units: np.ndarray, seed: i
 
 
 def _held_out_errors(
-    rows: _Standard, wanted: Tensor, units: np.ndarray, seed: int
+    rows: Standard, wanted: Tensor, units: np.ndarray, seed: int
 ) -> Iterator[float]:
     """Yield the squared error of each strength over held-out folds; nothing if there is one unit.
 
@@ -195,7 +176,7 @@ def _held_out_errors(
     folds = [fold for fold in folds if 0 < len(fold) < len(some)]
     if not folds:
         return
-    left, squares = _left(rows.of_rows(some))
+    left, squares = _left(torch.from_numpy(rows.take(some)))
     centred = wanted[some] - wanted[some].mean(0)
     for strength in STRENGTHS:
         # fewer rows ask for a weaker penalty on their sum of losses: keep its weight a row

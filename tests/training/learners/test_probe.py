@@ -138,3 +138,12 @@ def test_the_same_seed_gives_the_same_head(assign, headlines, toy_text):
 def test_the_forecast_grows_with_the_rows(assign, refit, squares, toy_image):
     assignment = assign(RECIPE, squares, toy_image)
     assert 0 < PROBE.forecast(assignment) < PROBE.forecast(refit(assignment, {}))
+
+
+def test_the_forecast_sees_how_wide_the_middle_stages_are(assign, squares, toy_image, monkeypatch):
+    monkeypatch.setattr("headstart.training.solving.MOST", 10)
+    plain, deep = (
+        PROBE.forecast(assign(replace(RECIPE, head=head), squares, toy_image))
+        for head in ("", "layers")
+    )
+    assert plain < deep

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 
 from headstart.features.values import Values, concatenated
-from headstart.models.heads import HeadSpec, readout
+from headstart.models.heads import HeadSpec, Readout
 from headstart.models.network import Network
 from headstart.recipes import Phase
 from headstart.training.learners import Assignment, Fitted, Rows, learners
 from headstart.training.loop import Trained, train
 from headstart.training.plan import HEAD, FreezePlan
-from headstart.training.solving import put_at_optimum
+from headstart.training.solving import put_at_optimum, seconds_of_solving
 
 DESCENT = (Phase("head", epochs=30, rate=1e-2),)
 """How a head is trained whose task has no solution for it."""
@@ -23,9 +23,17 @@ class Probe:
 
     def forecast(self, assignment: Assignment) -> float:
         """Return the seconds of solving; features are computed already, or cost what they cost."""
-        assert assignment.extractor is not None
         rows = sum(len(piece.data) for piece in assignment.train)
-        return 1.0 + rows * assignment.extractor.backbone.width * 3e-6 * assignment.many
+        return 1.0 + seconds_of_solving(rows, self._width(assignment), assignment.many)
+
+    def _width(self, assignment: Assignment) -> int:
+        """Return how many channels the head reads; of middle stages the first row tells."""
+        extractor, kind = assignment.extractor, assignment.recipe.head
+        assert extractor is not None
+        if not kind:
+            return extractor.backbone.width
+        first = assignment.train[0].data.take([0])
+        return Readout(extractor.extract(first, extractor.backbone.end), kind).shape[1]
 
     def fit(self, assignment: Assignment) -> Fitted:
         """Return the source's backbone under the best head."""
@@ -35,7 +43,7 @@ class Probe:
         values = concatenated([_features(assignment, piece) for piece in assignment.train])
         spec = assignment.task.head(backbone.width, assignment.spec)
         kind = assignment.recipe.head or spec.kind
-        features = readout(values.whole(), kind)
+        features = Readout(values, kind)
         if assignment.recipe.head:
             spec = HeadSpec(kind, features.shape[1], spec.outputs)
         head = spec.build()

@@ -19,6 +19,7 @@ from headstart.features.values import Values, below, concatenated
 from headstart.models.heads import HeadSpec
 from headstart.models.network import Network
 from headstart.sources.staged import Backbone, Boundary, Suffix
+from headstart.tasks.matrix import Array
 from headstart.training.learners import Assignment, Fitted, Rows, learners
 from headstart.training.loop import train
 from headstart.training.plan import HEAD, FreezePlan
@@ -189,7 +190,7 @@ class Tune:
                     value = tuned.suffix(_rows(plain, rows))["features"]
                 pieces.append({"features": value.float()})
         features = below(pieces)["features"]
-        strength = put_at_optimum(tuned.head, features, assignment)
+        strength = put_at_optimum(tuned.head, Array(features.numpy()), assignment)
         return {} if strength is None else {"strength": strength}
 
     def _step_seconds(self, assignment: Assignment, extractor: Extractor, cut: int) -> float:

@@ -1,0 +1,75 @@
+"""Matrices of features, in memory and on disk, and the moments that standardise them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from headstart.tasks import matrix
+from headstart.tasks.matrix import Array, Standard, add_products
+
+
+@pytest.fixture
+def values(monkeypatch):
+    """Three chunks of several pieces each, of channels at unequal scale and place."""
+    monkeypatch.setattr(matrix, "ROWS", 300)
+    monkeypatch.setattr(matrix, "PIECE", 64 * 5)
+    random = np.random.default_rng(0)
+    found = random.normal(size=(700, 5)) * [1e-3, 1, 1, 50, 1] + [0, 1e3, -3, 7, 1]
+    found[:, 4] = 0.1
+    return found.astype(np.float32)
+
+
+@pytest.fixture(params=("array", "mapped", "half"))
+def stored(request, values, tmp_path):
+    """The values as an array, in a file, and in a file in half precision."""
+    if request.param == "array":
+        return Array(values), values
+    values = values.astype(np.float16) if request.param == "half" else values
+    np.save(tmp_path / "values.npy", values)
+    return Array(np.load(tmp_path / "values.npy", mmap_mode="r")), values.astype(np.float32)
+
+
+def test_rows_come_in_the_order_asked_for_and_chunks_in_order(stored):
+    found, values = stored
+    assert found.shape == values.shape
+    rows = np.array([5, 699, 5, 0])
+    np.testing.assert_array_equal(found.take(rows), values[rows])
+    chunks = list(found.chunks())
+    assert [len(chunk) for chunk in chunks] == [300, 300, 100]
+    np.testing.assert_array_equal(np.concatenate(chunks), values)
+    assert {chunk.dtype for chunk in chunks} == {found.take(rows).dtype} == {np.dtype(np.float32)}
+
+
+def test_moments_are_those_of_double_precision(stored):
+    found, values = stored
+    standard, exact = Standard.of(found), values.astype(np.float64)
+    np.testing.assert_allclose(standard.mean, exact.mean(0), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(standard.scale[:4], exact.std(0)[:4], rtol=1e-10)
+    assert standard.scale[4] == 1.0
+
+
+def test_pieces_are_the_rows_standardised_or_centred(values):
+    standard = Standard.of(Array(values))
+    exact = values.astype(np.float64)
+    expected = (exact - exact.mean(0)) / standard.scale
+    np.testing.assert_allclose(standard.take(np.arange(700)), expected, atol=1e-9)
+    seen = np.zeros(700, int)
+    for rows, piece in standard.pieces():
+        np.testing.assert_allclose(piece, expected[rows], atol=1e-9)
+        seen[rows] += 1
+    assert (seen == 1).all()
+    mean = standard.mean.astype(np.float32)
+    for rows, piece in standard.centred():
+        np.testing.assert_array_equal(piece, values[rows] - mean)
+        seen[rows] += 1
+    assert (seen == 2).all()
+
+
+def test_products_are_added_in_place():
+    pieces = np.random.default_rng(0).normal(size=(3, 20, 4))
+    gram = np.zeros((4, 4), order="F")
+    for piece in pieces:
+        add_products(gram, piece)
+    whole = pieces.reshape(-1, 4)
+    np.testing.assert_allclose(np.triu(gram), np.triu(whole.T @ whole), rtol=1e-12)
