@@ -46,7 +46,13 @@ class Measured:
 )
 def test_the_usual_numerics_are_left_for_a_clear_winner(measured, best):
     assert fastest("suffix", measured) == best
-    assert measured.asked == all_numerics()
+    assert measured.asked[:4] == all_numerics() and len(measured.asked) in (4, 6)
+
+
+def test_a_winner_has_to_win_twice():
+    """The usual numerics were slow the first time, because of something else."""
+    usual_ones = iter((3.0, 1.0))
+    assert fastest("suffix", lambda n: next(usual_ones) if n == HALF else 1.0) == HALF
 
 
 def test_it_is_measured_once_for_each_thing_and_kept():
@@ -85,10 +91,10 @@ def test_where_nothing_can_be_kept_it_is_measured_each_time(own_cache):
 
 
 @pytest.mark.parametrize(
-    ("batch", "a_row", "most"), ((2, 0.005, 2), (32, 0.0005, 32), (400, 0.002, 50), (64, 9.0, 4))
+    ("batch", "a_row", "most"), ((2, 0.005, 2), (32, 0.0005, 32), (400, 0.002, 125), (64, 9.0, 4))
 )
 def test_a_step_s_seconds_are_those_of_its_rows(monkeypatch, batch, a_row, most):
-    """In made-up time; what is dear is measured on as many rows as take a tenth of a second."""
+    """In made-up time; what is dear is measured on as many rows as take a quarter of a second."""
     layer, seen, now = nn.Linear(3, 2), [], [0.0]
     monkeypatch.setattr(measuring, "time", SimpleNamespace(perf_counter=lambda: now[0]))
 

@@ -22,7 +22,7 @@ from headstart.models.network import Network
 from headstart.sources.staged import Backbone, Boundary, Suffix
 from headstart.training.learners import Assignment, Fitted, Rows, learners
 from headstart.training.loop import train
-from headstart.training.measuring import LONGEST, fastest, step_seconds
+from headstart.training.measuring import GLANCE, LONGEST, fastest, step_seconds
 from headstart.training.memory import AtOnce, available_memory, kept_bytes, rows_that_fit
 from headstart.training.perturbations import perturbed
 from headstart.training.plan import HEAD, FreezePlan
@@ -113,10 +113,10 @@ class _Sample:
             self.assignment, self.tuned, _rows(self.values, taken), self.targets, taken, epoch
         )
 
-    def step_seconds(self, numerics: Numerics, batch: int) -> float:
+    def step_seconds(self, numerics: Numerics, batch: int, longest: float) -> float:
         self.tuned.compute_in(numerics)
         norm = self.assignment.recipe.norm
-        return step_seconds(self.tuned, self.tuned.groups(), self.loss, batch, norm)
+        return step_seconds(self.tuned, self.tuned.groups(), self.loss, batch, norm, longest)
 
     def row_seconds(self, most: int) -> float:
         """Return the seconds of a row in evaluation, measured on about `most` of them."""
@@ -158,7 +158,7 @@ class Tune:
                 {name: list(value.shape) for name, value in sample.values.items()},
                 at_once,
             ],
-            lambda numerics: sample.step_seconds(numerics, at_once),
+            lambda numerics: sample.step_seconds(numerics, at_once, GLANCE),
         )
         least = at_once if at_once < batch else assignment.recipe.batch
         return {**vars(found), "at_once": least, "views": assignment.recipe.views if cut else 0}
@@ -305,7 +305,7 @@ class Tune:
             sample = self._sample(assignment, extractor, cut)
             begun = time.perf_counter() - started
             batch = min(at_once, len(sample.targets))
-            a_row = sample.step_seconds(numerics, batch) / batch
+            a_row = sample.step_seconds(numerics, batch, LONGEST) / batch
             evaluated = sample.row_seconds(int(LONGEST / a_row))
             self._paces[known] = _Pace(begun, a_row, evaluated)
         return self._paces[known]
