@@ -12,6 +12,7 @@ from headstart.data.modalities.image import POLICIES
 from headstart.models.heads import heads
 from headstart.recipes import FEWEST_EPOCHS, Phase, Recipe, recipes, recipes_for
 from headstart.training.learners import learners
+from headstart.training.perturbations import perturbations
 
 ALL = [recipe for variants in recipes for recipe in variants]
 
@@ -25,7 +26,8 @@ class TestEachRecipe:
     def test_it_is_data(self, recipe):
         data = json.loads(json.dumps(recipe.data()))
         phases = tuple(Phase(**phase) for phase in data.pop("phases"))
-        assert Recipe(**data, phases=phases) == recipe
+        perturbed = tuple((name, strength) for name, strength in data.pop("perturbations"))
+        assert Recipe(**data, phases=phases, perturbations=perturbed) == recipe
 
     def test_what_it_names_is_registered(self, recipe):
         assert recipe.name in recipes
@@ -33,6 +35,7 @@ class TestEachRecipe:
         assert recipe.modality == "any" or recipe.modality in modalities
         assert recipe.head == "" or recipe.head in heads
         assert recipe.augmentation in {"none", *POLICIES} or recipe.start == "small"
+        assert all(name in perturbations for name, _ in recipe.perturbations)
 
     def test_its_numbers_have_a_meaning(self, recipe):
         assert recipe.batch >= 2 and recipe.decay >= 0 and 0 <= recipe.smoothing < 1
@@ -40,6 +43,8 @@ class TestEachRecipe:
         assert recipe.stages is None or recipe.stages >= 0
         for phase in recipe.phases:
             assert phase.epochs >= 1 and phase.rate > 0 and phase.body >= 0
+        assert all(strength > 0 for _, strength in recipe.perturbations)
+        assert not recipe.perturbations or recipe.learner == "tune"
         assert recipe.views == 0 or recipe.augmentation in POLICIES
 
     def test_it_trains_by_descent_just_where_something_is_to_be_trained(self, recipe):

@@ -29,13 +29,19 @@ class World:
 
     clock: Clock
     begun: list[str] = field(default_factory=list)
+    settled: list[dict] = field(default_factory=list)
+
+    def settle(self, assignment):
+        self.clock.before += 0.5
+        return {"numerics": "f32", "views": assignment.recipe.views}
 
     def forecast(self, assignment):
-        return float(assignment.recipe.batch)
+        return assignment.recipe.batch + 10.0 * assignment.settled["views"]
 
     def fit(self, assignment):
         recipe = assignment.recipe
         self.begun.append(recipe.name)
+        self.settled.append(assignment.settled)
         self.clock.before += recipe.batch
         if recipe.decay < 0:
             raise Diverged("the loss was nan in epoch 1")
@@ -73,8 +79,10 @@ def rows() -> Rows:
     return Rows(data, targets, np.arange(ROWS))
 
 
-def recipe(name, seconds, accuracy, start="source", stages=0):
-    return Recipe(name, "text", start, "world", 1, stages, batch=seconds, decay=accuracy)
+def recipe(name, seconds, accuracy, start="source", stages=0, views=0):
+    return Recipe(
+        name, "text", start, "world", 1, stages, views=views, batch=seconds, decay=accuracy
+    )
 
 
 class Extracting:
@@ -169,6 +177,46 @@ def test_a_trial_whose_refit_would_not_fit_is_left_out(race):
     assert race([recipe("a", 40, 0.9)], refitting=2.0)[0].begun == []
 
 
+@pytest.mark.parametrize(
+    ("seconds", "refitting", "views"), ((40, 0.0, 4), (60, 0.0, 3), (90, 0.0, 0), (40, 1.0, 0))
+)
+def test_a_trial_has_as_many_views_as_can_be_paid_for(race, seconds, refitting, views):
+    """Of 100 seconds 5 are kept back; a view takes 10, and measuring half a second."""
+    dear = recipe("a", seconds, 0.9, stages=2, views=4)
+    world, standing, ledger = race([dear], refitting=refitting)
+    assert world.settled == [{"numerics": "f32", "views": views}] and not standing.skipped
+    (record,) = ledger.trials()
+    assert record.spec["machine"]["views"] == views
+    assert record.spec["machine"]["numerics"] == "f32"
+    assert record.spec["recipe"]["views"] == 4
+
+
+def test_a_trial_that_does_not_fit_without_views_is_left_out(race):
+    world, standing, ledger = race([recipe("a", 96, 0.9, stages=2, views=4)])
+    assert world.begun == [] and standing.skipped == ["a, last 2 stages of toy"]
+    assert ledger.events("left out")[0]["forecast"] == 96
+
+
+def test_a_resumed_run_knows_a_trial_that_had_fewer_views(race):
+    dear = [recipe("a", 60, 0.9, stages=2, views=4)]
+    _, _, ledger = race(dear)
+    assert race(dear, ledger=ledger, budget=1000.0)[0].begun == []
+
+
+def test_a_trial_that_was_cut_off_begins_again_with_what_was_settled(race, tmp_path, monkeypatch):
+    dear, ledger = [recipe("a", 60, 0.9, stages=2, views=4)], Ledger(tmp_path / "ledger.db")
+
+    def killed(_self, assignment):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(World, "fit", killed)
+        race(dear, ledger=ledger)
+    world, _, _ = race(dear, ledger=ledger, budget=1000.0)
+    assert world.settled == [{"numerics": "f32", "views": 3}]
+    assert world.clock.before == 60, "nothing was measured again"
+
+
 def test_a_failed_trial_is_recorded_and_the_race_goes_on(race):
     world, standing, ledger = race([recipe("nan", 1, -1.0), recipe("a", 1, 0.7)])
     assert world.begun == ["nan", "a"]
@@ -214,3 +262,16 @@ def test_a_specification_names_all_that_a_score_depends_on():
         for accuracy in (0.1, 0.2)
     }
     assert len(keys) == 8
+
+
+def test_the_machine_is_told_but_does_not_name_the_trial():
+    task = tasks.get("text-classification")
+    spec = {"name": "label", "classes": ["0", "1"]}
+    metric = task.metrics(spec)["accuracy"]
+    bench = Bench(task, spec, metric, rows(), rows(), {}, "data", "split", 0)
+    small = recipe("a", 1, 0.5, "small")
+    plain, settled = (
+        trials.specify(bench, small, None, found) for found in (None, {"precision": "f32"})
+    )
+    assert plain.key == settled.key
+    assert settled.machine["precision"] == "f32" and settled.machine["threads"] >= 1

@@ -10,6 +10,7 @@ from torch import nn
 
 from headstart.recipes import Phase
 from headstart.training.loop import Diverged, train
+from headstart.training.memory import AtOnce, NotEnoughMemory
 from headstart.training.plan import HEAD, FreezePlan
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -243,3 +244,100 @@ def test_long_gradients_are_shortened():
         patch.setattr(torch.nn.utils, "clip_grad_norm_", spy)
         task.train()
     assert lengths and all(length == pytest.approx(1.0, abs=1e-3) for length in lengths)
+
+
+def test_the_optimiser_takes_adamw_s_steps_in_any_layout():
+    """Against the plain formula (Loshchilov and Hutter, 2019), one row of maps a step."""
+    torch.manual_seed(0)
+    value = torch.randn(1, 3, 4, 4)
+    layer = nn.Conv2d(3, 5, 3, bias=False).to(memory_format=torch.channels_last)
+    weight = layer.weight.detach().clone().double().contiguous()
+    plan = FreezePlan((Phase("all", 4, 1e-2),), 1)
+    train(
+        layer,
+        {HEAD: list(layer.parameters())},
+        plan,
+        1,
+        1,
+        lambda rows, epoch: layer(value).pow(2).mean(),
+        decay=0.1,
+        seed=0,
+    )
+    first = second = torch.zeros_like(weight)
+    for step in range(4):
+        weight.requires_grad_()
+        loss = nn.functional.conv2d(value.double(), weight).pow(2).mean()
+        (slope,) = torch.autograd.grad(loss, weight)
+        slope = slope / max(1.0, float(slope.norm()))
+        weight = weight.detach()
+        first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
+        rate = plan.rate(HEAD, step)
+        mean, spread = first / (1 - 0.9 ** (step + 1)), second / (1 - 0.999 ** (step + 1))
+        weight = weight * (1 - rate * 0.1) - rate * mean / (spread.sqrt() + 1e-8)
+    torch.testing.assert_close(layer.weight.detach().double(), weight, atol=1e-5, rtol=1e-4)
+
+
+class Greedy(Task):
+    """Has memory for so many rows at once."""
+
+    def __init__(self, most, **options):
+        super().__init__(**options)
+        self.most, self.sizes = most, []
+
+    def step(self, rows, epoch):
+        self.sizes.append(len(rows))
+        loss = super().step(rows, epoch)
+        if len(rows) > self.most:
+            loss.backward()  # it runs out half way, when something is in the gradients already
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return loss
+
+
+@pytest.mark.parametrize(
+    ("most", "left", "sizes"),
+    ((8, 8, [8, 8]), (5, 4, [8, 4, 4, 4, 4]), (1, 1, [8, 4, 2, *[1] * 16])),
+)
+def test_where_memory_runs_out_batches_are_taken_in_parts_from_then_on(most, left, sizes):
+    task, whole = Greedy(most, rows=16), Task(rows=16)
+    trained = task.train(norm="frozen")
+    assert task.sizes[: len(sizes)] == sizes
+    assert [epoch.at_once for epoch in trained.history] == [left] * 6
+    whole_history = whole.train(norm="frozen").history
+    for name, value in whole.state().items():
+        torch.testing.assert_close(task.state()[name], value, atol=1e-5, rtol=1e-4)
+    for epoch, expected in zip(trained.history, whole_history, strict=True):
+        assert epoch.loss == pytest.approx(expected.loss, abs=1e-5)
+
+
+def test_parts_of_unequal_size_give_the_gradient_of_the_whole_batch():
+    """A batch of ten in parts of four, four and two."""
+    slopes = []
+    for at_once in (10, 4):
+        task = Task(rows=10, batch=10, phases=(Phase("all", 1, 1e-3),))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                torch.nn.utils,
+                "clip_grad_norm_",
+                lambda parameters, most: slopes.append([p.grad.clone() for p in parameters]),
+            )
+            task.train(norm="frozen", at_once=AtOnce(at_once))
+    for whole, parts in zip(*slopes, strict=True):
+        torch.testing.assert_close(parts, whole, atol=1e-6, rtol=1e-5)
+
+
+def test_it_may_begin_with_parts():
+    task = Greedy(2, rows=16)
+    task.train(norm="frozen", at_once=AtOnce(2))
+    assert set(task.sizes) == {2}
+
+
+def test_without_memory_for_a_single_row_it_is_said():
+    with pytest.raises(NotEnoughMemory, match="not even a single row"):
+        Greedy(0).train(norm="frozen")
+
+
+def test_other_errors_of_a_step_are_not_taken_for_memory():
+    task = Task()
+    task.step = lambda rows, epoch: nn.Linear(3, 2)(torch.ones(1, 4)).sum()
+    with pytest.raises(RuntimeError, match="shapes"):
+        task.train()

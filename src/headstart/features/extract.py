@@ -190,7 +190,7 @@ class Extractor:
             lambda absent: _Asked(dataset, absent, preprocessing, view).computed(chosen.engine),
             lambda values: _stored(values, half, at_end),
             late,
-            lambda rate: self.rates.update({place: rate}),
+            lambda rate, rows: self._note(place, rate, rows),
         )
 
     def _kept(
@@ -201,6 +201,11 @@ class Extractor:
         engine = [chosen.name, chosen.precision, *machine()]
         key = _key(self.digest, self.backbone.cut_name(cut), preprocessing, view, engine)
         return _kept(dataset, self.cache, key)
+
+    def _note(self, place: str, rate: float, rows: int) -> None:
+        """Note how fast a place is; a few rows tell it only where nothing else does."""
+        if rows >= MEASURED or place not in self.rates:
+            self.rates[place] = rate
 
     def _place(self, cut: int, preprocessing: Preprocessing) -> str:
         return f"{cut}@{preprocessing.settings.get('size', preprocessing.settings)}"
@@ -279,7 +284,7 @@ def _computed_once(
     compute: Callable[[Sequence[int]], Stream],
     stored: Callable[[Boundary], Boundary],
     late: Callable[[], bool],
-    paced: Callable[[float], None] = lambda _rate: None,
+    paced: Callable[[float, int], None] = lambda _rate, _rows: None,
 ) -> Values:
     """Return the values of all rows; those that are not kept yet are computed, and kept.
 
@@ -290,7 +295,7 @@ def _computed_once(
     stored
         Makes of a batch's values what is kept of them.
     paced
-        Is told how many rows a second are computed.
+        Is told how many rows a second are computed, and from how many rows that is known.
     """
     absent = kept.absent(names)
     if absent:
@@ -300,7 +305,7 @@ def _computed_once(
             for rows, values in stream:
                 pending.add(rows, stored(values))
                 done += len(rows)
-                paced(done / max(time.monotonic() - started, 1e-6))
+                paced(done / max(time.monotonic() - started, 1e-6), done)
                 if done < len(absent) and late():
                     raise OutOfTime(f"{done} of {len(absent)} rows")
     return kept.values(names)

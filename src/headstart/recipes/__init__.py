@@ -71,9 +71,12 @@ class Recipe:
     scale
         Size of the inputs as a share of the source's own.
     views
-        Random views a row that are computed through the frozen prefix, besides the row as it is.
+        Random views a row that are computed through the frozen prefix, besides the row as it is;
+        fewer where time is short.
     augmentation
         Registered policy of those views.
+    perturbations
+        Registered perturbations of boundary values in training, in order, each with its strength.
     norm
         ``frozen``: normalisation layers keep the source's statistics; ``adapting``: they learn.
     patience
@@ -97,6 +100,7 @@ class Recipe:
     scale: float = 1.0
     views: int = 0
     augmentation: str = "none"
+    perturbations: tuple[tuple[str, float], ...] = ()
     batch: int = 32
     decay: float = 0.02
     smoothing: float = 0.0

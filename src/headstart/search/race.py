@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headstart.evidence.intervals import figure
@@ -13,7 +13,7 @@ from headstart.search.budget import Clock
 from headstart.search.ledger import Ledger, TrialRecord
 from headstart.search.trial import Bench, TrialResult, TrialSpec, assign, run_trial, specify
 from headstart.tasks import Task
-from headstart.training.learners import Assignment, learners
+from headstart.training.learners import Assignment, learners, settle
 
 QUARTER = 0.25
 """Share of the budget within which the same architecture from scratch must be able to stop."""
@@ -148,6 +148,7 @@ class Race:
     def run(self, planned: list[Entry]) -> None:
         """Run the entries that are forecast to fit; those that the ledger has are not run again."""
         known = {record.key: record for record in self.ledger.trials()}
+        settled = {event["key"]: event["settled"] for event in self.ledger.events("begun")}
         begun = len(known)
         for entry in planned:
             spec = specify(self.bench, entry.recipe, entry.source)
@@ -155,9 +156,11 @@ class Race:
                 continue
             if self.most is not None and begun >= self.most:
                 return
-            assignment = self._assigned(entry)
-            if not self._fits(entry, assignment):
+            assignment = self._fitting(entry, settled.get(spec.key))
+            if assignment is None:
                 continue
+            spec = specify(self.bench, entry.recipe, entry.source, assignment.settled)
+            self.ledger.event(self.clock.used, "begun", key=spec.key, settled=assignment.settled)
             best = self.standing.winner
             score = (
                 "none yet"
@@ -182,28 +185,49 @@ class Race:
 
         return assign(self.bench, entry.recipe, entry.source, late)
 
-    def _fits(self, entry: Entry, assignment: Assignment) -> bool:
-        """Say whether a trial fits, with its refit if it wins; else note why it was left out."""
-        available = self.clock.left - self.closing(entry.recipe)
-        if available <= 0:
-            return self._left_out(entry, None, available)
+    def _fitting(self, entry: Entry, settled: dict[str, Any] | None) -> Assignment | None:
+        """Return the assignment of a trial that fits, with its refit if it wins.
+
+        It has as many views as can be paid for. Where it does not fit without any, it is noted why
+        it was left out. `settled` is what an earlier session began the trial with, if it did.
+        """
+        assignment = self._assigned(entry)
+        why = self._ruled_out(entry, assignment)
+        if why is not None:
+            self._leave_out(entry, None, why)
+            return None
+        settled = settle(assignment) if settled is None else settled
+        asked = settled.get("views", 0)
+        for views in range(asked, -1, -1):
+            fewer = {**settled, "views": views} if views < asked else settled
+            trying = replace(assignment, settled=fewer)
+            seconds = learners.get(entry.recipe.learner).forecast(trying)
+            needed = seconds + self.refitting * self._to_refit(entry, seconds)
+            if needed <= self._available(entry):
+                if views < asked:
+                    self.listener.say(f"{entry.name}: time for {views} of {asked} views a row")
+                return trying
+        self.too_dear[_place(entry)] = _trained(entry)
+        self._leave_out(entry, seconds, f", which would take {seconds:.0f} s")
+        return None
+
+    def _ruled_out(self, entry: Entry, assignment: Assignment) -> str | None:
+        """Return why a trial need not even be measured, or None where it has to be."""
+        if self._available(entry) <= 0:
+            return ""
         extractor = assignment.extractor
         if entry.recipe.stages != 0 and extractor is not None and extractor.divides:
-            why = ": chunks of a text meet at a network's end, so no stage of it can be tuned"
-            return self._left_out(entry, None, available, why)
-        stages = float("inf") if entry.recipe.stages is None else entry.recipe.stages
-        place = (entry.recipe.learner, entry.source)
-        if stages > self.too_dear.get(place, float("inf")):  # it trains more than one that was
-            return self._left_out(entry, None, available)
-        seconds = learners.get(entry.recipe.learner).forecast(assignment)
+            return ": chunks of a text meet at a network's end, so no stage of it can be tuned"
+        if _trained(entry) > self.too_dear.get(_place(entry), float("inf")):
+            return ""  # it trains more than one that was too dear
+        return None
+
+    def _available(self, entry: Entry) -> float:
+        """Return the seconds that a trial and its refit may take."""
         available = self.clock.left - self.closing(entry.recipe)
-        needed = seconds + self.refitting * self._to_refit(entry, seconds)
         if entry.recipe.start == "random":
-            available = min(available, QUARTER * self.clock.budget)
-        if needed > available:
-            self.too_dear[place] = stages
-            return self._left_out(entry, seconds, available)
-        return True
+            return min(available, QUARTER * self.clock.budget)
+        return available
 
     def _to_refit(self, entry: Entry, seconds: float) -> float:
         """Return the cost of the trial that may have to be fitted again after this one.
@@ -217,17 +241,16 @@ class Race:
             return known
         return max(known, seconds)
 
-    def _left_out(
-        self, entry: Entry, seconds: float | None, available: float, why: str = ""
-    ) -> bool:
+    def _leave_out(self, entry: Entry, seconds: float | None, why: str) -> None:
         self.standing.skipped.append(entry.name)
-        if seconds is not None:
-            why = f", which would take {seconds:.0f} s"
         self.listener.say(f"leaving out {entry.name}{why}")
         self.ledger.event(
-            self.clock.used, "left out", entry=entry.name, forecast=seconds, available=available
+            self.clock.used,
+            "left out",
+            entry=entry.name,
+            forecast=seconds,
+            available=self._available(entry),
         )
-        return False
 
     def _recorded(self, number: int, spec: TrialSpec, result: TrialResult) -> TrialRecord:
         details: dict[str, Any] = {"reason": result.reason}
@@ -251,3 +274,12 @@ class Race:
         self.ledger.record(record)
         self.ledger.note("seconds", self.clock.used)
         return record
+
+
+def _place(entry: Entry) -> tuple[str, str | None]:
+    return entry.recipe.learner, entry.source
+
+
+def _trained(entry: Entry) -> float:
+    """Return how many last stages an entry trains."""
+    return float("inf") if entry.recipe.stages is None else entry.recipe.stages

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,14 +20,14 @@ from headstart.recipes import Recipe
 from headstart.tasks import Metric, TargetSpec, Task, TuneDecision
 from headstart.tasks.thresholds import out_of_fold
 from headstart.training.learners import Assignment, Fitted, Rows, learners
-from headstart.training.precision import precision
 
 
 @dataclass(frozen=True)
 class TrialSpec:
     """What a trial's score depends on, all of it, as JSON data.
 
-    `machine` holds what was measured or found on this machine (precision, threads).
+    `machine` holds what was found on this machine: threads, and what the learner settled (numerics,
+    views, rows at once).
     """
 
     recipe: dict[str, Any]
@@ -43,8 +43,12 @@ class TrialSpec:
 
     @property
     def key(self) -> str:
-        """Return the digest that names the trial."""
-        return digest_data(asdict(self))
+        """Return the digest that names the trial within its run, by what is asked for.
+
+        What was found on the machine is left out: a resumed run shall know its trials again even
+        where less time is left, or the machine is another.
+        """
+        return digest_data({name: v for name, v in asdict(self).items() if name != "machine"})
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,10 @@ class TrialResult:
     reason: str = ""
 
 
-def specify(bench: Bench, recipe: Recipe, source: str | None) -> TrialSpec:
-    """Return the specification of a trial on this machine."""
+def specify(
+    bench: Bench, recipe: Recipe, source: str | None, settled: Mapping[str, Any] | None = None
+) -> TrialSpec:
+    """Return the specification of a trial on this machine, with what its learner settled."""
     digest = bench.extractors[source].digest if source else None
     return TrialSpec(
         recipe=recipe.data(),
@@ -87,8 +93,8 @@ def specify(bench: Bench, recipe: Recipe, source: str | None) -> TrialSpec:
         class_weights=bench.spec.get("class_weights"),
         machine={
             "device": device().type,
-            "precision": precision(),
             "threads": torch.get_num_threads(),
+            **(settled or {}),
         },
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from headstart.training.memory import AtOnce
 from headstart.training.plan import FreezePlan
 from headstart.training.stopping import EarlyStopping
 
@@ -24,12 +25,16 @@ class Diverged(Exception):
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch came to; the score is signed so that greater is better."""
+    """What an epoch came to; the score is signed so that greater is better.
+
+    `at_once` is how many rows of a batch were in memory together at its end.
+    """
 
     number: int
     loss: float
     score: float | None
     validation_loss: float | None
+    at_once: int
 
 
 @dataclass
@@ -64,8 +69,14 @@ def train(
     most_epochs: int | None = None,
     late: Callable[[], bool] = lambda: False,
     norm: Literal["frozen", "adapting"] = "adapting",
+    at_once: AtOnce | None = None,
 ) -> Trained:
-    """Train `module` in place by AdamW.
+    """Train `module` in place by AdamW (Loshchilov and Hutter, 2019).
+
+    Where a batch does not fit into memory it is taken in parts, whose gradients are added up to
+    that of the whole batch: a step is the same, up to rounding. There are two exceptions: a loss
+    that is weighted by classes is normalised within a part, and batch normalisation that adapts
+    sees the statistics of a part. Frozen normalisation is exact.
 
     Parameters
     ----------
@@ -86,16 +97,22 @@ def train(
     norm
         ``frozen``: no batch normalisation changes its statistics, whether its scale and shift train
         or not; ``adapting``: those whose parameters train do.
+    at_once
+        How many rows of a batch are in memory together; halved when memory runs out. None begins
+        with the whole batch.
 
     Raises
     ------
     Diverged
         If the loss is not finite.
+    NotEnoughMemory
+        If a single row does not fit into memory.
     """
-    names = list(groups)
+    at_once = at_once or AtOnce(batch)
     optimizer = torch.optim.AdamW(
-        [{"params": list(groups[name]), "lr": 0.0, "name": name} for name in names],
+        [{"params": list(groups[name]), "lr": 0.0, "name": name} for name in groups],
         weight_decay=decay,
+        fused=True,
     )
     stopping = EarlyStopping(patience)
     random = np.random.default_rng(seed)
@@ -113,16 +130,7 @@ def train(
             if late():
                 return _ended(module, stopping, history, epoch, cut_short=True)
             _set_rates(optimizer, plan, number)
-            optimizer.zero_grad(set_to_none=True)
-            loss = step(taken, epoch)
-            if not torch.isfinite(loss):
-                raise Diverged(f"the loss was {loss.item()} in epoch {epoch + 1}")
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(
-                [p for group in optimizer.param_groups for p in group["params"]], CLIP
-            )
-            optimizer.step()
-            losses.append(loss.item())
+            losses.append(_descend(optimizer, step, taken, epoch, at_once))
             number += 1
         done = epoch + 1
         number = done * plan.steps_an_epoch
@@ -131,10 +139,34 @@ def train(
             module.eval()
             score, validation_loss = evaluate()
             stopping.better(module, done, score, validation_loss)
-        history.append(Epoch(done, float(np.mean(losses)), score, validation_loss))
+        history.append(Epoch(done, float(np.mean(losses)), score, validation_loss, at_once.rows))
         if evaluate is not None and stopping.exhausted(done):
             break
     return _ended(module, stopping, history, done, cut_short=False)
+
+
+def _descend(
+    optimizer: torch.optim.Optimizer,
+    step: Callable[[Tensor, int], Tensor],
+    taken: Tensor,
+    epoch: int,
+    at_once: AtOnce,
+) -> float:
+    """Take a step of the optimiser down the loss of a batch; return the loss."""
+
+    def part(some: Tensor) -> float:
+        loss = step(some, epoch) * (len(some) / len(taken))
+        value = loss.item()
+        if not math.isfinite(value):
+            raise Diverged(f"the loss was {value} in epoch {epoch + 1}")
+        loss.backward()
+        return value
+
+    loss = sum(at_once.over(taken, part, optimizer.zero_grad))
+    trained = [p for group in optimizer.param_groups if group["lr"] > 0 for p in group["params"]]
+    torch.nn.utils.clip_grad_norm_(trained, CLIP)
+    optimizer.step()
+    return loss
 
 
 def _hold_statistics(module: nn.Module, always: bool) -> None:
@@ -167,4 +199,5 @@ def _set_rates(optimizer: torch.optim.Optimizer, plan: FreezePlan, number: int) 
     for group in optimizer.param_groups:
         group["lr"] = plan.rate(group["name"], number)
         for parameter in group["params"]:
-            parameter.requires_grad_(group["lr"] > 0)
+            if parameter.requires_grad != (group["lr"] > 0):
+                parameter.requires_grad_(group["lr"] > 0)

@@ -9,7 +9,7 @@ import torch
 
 from headstart.models import restore
 from headstart.recipes import Phase, Recipe
-from headstart.training.learners import learners
+from headstart.training.learners import learners, settle
 from headstart.training.learners.small_cnn import _shifted
 
 LEARNER = learners.get("small-cnn")
@@ -102,3 +102,12 @@ def test_pictures_are_shifted_with_their_edge_repeated():
     right = _shifted(pixels, Chance(1, 2))  # one column to the left
     assert torch.equal(right[..., :-1], pixels[..., 1:])
     assert torch.equal(right[..., -1], pixels[..., -1])
+
+
+def test_its_numerics_are_settled_and_handed_on(assign, squares, own_cache):
+    assignment = assign(RECIPE, squares)
+    settled = settle(assignment)
+    assert set(settled) == {"precision", "layout"} and settled == settle(assignment)
+    assert len(list(own_cache.glob("numerics/*.json"))) == 1
+    fitted = LEARNER.fit(replace(assignment, settled={"precision": "f32", "layout": "contiguous"}))
+    assert (fitted.settled["precision"], fitted.settled["layout"]) == ("f32", "contiguous")

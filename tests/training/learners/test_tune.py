@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,9 +15,9 @@ from headstart.models import restore
 from headstart.models.network import digest_weights
 from headstart.recipes import Phase, Recipe
 from headstart.tasks.classification import Classification
-from headstart.training.learners import learners
-from headstart.training.learners.tune import _rows
-from headstart.training.precision import precision
+from headstart.training.learners import learners, settle, tune
+from headstart.training.learners.tune import Tuned, _rows
+from headstart.training.precision import usual
 
 TUNE, PROBE = learners.get("tune"), learners.get("probe")
 RECIPE = Recipe(
@@ -29,7 +30,7 @@ RECIPE = Recipe(
     phases=(Phase("all", epochs=4, rate=3e-3, body=0.3),),
     solved=True,
 )
-CLOSE = 0.05 if precision() == "bf16" else 1e-4
+CLOSE = 0.05 if usual().precision == "bf16" else 1e-4
 """How far outputs in bfloat16 may lie from those in float32."""
 
 
@@ -245,3 +246,98 @@ def test_columns_of_padding_are_left_out():
     }
     assert found["stage.0"].dtype == torch.float32
     np.testing.assert_array_equal(found["stage.0"][1, 0], [10, 11])
+
+
+FULL = {"precision": "f32", "layout": "contiguous"}
+PERTURBED = replace(RECIPE, perturbations=(("mixup", 0.4), ("noise", 0.1)))
+
+
+@pytest.mark.parametrize(("data", "source"), (("squares", "toy_image"), ("headlines", "toy_text")))
+@pytest.mark.parametrize("stages", (2, None))
+def test_what_is_best_on_the_machine_is_settled_once(assign, request, data, source, stages):
+    rows, backbone = request.getfixturevalue(data), request.getfixturevalue(source)
+    assignment = assign(replace(RECIPE, stages=stages, views=3), rows, backbone)
+    settled = settle(assignment)
+    assert set(settled) == {"precision", "layout", "at_once", "views"}
+    assert json.loads(json.dumps(settled)) == settled == settle(assignment)
+    assert settled["views"] == (3 if stages else 0)
+    assert settled["at_once"] == RECIPE.batch
+
+
+def test_a_trial_computes_in_what_was_settled_and_hands_it_on(assign, refit, squares, toy_image):
+    recipe = replace(RECIPE, views=2, augmentation="light")
+    assignment = assign(recipe, squares, toy_image, settled={**FULL, "views": 1, "at_once": 8})
+    fitted = TUNE.fit(assignment)
+    assert {**FULL, "views": 1, "at_once": 8}.items() <= fitted.settled.items()
+    assert [epoch["at_once"] for epoch in fitted.history] == [8] * len(fitted.history)
+    again = TUNE.fit(refit(assignment, fitted.settled))
+    assert again.settled == fitted.settled
+
+
+def test_fewer_views_are_computed_where_fewer_were_settled(assign, squares, toy_image, monkeypatch):
+    assignment = assign(replace(RECIPE, views=3, augmentation="light"), squares, toy_image)
+    extract, seen = assignment.extractor.extract, []
+
+    def spy(dataset, cut, **options):
+        seen.append(options["view"].index)
+        return extract(dataset, cut, **options)
+
+    monkeypatch.setattr(assignment.extractor, "extract", spy)
+    TUNE.fit(replace(assignment, settled={"views": 1}))
+    assert sorted(seen) == [0, 0, 1]
+
+
+def test_fewer_views_are_forecast_to_cost_less(assign, squares, toy_image, monkeypatch):
+    assignment = assign(replace(RECIPE, views=4, augmentation="light"), squares, toy_image)
+    place = f"{toy_image.cut_before_last(2)}@32"
+    assignment.extractor.rates[place] = 10.0
+    monkeypatch.setattr(assignment.extractor, "_note", lambda *_: None)
+    seconds = [
+        TUNE.forecast(replace(assignment, settled={**FULL, "views": views})) for views in (0, 1, 4)
+    ]
+    assert seconds[1] - seconds[0] == pytest.approx(54 / 10)
+    assert seconds[2] - seconds[0] == pytest.approx(4 * 54 / 10)
+
+
+def test_where_a_batch_does_not_fit_it_is_taken_in_parts(assign, squares, toy_image, monkeypatch):
+    """The head refuses more than ten rows, in training and in evaluation."""
+    forward, sizes = Tuned.features, []
+
+    def greedy(self, boundary):
+        sizes.append(len(next(iter(boundary.values()))))
+        if sizes[-1] > 10:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return forward(self, boundary)
+
+    exact = replace(RECIPE, phases=(Phase("all", 2, 1e-3),))
+    plain = TUNE.fit(assign(exact, squares, toy_image, settled=FULL))
+    monkeypatch.setattr(Tuned, "features", greedy)
+    fitted = TUNE.fit(assign(exact, squares, toy_image, settled=FULL))
+    assert fitted.settled["at_once"] == 8 and max(sizes) > 10
+    for ours, whole in zip(fitted.history, plain.history, strict=True):
+        assert ours["loss"] == pytest.approx(whole["loss"], rel=1e-3)
+        assert ours["validation_loss"] == pytest.approx(whole["validation_loss"], abs=1e-2)
+
+
+def test_little_memory_is_seen_before_the_trial(assign, squares, toy_image, monkeypatch):
+    assignment = assign(RECIPE, squares, toy_image)
+    monkeypatch.setattr(tune, "available_memory", lambda: 1.0)
+    assert settle(assignment)["at_once"] == 1
+    monkeypatch.setattr(tune, "available_memory", lambda: None)
+    assert settle(assignment)["at_once"] == RECIPE.batch
+
+
+@pytest.mark.parametrize(("data", "source"), (("squares", "toy_image"), ("headlines", "toy_text")))
+def test_it_learns_from_perturbed_values_and_the_seed_decides_how(assign, request, data, source):
+    rows, backbone = request.getfixturevalue(data), request.getfixturevalue(source)
+    first, second = (TUNE.fit(assign(PERTURBED, rows, backbone)) for _ in range(2))
+    plain = TUNE.fit(assign(RECIPE, rows, backbone))
+    assert not moved(state(first.model.backbone), state(second.model.backbone))
+    assert moved(state(first.model.backbone), state(plain.model.backbone))
+    assert score(first, assign(PERTURBED, rows, backbone)) > 0.5
+
+
+def test_a_refit_is_perturbed_as_the_trial_was(assign, refit, headlines, toy_text):
+    assignment = refit(assign(PERTURBED, headlines, toy_text), {"strength": 0.01, "epochs": 2})
+    weights = [state(TUNE.fit(assignment).model.backbone) for _ in range(2)]
+    assert not moved(*weights)

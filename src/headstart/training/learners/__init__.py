@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -41,7 +41,8 @@ class Assignment:
     extractor
         Of the source (or of its architecture with random weights); None for small models.
     settled
-        What the trial on fewer rows settled: epochs, regularisation.
+        What was settled before, as JSON data: on this machine (numerics, views, rows at once), and
+        for a refit by the trial on fewer rows (epochs, regularisation).
     late
         Says whether the deadline has come.
     """
@@ -128,4 +129,22 @@ class Learner(Protocol):
         """Return the fitted model. Raise `OutOfTime` or `Diverged` if there is none."""
 
 
+@runtime_checkable
+class Settling(Learner, Protocol):
+    """A learner for which something is to be settled on this machine before a trial begins."""
+
+    def settle(self, assignment: Assignment) -> dict[str, Any]:
+        """Return how the assignment is best carried out here, as JSON data.
+
+        It is a part of the trial's specification. ``views`` in it may be lowered where time is
+        short; without the key there are none.
+        """
+
+
 learners: Registry[Learner] = Registry("learner", __name__)
+
+
+def settle(assignment: Assignment) -> dict[str, Any]:
+    """Return what the recipe's learner settles on this machine, if it settles anything."""
+    learner = learners.get(assignment.recipe.learner)
+    return learner.settle(assignment) if isinstance(learner, Settling) else {}

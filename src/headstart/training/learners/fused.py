@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from headstart.data.dataset import TOGETHER
 from headstart.models.fused import Fused
 from headstart.recipes import recipes_for
-from headstart.training.learners import Assignment, Fitted, learners
+from headstart.training.learners import Assignment, Fitted, learners, settle
 
 
 class LearnFused:
@@ -17,6 +18,10 @@ class LearnFused:
         """Return the seconds of all parts together."""
         parts = _parts(assignment)
         return sum(learners.get(part.recipe.learner).forecast(part) for part in parts)
+
+    def settle(self, assignment: Assignment) -> dict[str, Any]:
+        """Return what each part settles, by its learner."""
+        return {part.recipe.learner: settle(part) for part in _parts(assignment)}
 
     def fit(self, assignment: Assignment) -> Fitted:
         """Return the models of all parts as one."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import time
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from headstart.data.modalities import Preprocessing, modalities
 from headstart.features.cache import ActivationCache
@@ -16,12 +16,14 @@ from headstart.features.values import Values, concatenated
 from headstart.models.small_cnn import SmallCnn, normalised, right_size, small_cnn
 from headstart.training.learners import Assignment, Fitted, Rows, learners
 from headstart.training.loop import train
+from headstart.training.measuring import GLANCE, LONGEST, fastest, step_seconds
+from headstart.training.memory import AtOnce
 from headstart.training.plan import HEAD, FreezePlan
-from headstart.training.precision import autocast, laid_out, lay_out
+from headstart.training.precision import Numerics
 
 WIDTH = 32
 _SEEN = 200
-_STEPS = 4
+_EVALUATED = 256
 
 
 class LearnSmallCnn:
@@ -31,19 +33,19 @@ class LearnSmallCnn:
         """Return the seconds of decoding and all epochs, from one measured step."""
         rows = sum(len(piece.data) for piece in assignment.train)
         recipe = assignment.recipe.for_rows(rows)
-        size = self._size(assignment)
-        network = small_cnn(WIDTH, 10)
-        lay_out(network)
-        pixels = laid_out(torch.zeros(recipe.batch, 3, size, size))
-        seconds = []
-        for _ in range(_STEPS):
-            started = time.monotonic()
-            with autocast():
-                loss = network(pixels).float().sum()
-            loss.backward()
-            seconds.append(time.monotonic() - started)
+        numerics = Numerics.of(assignment.settled)
+        a_step = _step_seconds(assignment, self._size(assignment), numerics)
         epochs = assignment.settled.get("epochs") or recipe.epochs
-        return 0.5 + rows * (0.001 + 1.3 * epochs * min(seconds) / recipe.batch)
+        return 0.5 + rows * (0.001 + 1.3 * epochs * a_step / recipe.batch)
+
+    def settle(self, assignment: Assignment) -> dict[str, Any]:
+        """Return the numerics in which the network trains fastest."""
+        size, batch = self._size(assignment), assignment.recipe.batch
+        found = fastest(
+            ["small-cnn", WIDTH, size, batch],
+            lambda numerics: _step_seconds(assignment, size, numerics, GLANCE),
+        )
+        return vars(found)
 
     def fit(self, assignment: Assignment) -> Fitted:
         """Return the network with the best weights by validation."""
@@ -54,24 +56,26 @@ class LearnSmallCnn:
         torch.manual_seed(assignment.seed)
         random = np.random.default_rng(assignment.seed)
         network = small_cnn(WIDTH, spec.outputs)
-        lay_out(network)
+        numerics = Numerics.of(assignment.settled)
+        numerics.lay_out(network)
         pixels = concatenated([_pixels(piece, size) for piece in assignment.train])
         targets = torch.from_numpy(assignment.targets)
         rows = len(targets)
 
         def step(taken: Tensor, _epoch: int) -> Tensor:
             some = _shifted(normalised(pixels.take(taken)["pixels"]), random)
-            with autocast():
-                outputs = network(laid_out(some)).float()
+            outputs = _outputs(network, numerics, some)
             return task.loss(outputs, targets[taken], assignment.spec, recipe.smoothing)
 
         held = None if assignment.validation is None else _pixels(assignment.validation, size)
 
         def outputs(_rows: Rows) -> Tensor:
             assert held is not None
-            with autocast():
-                parts = [network(laid_out(normalised(s["pixels"]))) for s in held.chunks(256)]
-            return torch.cat(parts).float()
+            parts = AtOnce(_EVALUATED).over(
+                torch.arange(len(held)),
+                lambda some: _outputs(network, numerics, normalised(held.take(some)["pixels"])),
+            )
+            return torch.cat(parts)
 
         trained = train(
             network,
@@ -90,7 +94,7 @@ class LearnSmallCnn:
         )
         return Fitted(
             SmallCnn(network, size, WIDTH, spec.outputs),
-            {"epochs": trained.epochs, "size": size},
+            {**assignment.settled, "epochs": trained.epochs, "size": size},
             "none",
             trained.cut_short,
             tuple(vars(epoch) for epoch in trained.history),
@@ -100,6 +104,30 @@ class LearnSmallCnn:
         inputs = assignment.train[0].data.of("image").inputs
         chosen = inputs[:: max(1, len(inputs) // _SEEN)]
         return right_size(modalities.get("image").sizes(chosen))
+
+
+def _outputs(network: nn.Module, numerics: Numerics, pixels: Tensor) -> Tensor:
+    with numerics.autocast():
+        outputs: Tensor = network(numerics.laid_out(pixels))
+    return outputs.float()
+
+
+def _step_seconds(
+    assignment: Assignment, size: int, numerics: Numerics, longest: float = LONGEST
+) -> float:
+    """Return the seconds of a step on pictures that are made up."""
+    batch = assignment.recipe.batch
+    network = small_cnn(WIDTH, 10)
+    numerics.lay_out(network)
+    pixels = torch.zeros(batch, 3, size, size)
+    return step_seconds(
+        network,
+        {HEAD: list(network.parameters())},
+        lambda taken, _epoch: _outputs(network, numerics, pixels[taken]).sum(),
+        batch,
+        assignment.recipe.norm,
+        longest,
+    )
 
 
 def _pixels(rows: Rows, size: int) -> Values:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,28 +24,47 @@ from headstart.sources.staged import Backbone, Boundary, Suffix
 from headstart.tasks.matrix import Array
 from headstart.training.learners import Assignment, Fitted, Rows, learners
 from headstart.training.loop import train
+from headstart.training.measuring import GLANCE, LONGEST, fastest, step_seconds
+from headstart.training.memory import AtOnce, available_memory, kept_bytes, rows_that_fit
+from headstart.training.perturbations import perturbed
 from headstart.training.plan import HEAD, FreezePlan
-from headstart.training.precision import autocast, laid_out, lay_out
+from headstart.training.precision import Numerics
 from headstart.training.solving import put_at_optimum
 
 _EVALUATED = 64
-_STEPS = 3
+_FEW = 4
+_SOLVING = 3e-6
+"""Seconds that solving for the head takes for a row, a feature and ten outputs."""
 
 
 class Tuned(nn.Module):
-    """The suffix of a backbone with a head."""
+    """The suffix of a backbone with a head; `compute_in` says in what numbers it computes."""
 
-    def __init__(self, suffix: Suffix, head: nn.Module) -> None:
+    def __init__(self, suffix: Suffix, head: nn.Module, numerics: Numerics) -> None:
         super().__init__()
         self.suffix = suffix
         self.head = head
+        self.compute_in(numerics)
+
+    def compute_in(self, numerics: Numerics) -> None:
+        """Lay the weights out for given numerics, and use them from now on."""
+        self.numerics = numerics
+        numerics.lay_out(self)
+
+    def features(self, boundary: Boundary) -> Boundary:
+        """Map boundary values to what the head reads, in float32."""
+        with self.numerics.autocast():
+            value = self.suffix({n: self.numerics.laid_out(v) for n, v in boundary.items()})
+        return {name: _float(v) for name, v in value.items()}
 
     def forward(self, boundary: Boundary) -> Tensor:
         """Map boundary values to the task's outputs."""
-        with autocast():
-            value = self.suffix(boundary)
-        outputs: Tensor = self.head({name: _float(v) for name, v in value.items()})
+        outputs: Tensor = self.head(self.features(boundary))
         return outputs
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """Return the trainable parameters by group."""
+        return {**self.suffix.groups(), HEAD: list(self.head.parameters())}
 
 
 @dataclass(frozen=True)
@@ -64,36 +85,111 @@ def _rows(values: Values, rows: Tensor) -> Boundary:
     if mask is not None:
         longest, tokens = int(mask.sum(1).max()), mask.shape[1]
         found = {n: v[:, :longest] if v.shape[1:2] == (tokens,) else v for n, v in found.items()}
-    return {n: laid_out(_float(v)) for n, v in found.items()}
+    return {n: _float(v) for n, v in found.items()}
 
 
 def _float(value: Tensor) -> Tensor:
     return value.float() if value.is_floating_point() else value
 
 
+@dataclass(frozen=True)
+class _Pace:
+    """Seconds: of beginning, and of a row in training and in evaluation."""
+
+    begun: float
+    trained: float
+    evaluated: float
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """What is measured before a trial begins: a suffix that is thrown away, on a batch of rows."""
+
+    assignment: Assignment
+    tuned: Tuned
+    values: Values
+    targets: Tensor
+
+    def loss(self, taken: Tensor, epoch: int = 0) -> Tensor:
+        return _loss(
+            self.assignment, self.tuned, _rows(self.values, taken), self.targets, taken, epoch
+        )
+
+    def step_seconds(self, numerics: Numerics, batch: int, longest: float) -> float:
+        self.tuned.compute_in(numerics)
+        norm = self.assignment.recipe.norm
+        return step_seconds(self.tuned, self.tuned.groups(), self.loss, batch, norm, longest)
+
+    def row_seconds(self, most: int) -> float:
+        """Return the seconds of a row in evaluation, measured on about `most` of them."""
+        rows = torch.arange(len(self.targets))[: max(_FEW, most)]
+        self.tuned.eval()
+        seconds = []
+        with torch.no_grad():
+            for _ in range(2):  # the first one warms up
+                started = time.perf_counter()
+                self.tuned(_rows(self.values, rows))
+                seconds.append(time.perf_counter() - started)
+        return min(seconds) / len(rows)
+
+    def bytes_a_row(self, numerics: Numerics) -> float:
+        self.tuned.compute_in(numerics)
+        few = torch.arange(len(self.targets))[:_FEW]
+        return kept_bytes(self.tuned.train(), lambda: self.loss(few)) / len(few)
+
+
 class Tune:
     """Trains the suffix and the head."""
 
+    def __init__(self) -> None:
+        self._paces: dict[tuple[object, ...], _Pace] = {}
+
+    def settle(self, assignment: Assignment) -> dict[str, Any]:
+        """Return the fastest numerics, the recipe's views, and how many rows fit into memory."""
+        extractor = self._extractor(assignment)
+        cut = self._cut(assignment, extractor)
+        sample = self._sample(assignment, extractor, cut)
+        batch = len(sample.targets)
+        a_row = sample.bytes_a_row(Numerics.of({}))
+        at_once = rows_that_fit(batch, a_row, sample.tuned, available_memory())
+        found = fastest(
+            [
+                "tune",
+                assignment.extractor and assignment.extractor.digest,
+                extractor.backbone.cut_name(cut),
+                {name: list(value.shape) for name, value in sample.values.whole().items()},
+                at_once,
+            ],
+            lambda numerics: sample.step_seconds(numerics, at_once, GLANCE),
+        )
+        least = at_once if at_once < batch else assignment.recipe.batch
+        return {**vars(found), "at_once": least, "views": assignment.recipe.views if cut else 0}
+
     def forecast(self, assignment: Assignment) -> float:
-        """Return seconds of computing the views and of all epochs, from one measured step."""
+        """Return seconds of computing the views and of all epochs, from measured steps."""
         recipe, extractor = assignment.recipe, self._extractor(assignment)
         cut = self._cut(assignment, extractor)
         rows = sum(len(piece.data) for piece in assignment.train)
         held = len(assignment.validation.data) if assignment.validation else 0
-        some = assignment.train[0].data
-        computing = 0.0
+        seconds = 1.0
         if cut > 0:
-            pieces = assignment.train + ((assignment.validation,) if assignment.validation else ())
-            views = [View(i, recipe.augmentation, assignment.seed) for i in range(1 + recipe.views)]
-            computing = sum(
-                extractor.forecast(piece.data, cut, scale=recipe.scale, view=view)
-                for piece in pieces
-                for view in (views if piece is not assignment.validation else views[:1])
-            )
-        a_step = self._step_seconds(assignment, extractor, cut)
+            seconds += self._computing(assignment, extractor, cut)
+        pace = self._pace(assignment, extractor, cut)
+        if recipe.solved:
+            width = extractor.backbone.width
+            seconds += rows * (pace.evaluated + width * _SOLVING * assignment.many)
         epochs = assignment.settled.get("epochs") or recipe.epochs
-        a_row = a_step / min(recipe.batch, len(some))
-        return computing + epochs * (rows * a_row + held * a_row / 3) + 1.0
+        return seconds + pace.begun + epochs * (rows * pace.trained + held * pace.evaluated)
+
+    def _computing(self, assignment: Assignment, extractor: Extractor, cut: int) -> float:
+        """Return the seconds of computing what the prefix gives and is not kept yet."""
+        recipe, held = assignment.recipe, assignment.validation
+        views = self._all_views(assignment, cut)
+        asked = [(piece.data, view) for piece in assignment.train for view in views]
+        asked += [(held.data, View())] if held is not None else []
+        return sum(
+            extractor.forecast(rows, cut, scale=recipe.scale, view=view) for rows, view in asked
+        )
 
     def fit(self, assignment: Assignment) -> Fitted:
         """Return the whole network, its last stages tuned."""
@@ -105,27 +201,24 @@ class Tune:
         held = None
         if assignment.validation is not None:
             held = self._values(assignment, extractor, cut, assignment.validation, View())
-        views = [
-            View(i, recipe.augmentation, assignment.seed)
-            for i in range(1 + (recipe.views if cut else 0))
-        ]
+        views = self._all_views(assignment, cut)
         plain = self._joined(assignment, extractor, cut, views[0])
-        settled = self._solve(assignment, tuned, plain) if recipe.solved else {}
+        solved = self._solve(assignment, tuned, plain) if recipe.solved else {}
         values = _Views([plain] + [self._joined(assignment, extractor, cut, v) for v in views[1:]])
         targets = torch.from_numpy(assignment.targets)
         rows = len(targets)
 
         def step(taken: Tensor, epoch: int) -> Tensor:
-            outputs = tuned(values.batch(taken, epoch))
-            return task.loss(outputs, targets[taken], assignment.spec, recipe.smoothing)
+            return _loss(assignment, tuned, values.batch(taken, epoch), targets, taken, epoch)
 
         def outputs(_rows: Rows) -> Tensor:
             assert held is not None
-            return _outputs(tuned, held)
+            return _evaluated(tuned, held)
 
+        at_once = AtOnce(assignment.settled.get("at_once", recipe.batch))
         trained = train(
             tuned,
-            {**tuned.suffix.groups(), HEAD: list(tuned.head.parameters())},
+            tuned.groups(),
             FreezePlan(recipe.phases, math.ceil(rows / recipe.batch)),
             rows,
             recipe.batch,
@@ -137,16 +230,26 @@ class Tune:
             most_epochs=assignment.settled.get("epochs"),
             late=assignment.late,
             norm=recipe.norm,
+            at_once=at_once,
         )
         backbone = extractor.backbone.with_suffix(tuned.suffix)
         backbone.preprocessing = backbone.preprocessing.resized(recipe.scale)
+        settled = {**assignment.settled, **solved, "epochs": trained.epochs}
+        if at_once.rows < recipe.batch:
+            settled["at_once"] = at_once.rows
         return Fitted(
             Network(backbone, tuned.head, spec, task.output),
-            {**settled, "epochs": trained.epochs},
+            settled,
             extractor.backbone.cut_name(cut),
             trained.cut_short,
             tuple(vars(epoch) for epoch in trained.history),
         )
+
+    def _all_views(self, assignment: Assignment, cut: int) -> list[View]:
+        """Return the rows as they are, and as many random views as were settled."""
+        count = assignment.settled.get("views", assignment.recipe.views) if cut else 0
+        policy = assignment.recipe.augmentation
+        return [View(i, policy, assignment.seed) for i in range(1 + count)]
 
     def _extractor(self, assignment: Assignment) -> Extractor:
         extractor = assignment.extractor
@@ -165,9 +268,8 @@ class Tune:
         self, assignment: Assignment, extractor: Extractor, cut: int
     ) -> tuple[Tuned, HeadSpec]:
         spec = assignment.task.head(extractor.backbone.width, assignment.spec)
-        tuned = Tuned(extractor.backbone.suffix(cut), spec.build())
-        lay_out(tuned)
-        return tuned, spec
+        numerics = Numerics.of(assignment.settled)
+        return Tuned(extractor.backbone.suffix(cut), spec.build(), numerics), spec
 
     def _values(
         self, assignment: Assignment, extractor: Extractor, cut: int, rows: Rows, view: View
@@ -182,38 +284,60 @@ class Tune:
 
     def _solve(self, assignment: Assignment, tuned: Tuned, plain: Values) -> dict[str, object]:
         """Put the head at its optimum on the features as they are before tuning."""
-        pieces: list[Boundary] = []
         tuned.eval()
         with torch.no_grad():
-            for rows in torch.arange(len(assignment.targets)).split(_EVALUATED):
-                with autocast():
-                    value = tuned.suffix(_rows(plain, rows))["features"]
-                pieces.append({"features": value.float()})
-        features = below(pieces)["features"]
+            features = _evaluated(lambda rows: tuned.features(rows)["features"], plain)
         strength = put_at_optimum(tuned.head, Array(features.numpy()), assignment)
         return {} if strength is None else {"strength": strength}
 
-    def _step_seconds(self, assignment: Assignment, extractor: Extractor, cut: int) -> float:
-        """Return the least of a few training steps on the first rows; the first one warms up."""
-        recipe = assignment.recipe
-        some = assignment.train[0]
+    def _sample(self, assignment: Assignment, extractor: Extractor, cut: int) -> _Sample:
+        recipe, some = assignment.recipe, assignment.train[0]
         few = some.data.take(range(min(recipe.batch, len(some.data))))
         values = extractor.extract(few, cut, scale=recipe.scale)
         tuned, _ = self._module(assignment, extractor, cut)
-        tuned.train()
-        targets = torch.from_numpy(some.targets[: len(few)])
-        seconds = []
-        for _ in range(_STEPS):
-            started = time.monotonic()
-            outputs = tuned(_rows(values, torch.arange(len(few))))
-            assignment.task.loss(outputs, targets, assignment.spec).backward()
-            seconds.append(time.monotonic() - started)
-        return min(seconds)
+        return _Sample(assignment, tuned, values, torch.from_numpy(some.targets[: len(few)]))
+
+    def _pace(self, assignment: Assignment, extractor: Extractor, cut: int) -> _Pace:
+        """Return how fast the suffix is, measured the first time in this process."""
+        numerics = Numerics.of(assignment.settled)
+        at_once = assignment.settled.get("at_once", assignment.recipe.batch)
+        rows = assignment.train[0].data.digests[: assignment.recipe.batch]
+        known = (extractor.digest, cut, assignment.recipe, numerics, at_once, rows)
+        if known not in self._paces:
+            started = time.perf_counter()
+            sample = self._sample(assignment, extractor, cut)
+            begun = time.perf_counter() - started
+            batch = min(at_once, len(sample.targets))
+            a_row = sample.step_seconds(numerics, batch, LONGEST) / batch
+            evaluated = sample.row_seconds(int(LONGEST / a_row))
+            self._paces[known] = _Pace(begun, a_row, evaluated)
+        return self._paces[known]
 
 
-def _outputs(tuned: Tuned, held: Values) -> Tensor:
-    batches = torch.arange(len(held)).split(_EVALUATED)
-    return below([{"outputs": tuned(_rows(held, rows))} for rows in batches])["outputs"]
+def _loss(
+    assignment: Assignment,
+    tuned: Tuned,
+    values: Boundary,
+    targets: Tensor,
+    taken: Tensor,
+    epoch: int,
+) -> Tensor:
+    """Return the loss of some rows, perturbed as the recipe says."""
+    recipe = assignment.recipe
+    # the first row tells a part of an epoch from all others
+    seed = (assignment.seed, epoch, int(taken[0]))
+    batch = perturbed(values, targets[taken], recipe.perturbations, seed)
+    outputs = tuned(batch.values)
+    return batch.loss(
+        lambda given: assignment.task.loss(outputs, given, assignment.spec, recipe.smoothing)
+    )
+
+
+def _evaluated(answer: Callable[[Boundary], Tensor], values: Values) -> Tensor:
+    """Return what is answered for all rows, some at a time."""
+    rows = torch.arange(len(values))
+    parts = AtOnce(_EVALUATED).over(rows, lambda some: {"": answer(_rows(values, some))})
+    return below(parts)[""]
 
 
 def _random_weights(backbone: Backbone, output: str, seed: int) -> Backbone:

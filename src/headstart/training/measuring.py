@@ -1,0 +1,125 @@
+"""What is measured on the machine before a trial begins: the pace of a step, the best numerics."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from headstart.digest import digest_data
+from headstart.places import cache_folder, read_json, write_json
+from headstart.recipes import Phase
+from headstart.training.loop import train
+from headstart.training.plan import FreezePlan
+from headstart.training.precision import Numerics, all_numerics, usual
+
+FORMAT = 1
+"""Changes when the same key would come to mean another measurement."""
+CLEAR = 0.9
+"""The usual numerics are left only for others that take at most this share of their time."""
+LONGEST = 0.25
+"""Seconds that a measured step shall take; of what takes longer, fewer rows are measured. With much
+less the costs that do not depend on the rows would weigh too much."""
+GLANCE = 0.1
+"""The same where numerics are compared, which have such costs alike."""
+_FEW = 4
+_STEPS = 5
+_RATE = 1e-6
+
+
+def step_seconds(
+    module: nn.Module,
+    groups: Mapping[str, Sequence[nn.Parameter]],
+    step: Callable[[Tensor, int], Tensor],
+    batch: int,
+    norm: Literal["frozen", "adapting"],
+    longest: float = LONGEST,
+) -> float:
+    """Return the seconds of a whole step of training on `batch` rows; the weights move a little.
+
+    A step is what it is in the loop: forward, backward, and the optimiser's. It is measured on a
+    few rows first, and then on as many as take about `longest` seconds.
+    """
+    few = min(batch, _FEW)
+    _paced(module, groups, step, few, 1, norm)  # warm
+    a_row = _paced(module, groups, step, few, 2, norm) / few
+    rows = min(batch, max(few, int(longest / a_row)))
+    if rows > few:
+        a_row = _paced(module, groups, step, rows, _STEPS, norm) / rows
+    return a_row * batch
+
+
+def _paced(
+    module: nn.Module,
+    groups: Mapping[str, Sequence[nn.Parameter]],
+    step: Callable[[Tensor, int], Tensor],
+    rows: int,
+    steps: int,
+    norm: Literal["frozen", "adapting"],
+) -> float:
+    """Return the median seconds from the beginning of a step to that of the next one."""
+    begun: list[float] = []
+
+    def timed(taken: Tensor, epoch: int) -> Tensor:
+        begun.append(time.perf_counter())
+        return step(taken % rows, epoch)
+
+    plan = FreezePlan((Phase("all", epochs=1, rate=_RATE),), steps)
+    train(module, groups, plan, rows * steps, rows, timed, decay=0.0, seed=0, norm=norm)
+    return float(np.median(np.diff([*begun, time.perf_counter()])))
+
+
+def fastest(key: object, seconds: Callable[[Numerics], float]) -> Numerics:
+    """Return the numerics in which something trains fastest, measured once and kept.
+
+    So the same seed gives the same result on the same machine, however busy it is: what is kept
+    decides, not what would be measured now.
+
+    Parameters
+    ----------
+    key
+        What is measured, as JSON data; processor, threads and versions are added.
+    seconds
+        Measures a step with given numerics.
+    """
+    place = cache_folder() / "numerics" / f"{digest_data([FORMAT, key, _machine()])}.json"
+    known = _kept(place)
+    if known is not None:
+        return known
+    best = usual()
+    taken = {numerics: seconds(numerics) for numerics in all_numerics()}
+    quickest = min(taken, key=lambda numerics: taken[numerics])
+    if quickest != best:  # something else on the machine may have slowed one of them down
+        for numerics in (best, quickest):
+            taken[numerics] = min(taken[numerics], seconds(numerics))
+    if taken[quickest] <= CLEAR * taken[best]:
+        best = quickest
+    measured = {f"{n.precision} {n.layout}": round(value, 6) for n, value in taken.items()}
+    write_json(place, {**vars(best), "seconds": measured})
+    return best
+
+
+def _machine() -> list[object]:
+    """Return what else decides which numerics are fastest."""
+    return [
+        torch.__version__,
+        torch.get_num_threads(),
+        os.cpu_count(),
+        sorted((name, str(value)) for name, value in torch.cpu.get_capabilities().items()),
+    ]
+
+
+def _kept(place: Path) -> Numerics | None:
+    """Return what was measured before, if anything was."""
+    try:
+        found = read_json(place)
+        known = Numerics(found["precision"], found["layout"])
+    except (KeyError, TypeError):
+        return None
+    return known if known in all_numerics() else None
