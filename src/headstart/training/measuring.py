@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from headstart.devices import device
 from headstart.digest import digest_data
 from headstart.places import cache_folder, read_json, write_json
 from headstart.recipes import Phase
@@ -111,6 +112,7 @@ def _machine() -> list[object]:
         torch.__version__,
         torch.get_num_threads(),
         os.cpu_count(),
+        torch.cuda.get_device_name() if device().type == "cuda" else "cpu",
         sorted((name, str(value)) for name, value in torch.cpu.get_capabilities().items()),
     ]
 

@@ -12,6 +12,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from headstart.devices import device
+
 T = TypeVar("T")
 
 SHARE = 0.5
@@ -117,9 +119,11 @@ def rows_that_fit(batch: int, a_row: float, module: nn.Module, free: float | Non
 def available_memory(root: Path = Path("/")) -> float | None:
     """Return the bytes that can still be taken, or None where the system does not say.
 
-    The least of what the machine has and what the control group of the process (a container's
-    limit) leaves.
+    On a GPU it is what is free there; else the least of what the machine has and what the control
+    group of the process (a container's limit) leaves.
     """
+    if device().type == "cuda":
+        return float(torch.cuda.mem_get_info()[0])
     found = [_machine(root / "proc/meminfo")]
     groups = root / "sys/fs/cgroup"
     found.append(_left(groups / "memory.max", groups / "memory.current"))

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from headstart.devices import device
+
 
 @dataclass(frozen=True)
 class Numerics:
@@ -41,18 +43,21 @@ class Numerics:
         if self.precision == "f32":
             return contextlib.nullcontext()
         stack = contextlib.ExitStack()
-        stack.enter_context(torch.autocast("cpu", torch.bfloat16))
-        stack.enter_context(_GroupedInFloat32())
+        stack.enter_context(torch.autocast(device().type, torch.bfloat16))
+        if device().type == "cpu":
+            stack.enter_context(_GroupedInFloat32())
         return stack
 
     def lay_out(self, module: nn.Module) -> None:
-        """Lay a network's convolutions out; a network without any stays as it is."""
+        """Put a network on the device, its convolutions laid out."""
+        module.to(device())
         if any(isinstance(layer, nn.Conv2d) for layer in module.modules()):
             module.to(memory_format=self._format)
 
     def laid_out(self, value: Tensor) -> Tensor:
-        """Return maps (rows, channels, height, width) laid out, other tensors as they are."""
-        return value.contiguous(memory_format=self._format) if value.ndim == 4 else value
+        """Return a tensor on the device, maps (rows, channels, height, width) laid out."""
+        there = value.to(device(), non_blocking=True)
+        return there.contiguous(memory_format=self._format) if value.ndim == 4 else there
 
     @property
     def _format(self) -> torch.memory_format:
@@ -62,7 +67,10 @@ class Numerics:
 
 def usual() -> Numerics:
     """Return the numerics that are used unless others are measured to be faster."""
-    fast = torch.cpu._is_avx512_bf16_supported()
+    if device().type == "cuda":
+        fast = torch.cuda.is_bf16_supported()
+    else:
+        fast = torch.cpu._is_avx512_bf16_supported()
     return Numerics("bf16" if fast else "f32", "channels-last")
 
 

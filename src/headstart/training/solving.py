@@ -55,13 +55,20 @@ def _seconds_of_a_sweep() -> float:
     return min(seconds) / rows.size
 
 
-def put_at_optimum(head: nn.Module, features: Matrix, assignment: Assignment) -> float | None:
+def put_at_optimum(
+    head: nn.Module,
+    features: Matrix,
+    assignment: Assignment,
+    rows: np.ndarray | slice = slice(None),
+) -> float | None:
     """Give a linear head the best weights for an assignment's rows; return the strength.
 
     Parameters
     ----------
     features
         (n, d) what the head reads of the training rows, of all pieces in their order.
+    rows
+        Which of them these are.
 
     Returns
     -------
@@ -70,7 +77,7 @@ def put_at_optimum(head: nn.Module, features: Matrix, assignment: Assignment) ->
     """
     if not isinstance(head, LinearHead):
         return None
-    found = assignment.solved(Features(features), STRENGTHS)
+    found = assignment.solved(Features(features), STRENGTHS, rows)
     if found is None:
         return None
     head.load_state_dict(found.state())

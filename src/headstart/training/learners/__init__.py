@@ -73,15 +73,20 @@ class Assignment:
         """Return the units of all pieces."""
         return np.concatenate([rows.units for rows in self.train])
 
-    def solved(self, problem: AnyProblem, strengths: tuple[float, ...]) -> LinearSolution | None:
-        """Return the task's best linear head for a problem of the training rows, if it has one.
+    def solved(
+        self,
+        problem: AnyProblem,
+        strengths: tuple[float, ...],
+        rows: np.ndarray | slice = slice(None),
+    ) -> LinearSolution | None:
+        """Return the task's best linear head for a problem of training rows, if it has one.
 
         The strength of regularisation is the one that was settled, else one of `strengths`.
         """
         return self.task.solve_linear(
             problem,
-            self.targets,
-            self.units,
+            self.targets[rows],
+            self.units[rows],
             self.spec,
             self.seed,
             strengths,

@@ -93,7 +93,7 @@ class LearnSmallCnn:
             norm=recipe.norm,
         )
         return Fitted(
-            SmallCnn(network, size, WIDTH, spec.outputs),
+            SmallCnn(network.cpu(), size, WIDTH, spec.outputs),
             {**assignment.settled, "epochs": trained.epochs, "size": size},
             "none",
             trained.cut_short,
@@ -109,7 +109,7 @@ class LearnSmallCnn:
 def _outputs(network: nn.Module, numerics: Numerics, pixels: Tensor) -> Tensor:
     with numerics.autocast():
         outputs: Tensor = network(numerics.laid_out(pixels))
-    return outputs.float()
+    return outputs.float().cpu()
 
 
 def _step_seconds(

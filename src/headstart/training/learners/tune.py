@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -33,6 +34,8 @@ from headstart.training.solving import put_at_optimum
 
 _EVALUATED = 64
 _FEW = 4
+_STARTED = 20_000
+"""Rows on whose features a head is started at most; they are held in memory."""
 _SOLVING = 3e-6
 """Seconds that solving for the head takes for a row, a feature and ten outputs."""
 
@@ -58,9 +61,9 @@ class Tuned(nn.Module):
         return {name: _float(v) for name, v in value.items()}
 
     def forward(self, boundary: Boundary) -> Tensor:
-        """Map boundary values to the task's outputs."""
+        """Map boundary values to the task's outputs, on the processor, where losses are taken."""
         outputs: Tensor = self.head(self.features(boundary))
-        return outputs
+        return outputs.cpu()
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Return the trainable parameters by group."""
@@ -232,6 +235,7 @@ class Tune:
             norm=recipe.norm,
             at_once=at_once,
         )
+        tuned.cpu()
         backbone = extractor.backbone.with_suffix(tuned.suffix)
         backbone.preprocessing = backbone.preprocessing.resized(recipe.scale)
         settled = {**assignment.settled, **solved, "epochs": trained.epochs}
@@ -284,10 +288,16 @@ class Tune:
 
     def _solve(self, assignment: Assignment, tuned: Tuned, plain: Values) -> dict[str, object]:
         """Put the head at its optimum on the features as they are before tuning."""
+        rows = np.arange(len(plain))
+        if len(rows) > _STARTED:
+            drawn = np.random.default_rng(assignment.seed).choice(rows, _STARTED, replace=False)
+            rows = np.sort(drawn)
         tuned.eval()
         with torch.no_grad():
-            features = _evaluated(lambda rows: tuned.features(rows)["features"], plain)
-        strength = put_at_optimum(tuned.head, Array(features.numpy()), assignment)
+            features = _evaluated(
+                lambda some: tuned.features(some)["features"].cpu(), plain, torch.from_numpy(rows)
+            )
+        strength = put_at_optimum(tuned.head, Array(features.numpy()), assignment, rows)
         return {} if strength is None else {"strength": strength}
 
     def _sample(self, assignment: Assignment, extractor: Extractor, cut: int) -> _Sample:
@@ -333,9 +343,11 @@ def _loss(
     )
 
 
-def _evaluated(answer: Callable[[Boundary], Tensor], values: Values) -> Tensor:
-    """Return what is answered for all rows, some at a time."""
-    rows = torch.arange(len(values))
+def _evaluated(
+    answer: Callable[[Boundary], Tensor], values: Values, rows: Tensor | None = None
+) -> Tensor:
+    """Return what is answered for some rows, or all of them, a few at a time."""
+    rows = torch.arange(len(values)) if rows is None else rows
     parts = AtOnce(_EVALUATED).over(rows, lambda some: {"": answer(_rows(values, some))})
     return below(parts)[""]
 
