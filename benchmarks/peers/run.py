@@ -165,6 +165,7 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
     budgets = [float(budget) for budget in asked.budgets.split(",")]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the process that runs ends too
     rows = task.folder(asked.task)
     systems = kept(asked.task)
     for system in SYSTEMS:

@@ -7,7 +7,17 @@ from pathlib import Path
 
 import torch
 from fastai.callback.core import Callback, CancelFitException
-from fastai.vision.all import ImageDataLoaders, Resize, set_seed, vision_learner
+from fastai.vision.all import (
+    CategoryBlock,
+    DataBlock,
+    ImageBlock,
+    IndexSplitter,
+    Resize,
+    get_image_files,
+    parent_label,
+    set_seed,
+    vision_learner,
+)
 
 from peers.compiled import Compiled
 from peers.job import files
@@ -32,9 +42,14 @@ def run(race: Race) -> Answers:
     set_seed(0)
     rows = len(files(job.train))
     batch = 64 if rows >= 1000 else 16
-    loaders = ImageDataLoaders.from_folder(
-        job.train, valid_pct=0, item_tfms=Resize(224, method="squish"), bs=batch
+    block = DataBlock(
+        blocks=(ImageBlock, CategoryBlock),
+        get_items=get_image_files,
+        splitter=IndexSplitter([]),
+        get_y=parent_label,
+        item_tfms=Resize(224, method="squish"),
     )
+    loaders = block.dataloaders(job.train, bs=batch)
     learner = vision_learner(loaders, f"local-dir:{job.weights}")
 
     def save(path: Path) -> None:
