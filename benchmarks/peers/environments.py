@@ -25,7 +25,7 @@ def python(system: str) -> Path:
     if not made.is_file() or made.read_text() != wanted:
         print(f"making the environment of {system}", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        pip = [interpreter, "-m", "pip", "install", "--quiet", "--requirement"]
-        subprocess.run([*pip, REQUIREMENTS / f"{system}.txt"], check=True)
+        pip = [str(interpreter), "-m", "pip", "install", "--quiet", "--requirement"]
+        subprocess.run([*pip, str(REQUIREMENTS / f"{system}.txt")], check=True)
         made.write_text(wanted)
     return interpreter

@@ -122,7 +122,7 @@ def main(run: Callable[[Race], Answers]) -> None:
     job = Job.read(Path(sys.argv[1]))
     started = time.time() - job.launched
     race = Race(job)
-    result: dict[str, Any] = {}
+    result: dict[str, Any] = {"curve": []}
     try:
         with race.imports_left_out():
             answers = run(race)

@@ -25,7 +25,7 @@ from headstart.places import cache_folder
 from peers.curves import compare
 from peers.environments import python
 from peers.job import Job, files
-from peers.picture import drawn
+from peers.picture import Line, drawn
 from peers.systems import SYSTEMS
 from peers.tasks import TASKS, Task
 from peers.weights import weights
@@ -74,7 +74,7 @@ def one_run(system: str, task: Task, rows: Path, limit: float, budget: float | N
             launched=time.time(),
         )
         job.write(out / "job.json")
-        command = [interpreter, "-P", "-m", f"peers.systems.{system}", out / "job.json"]
+        command = [str(interpreter), "-P", "-m", f"peers.systems.{system}", str(out / "job.json")]
         status = _run(command, out, _surroundings(system, out), limit + SCORING)
         result = out / "result.json"
         if result.is_file():
@@ -86,7 +86,7 @@ def one_run(system: str, task: Task, rows: Path, limit: float, budget: float | N
         }
 
 
-def _run(command: list[str | Path], out: Path, surroundings: dict[str, str], limit: float) -> int:
+def _run(command: list[str], out: Path, surroundings: dict[str, str], limit: float) -> int:
     """Run a process in `out`, whatever it says going to ``log.txt``; return its exit status."""
     with (out / "log.txt").open("w") as said:
         process = subprocess.Popen(
@@ -135,7 +135,6 @@ def write(name: str, task: Task, rows: Path, systems: dict[str, Any]) -> None:
     for system, entry in systems.items():
         if system != "headstart":
             entry["headstart"] = compare(ours, entry["curve"])
-    KEPT.mkdir(parents=True, exist_ok=True)
     keep(
         f"peers/{name}",
         {
@@ -146,8 +145,11 @@ def write(name: str, task: Task, rows: Path, systems: dict[str, Any]) -> None:
             "systems": systems,
         },
     )
-    curves = {SYSTEMS[system].title: entry["curve"] for system, entry in systems.items()}
-    (KEPT / f"{name}.svg").write_text(drawn(task.title, curves), encoding="utf-8")
+    lines = [
+        Line(SYSTEMS[system].title, SYSTEMS[system].colour, entry["curve"])
+        for system, entry in systems.items()
+    ]
+    (KEPT / f"{name}.svg").write_text(drawn(task.title, lines), encoding="utf-8")
 
 
 def main() -> None:

@@ -26,7 +26,8 @@ def _pictures(folder: Path) -> None:
     from headstart.sources.loading import load_source
 
     source = sources.get(SOURCES["image"])
-    state = load_source(source).backbone.model.state_dict()
+    backbone = load_source(source).backbone
+    state = backbone.model.state_dict()
     mine = {
         name.removeprefix("network."): tensor.contiguous()
         for name, tensor in state.items()
@@ -47,7 +48,7 @@ def _pictures(folder: Path) -> None:
         "first_conv": "conv_stem",
     }
     described = {
-        "architecture": source.config["name"],
+        "architecture": backbone.config["name"],
         "num_classes": 1000,
         "num_features": 1280,
         "pretrained_cfg": looks,

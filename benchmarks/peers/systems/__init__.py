@@ -13,6 +13,8 @@ class System:
     ----------
     title
         Its name for people.
+    colour
+        Of its line in pictures; colour-blind people can tell these apart (Okabe and Ito).
     modalities
         What it is asked to learn from.
     apart
@@ -23,17 +25,18 @@ class System:
     """
 
     title: str
+    colour: str
     modalities: tuple[str, ...] = ("image", "text")
     apart: bool = True
     budgeted: bool = False
 
 
 SYSTEMS = {
-    "headstart": System("headstart", apart=False, budgeted=True),
-    "script": System("OpenVINO + LogisticRegression", apart=False),
-    "fastai": System("fastai", modalities=("image",)),
-    "trainer": System("Hugging Face Trainer"),
-    "setfit": System("SetFit", modalities=("text",)),
-    "autogluon": System("AutoGluon MultiModal"),
+    "headstart": System("headstart", "#d55e00", apart=False, budgeted=True),
+    "script": System("OpenVINO + LogisticRegression", "#0072b2", apart=False),
+    "fastai": System("fastai", "#009e73", modalities=("image",)),
+    "trainer": System("Hugging Face Trainer", "#cc79a7"),
+    "setfit": System("SetFit", "#e69f00", modalities=("text",)),
+    "autogluon": System("AutoGluon MultiModal", "#56b4e9"),
 }
 """By the names of their scripts, in the order in which they are run and drawn."""
