@@ -123,14 +123,13 @@ def main(run: Callable[[Race], Answers]) -> None:
     started = time.time() - job.launched
     race = Race(job)
     result: dict[str, Any] = {"curve": []}
+
+    def keep() -> None:
+        (job.out / "result.json").write_text(json.dumps(result), encoding="utf-8")
+
     try:
         with race.imports_left_out():
             answers = run(race)
-        truth = labels(job.test)
-        result["curve"] = [
-            [round(seconds, 2), round(_accuracy(answers(path), truth), 5)]
-            for seconds, path in race.points
-        ]
     except Exception as error:
         traceback.print_exc()
         result["error"] = f"{type(error).__name__}: {error}"
@@ -140,7 +139,14 @@ def main(run: Callable[[Race], Answers]) -> None:
         "configuration": race.configuration,
         "versions": _versions(),
     }
-    (job.out / "result.json").write_text(json.dumps(result), encoding="utf-8")
+    keep()
+    if "error" in result:
+        return
+    truth = labels(job.test)
+    for seconds, path in race.points:
+        accuracy = _accuracy(answers(path), truth)
+        result["curve"].append([round(seconds, 2), round(accuracy, 5)])
+        keep()  # what is scored stays, should a later point fail
 
 
 def _accuracy(given: Sequence[str], truth: list[str]) -> float:

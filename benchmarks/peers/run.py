@@ -39,6 +39,9 @@ SCORING = 3600.0
 LAST_WORDS = 500
 """Letters that are kept of what a process wrote before it died."""
 
+NOTHING = {"curve": [], "stopped": False, "start_up": 0.0, "configuration": {}, "versions": {}}
+"""What a process gives that died early."""
+
 
 def measured(system: str, task: Task, rows: Path, limit: float, budgets: list[float]) -> Any:
     """Return the curve of a system and all that it depends on, from one run or one a budget."""
@@ -76,14 +79,13 @@ def one_run(system: str, task: Task, rows: Path, limit: float, budget: float | N
         job.write(out / "job.json")
         command = [str(interpreter), "-P", "-m", f"peers.systems.{system}", str(out / "job.json")]
         status = _run(command, out, _surroundings(system, out), limit + SCORING)
-        result = out / "result.json"
+        result, given = out / "result.json", dict(NOTHING)
         if result.is_file():
-            return json.loads(result.read_text(encoding="utf-8"))
-        words = (out / "log.txt").read_text(errors="replace").strip()[-LAST_WORDS:]
-        return {
-            "error": f"ended with {status}: {words}",
-            **{"curve": [], "stopped": False, "start_up": 0.0, "configuration": {}, "versions": {}},
-        }
+            given = json.loads(result.read_text(encoding="utf-8"))
+        if status:
+            words = (out / "log.txt").read_text(errors="replace").strip()[-LAST_WORDS:]
+            given["error"] = f"ended with {status}: {words}"
+        return given
 
 
 def _run(command: list[str], out: Path, surroundings: dict[str, str], limit: float) -> int:
