@@ -73,9 +73,10 @@ def machine() -> dict[str, Any]:
 
 def keep(name: str, content: dict[str, Any]) -> None:
     """Write `content` to ``results/NAME.json``, of paths their last part, and print it."""
-    RESULTS.mkdir(exist_ok=True)
+    place = RESULTS / f"{name}.json"
+    place.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"machine": machine(), **_placeless(content)}, indent=1, ensure_ascii=False)
-    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    place.write_text(text + "\n", encoding="utf-8")
     print(text)
 
 

