@@ -43,9 +43,9 @@ from headstart.training.learners import Rows
 from headstart.training.loop import Diverged
 
 SCHEMA = 1
-SAVING = 1.5
+SAVING = 0.7
 """Seconds kept back for writing the artifact and the result."""
-COMPARING = 1.0
+COMPARING = 0.4
 """Seconds kept back for intervals and the verdict, besides the bootstrap."""
 INTERVALS = 7
 """Bootstraps of a closing: five scores, and two sides of a comparison."""

@@ -32,7 +32,7 @@ HELD = 300
 """Held-out rows whose features are computed again for a refitted model, at most."""
 KEPT = 2_000
 """Rows of a part of the data whose features are kept, about: memory does not grow with the rows."""
-DESCRIBING = 0.5
+DESCRIBING = 0.3
 """Seconds kept back for describing features."""
 
 

@@ -15,6 +15,8 @@ from headstart.search.trial import Bench, TrialResult, TrialSpec, assign, run_tr
 from headstart.tasks import Task
 from headstart.training.learners import Assignment, learners, settle
 
+BEGINNING = 5.0
+"""Seconds without which no stage is tuned: a new cut is converted to an engine, and measured."""
 QUARTER = 0.25
 """Share of the budget within which the same architecture from scratch must be able to stop."""
 
@@ -213,10 +215,11 @@ class Race:
 
     def _ruled_out(self, entry: Entry, assignment: Assignment) -> str | None:
         """Return why a trial need not even be measured, or None where it has to be."""
-        if self._available(entry) <= 0:
+        tunes = entry.recipe.stages != 0
+        if self._available(entry) <= (BEGINNING if tunes else 0.0):
             return ""
         extractor = assignment.extractor
-        if entry.recipe.stages != 0 and extractor is not None and extractor.divides:
+        if tunes and extractor is not None and extractor.divides:
             return ": chunks of a text meet at a network's end, so no stage of it can be tuned"
         if _trained(entry) > self.too_dear.get(_place(entry), float("inf")):
             return ""  # it trains more than one that was too dear

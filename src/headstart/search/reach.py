@@ -19,7 +19,7 @@ READING = 0.15
 """Share of the budget in which rows are looked at."""
 EMBEDDING = 0.30
 """Share of the time left that embedding all rows once may take."""
-CLOSING = 4.0
+CLOSING = 2.0
 """Seconds that probing, evaluating and saving take besides."""
 SURE = 0.85
 """Share of the time then left for which the small model is planned; its forecast may be too low."""
