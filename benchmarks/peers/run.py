@@ -28,12 +28,12 @@ from peers.job import Job, files
 from peers.picture import Line, drawn
 from peers.systems import SYSTEMS
 from peers.tasks import TASKS, Task
-from peers.weights import weights
+from peers.weights import SOURCES, weights
 from records import RESULTS, keep, machine
 
 KEPT = RESULTS / "peers"
 THREADS = 2
-BUDGETS = "10,20,40,80,160,320"
+BUDGETS = "3,5,10,20,40,80,160,320"
 SCORING = 3600.0
 """Seconds that a system may take besides its limit: scoring its points is not on the clock."""
 LAST_WORDS = 500
@@ -52,6 +52,7 @@ def measured(system: str, task: Task, rows: Path, limit: float, budgets: list[fl
         "curve": sorted(point for run in runs for point in run["curve"]),
         "stopped": any(run["stopped"] for run in runs),
         "start_up": max(run["start_up"] for run in runs),
+        "preparing": max(run["preparing"] for run in runs),
         "runs": [run["configuration"] for run in runs],
         "limit": limit,
         "processor": machine()["processor"],
@@ -65,6 +66,12 @@ def one_run(system: str, task: Task, rows: Path, limit: float, budget: float | N
     interpreter, network = python(system), weights(task.modality)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         out = Path(scratch)
+        surroundings = _surroundings(system, out)
+        began = time.monotonic()
+        if SYSTEMS[system].budgeted:  # once on a machine, where a source is fetched
+            fetch = ["-m", "headstart.cli", "sources", "fetch", SOURCES[task.modality]]
+            _run([str(interpreter), *fetch], out, surroundings, limit)
+        preparing = time.monotonic() - began
         job = Job(
             modality=task.modality,
             train=rows / "train",
@@ -78,10 +85,11 @@ def one_run(system: str, task: Task, rows: Path, limit: float, budget: float | N
         )
         job.write(out / "job.json")
         command = [str(interpreter), "-P", "-m", f"peers.systems.{system}", str(out / "job.json")]
-        status = _run(command, out, _surroundings(system, out), limit + SCORING)
+        status = _run(command, out, surroundings, limit + SCORING)
         result, given = out / "result.json", dict(NOTHING)
         if result.is_file():
             given = json.loads(result.read_text(encoding="utf-8"))
+        given["preparing"] = round(preparing, 2)
         if status:
             words = (out / "log.txt").read_text(errors="replace").strip()[-LAST_WORDS:]
             given["error"] = f"ended with {status}: {words}"

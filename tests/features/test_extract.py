@@ -15,6 +15,7 @@ from headstart.features.cache import ActivationCache
 from headstart.features.engines import engines
 from headstart.features.engines.eager import Eager
 from headstart.features.extract import Extractor, OutOfTime, inputs, pooled
+from headstart.sources.loading import LoadedSource
 
 
 class Counting(Eager):
@@ -423,3 +424,24 @@ def test_each_way_to_read_long_texts_is_cached_by_itself(toy_text, extractor_of,
     assert rows[0] == rows[1] == 20 and rows[2] > 20 and rows[3] == 0
     assert not torch.equal(values[0], values[1]) and not torch.equal(values[1], values[2])
     assert torch.equal(values[2], values[3])
+
+
+@pytest.mark.parametrize("toy", ["toy_image", "toy_text"])
+def test_a_source_that_was_prepared_is_not_converted_for_the_first_rows(
+    toy, own_cache, pictures, texts, request, monkeypatch
+):
+    import openvino as ov
+
+    backbone = request.getfixturevalue(toy)
+    loaded = LoadedSource(source=None, backbone=backbone, digest="digest")
+    assert module.prepare(loaded).name == "openvino"
+
+    def again(*_arguments, **_options):
+        raise AssertionError("converted again")
+
+    monkeypatch.setattr(ov, "convert_model", again)
+    extractor = Extractor(backbone, "digest")
+    dataset = pictures if toy == "toy_image" else texts(9)
+    assert len(extractor.extract(dataset, backbone.end)) == 9
+    [chosen] = extractor.chosen.values()
+    assert chosen.name == "openvino" and chosen.refused == ()

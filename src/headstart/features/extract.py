@@ -217,11 +217,17 @@ def prepare(source: LoadedSource) -> Chosen:
     On rows of made-up content it is checked as it will be on the user's own.
     """
     backbone = source.backbone
-    batch = {name: value.numpy() for name, value in backbone.example.items()}
-    size = backbone.preprocessing.settings.get("size")
-    if "pixels" in batch and size:
-        random = np.random.default_rng(0)
-        batch["pixels"] = random.integers(0, 256, (SAMPLE, 3, size, size), np.uint8)
+    settings = backbone.preprocessing.settings
+    random = np.random.default_rng(0)
+    batch = {}
+    for name, value in backbone.example.items():
+        if name == "pixels":
+            size = int(settings.get("size", value.shape[-1]))
+            batch[name] = random.integers(0, 256, (SAMPLE, 3, size, size), np.uint8)
+        else:  # numbers of tokens and masks, as of texts that fill the window
+            length = int(settings.get("max_length", value.shape[1]))
+            content = value.numpy() if name == "input_ids" else np.ones_like(value.numpy())
+            batch[name] = np.resize(content, (SAMPLE, length))
     extractor = Extractor(backbone, source.digest)
     return extractor.prepared(batch, backbone.end, backbone.preprocessing)
 

@@ -393,7 +393,9 @@ def test_batch_and_streams_are_measured_once(toy_image, tmp_path, monkeypatch):
     assert tried == [(2, 4), (2, 8), (2, 16), (1, 4), (1, 8), (1, 16)], "16 is clearly slower"
     assert compiled("key").batch == 8 and len(tried) == 6
     monkeypatch.setattr(module, "MEASURING", 0.0)
-    assert compiled("another key").batch == 4 and len(tried) == 7
+    assert compiled("other weights").batch == 8 and len(tried) == 6
+    shallower = engines.get("openvino")(toy_image.prefix(2), pictures(), "key 2", tmp_path)
+    assert shallower.batch == 4 and len(tried) == 7
 
 
 def test_compiled_models_used_longest_ago_make_room(toy_image, tmp_path, monkeypatch):

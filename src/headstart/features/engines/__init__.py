@@ -40,6 +40,8 @@ ORDERS = {
 }
 """Engines by device, those that are tried first at the front."""
 ROUNDS = 2
+ROUND = 0.12
+"""Seconds that a round of measuring a speed takes at least."""
 LIMIT = 4 * 2**30
 """Bytes of compiled models beyond which those used longest ago are deleted."""
 _KEPT = ("name", "precision", "cosine", "error", "refused")
@@ -156,11 +158,15 @@ def rate(engine: Engine, example: Batch, batch: int, at_once: int) -> float:
     It is the best of a few short rounds.
     """
     rows = {name: np.resize(v, (batch, *v.shape[1:])) for name, v in example.items()}
+    deque(engine.run([rows]), maxlen=0)  # warm
     best = 0.0
     for _ in range(ROUNDS):
+        done = 0
         started = time.monotonic()
-        deque(engine.run([rows] * (2 * at_once)), maxlen=0)
-        best = max(best, 2 * at_once * batch / (time.monotonic() - started))
+        while time.monotonic() < started + ROUND:
+            deque(engine.run([rows] * (2 * at_once)), maxlen=0)
+            done += 2 * at_once * batch
+        best = max(best, done / (time.monotonic() - started))
     return best
 
 

@@ -34,7 +34,9 @@ BATCHES = (4, 8, 16, 32)
 """Rows at a time that are tried."""
 SLOWER = 0.95
 """Share of the best speed so far below which larger batches are not tried."""
-MEASURING = 1.5
+CLEAR = 1.02
+"""How many times the best speed so far larger batches must reach: they take more memory."""
+MEASURING = 3.0
 """Seconds after which nothing more is tried."""
 
 
@@ -176,21 +178,22 @@ def _measured_pace(model: Any, example: Batch, precision: str) -> dict[str, int]
 
     Larger batches are tried until they are clearly slower, or the time for it is over.
     """
-    best = (0.0, {"streams": cores(), "batch": BATCHES[0]})
+    best, pace = 0.0, {"streams": cores(), "batch": BATCHES[0]}
     until = time.monotonic() + MEASURING
     for streams in sorted({cores(), 1}, reverse=True):
         compiled = _compiled(model, precision, streams)
         before = 0.0
         for batch in BATCHES:
             found = rate(OpenVino(compiled, tuple(example), (), batch), example, batch, streams)
-            best = max(best, (found, {"streams": streams, "batch": batch}), key=lambda one: one[0])
+            if found > CLEAR * best:
+                best, pace = found, {"streams": streams, "batch": batch}
             if found < SLOWER * before or time.monotonic() > until:
                 break
             before = max(before, found)
         del compiled
         if time.monotonic() > until:
             break
-    return best[1]
+    return pace
 
 
 def _architecture(model: Any, precision: str, shapes: list[Any]) -> str:
