@@ -6,7 +6,9 @@ What counts is anonymous memory (RssAnon): files that are mapped are given back 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,9 +24,11 @@ from records import keep
 from targets import NAMES, fashion
 
 ROWS = (10_000, 100_000)
-BUDGETS = ("6m", "40m")
-KILLED_AFTER = (3.0, 5.0, 7.0)
-"""Seconds of extraction after which a run is killed."""
+FEW = ("--max-trials", "3", "--budget", "60m")
+"""The probe, the probe on middle stages, and the small model: every row is read, learnt, tested."""
+KILLED_ROWS = 6_000
+KILLED_AFTER = (9.0, 13.0, 16.0)
+"""Seconds after the first feature at which a run is killed."""
 
 
 def many(folder: Path, rows: int) -> Path:
@@ -64,12 +68,10 @@ def own_cache(folder: Path) -> Path:
     return folder
 
 
-def peak(place: Path, rows: int, budget: str) -> dict[str, Any]:
+def peak(place: Path, rows: int) -> dict[str, Any]:
     """Fit so many pictures; return the peak of anonymous memory, and where the run ended."""
     data = many(place / f"pictures-{rows}", rows)
-    process = started(
-        data, place / f"run-{rows}", own_cache(place / f"cache-{rows}"), "--budget", budget
-    )
+    process = started(data, place / f"run-{rows}", own_cache(place / f"cache-{rows}"), *FEW)
     assert process.stderr is not None
     os.set_blocking(process.stderr.fileno(), False)
     begin = time.monotonic()
@@ -90,35 +92,58 @@ def peak(place: Path, rows: int, budget: str) -> dict[str, Any]:
     }
 
 
-def killed(place: Path, after: float) -> dict[str, Any]:
+def finished(cache: Path) -> dict[Path, int]:
+    """Return the shards of features that are finished, and when each was written."""
+    found = (cache / "activations").rglob("*.safetensors")
+    return {path: path.stat().st_mtime_ns for path in found}
+
+
+def outcome(run: Path) -> dict[str, Any]:
+    """Return what a run found, without paths and times."""
+    result: dict[str, Any] = json.loads((run / "result.json").read_text())
+    left_out = ("seconds",)
+    return {name: value for name, value in result.items() if name not in left_out}
+
+
+def killed(place: Path, data: Path, after: float, whole: dict[str, Any]) -> dict[str, Any]:
     """Kill a run while it extracts; the same command must keep what was finished."""
-    data = place / "killed"
-    cache = own_cache(place / f"killed-cache-{after}")
-    out = place / f"killed-run-{after}"
-    shards = cache / "activations"
-    process = started(data, out, cache, "--max-trials", "3", "--budget", "10m")
-    while not list(shards.rglob("*.part")) and not list(shards.rglob("*.safetensors")):
+    cache, out = own_cache(place / f"killed-cache-{after}"), place / f"killed-run-{after}"
+    process = started(data, out, cache, *FEW)
+    while not (cache / "activations").is_dir():
         time.sleep(0.01)
     time.sleep(after)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    left = {path: path.stat().st_mtime_ns for path in shards.rglob("*.safetensors")}
-    again = started(data, out, cache, "--max-trials", "3", "--budget", "10m", "--resume")
+    before = finished(cache)
+    shutil.rmtree(out)  # the same command once more, not --resume
+    again = started(data, out, cache, *FEW)
     again.communicate()
-    kept = all(path.exists() and path.stat().st_mtime_ns == t for path, t in left.items())
-    return {"after": after, "status": again.returncode, "finished": len(left), "kept": kept}
+    now = finished(cache)
+    return {
+        "after": after,
+        "status": again.returncode,
+        "finished_shards": len(before),
+        "of": len(now),
+        "kept": all(now.get(path) == written for path, written in before.items()),
+        "same_result": outcome(out) == whole,
+    }
 
 
 def main() -> None:
     """Measure both, and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="*", default=ROWS)
-    parser.add_argument("--budgets", nargs="*", default=BUDGETS)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
-        runs = [peak(place, n, b) for n, b in zip(asked.rows, asked.budgets, strict=True)]
-    keep("beyond_memory", {"ratio": runs[-1]["peak"] / runs[0]["peak"], "runs": runs})
+        data = many(place / "some", KILLED_ROWS)
+        process = started(data, place / "whole", own_cache(place / "whole-cache"), *FEW)
+        process.communicate()
+        whole = outcome(place / "whole")
+        kills = [killed(place, data, after, whole) for after in KILLED_AFTER]
+        runs = [peak(place, rows) for rows in asked.rows]
+    ratio = runs[-1]["peak"] / runs[0]["peak"]
+    keep("beyond_memory", {"ratio": ratio, "runs": runs, "killed": kills})
 
 
 if __name__ == "__main__":
