@@ -449,3 +449,18 @@ def test_help_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "0 []", done.stderr
+
+
+def test_the_cache_is_shown_and_cleared_and_fetched_sources_stay(tmp_path):
+    own = {"HEADSTART_CACHE": str(tmp_path), "HEADSTART_CACHE_LIMIT": "5GB"}
+    for kept in ("activations/key/a.safetensors", "engines/a/model.bin", "numerics/a", "sources/a"):
+        (tmp_path / kept).parent.mkdir(parents=True)
+        (tmp_path / kept).write_bytes(b"0" * 1_500_000)
+    activations, engines = run("cache", "show", env=own).stdout.splitlines()
+    assert activations == f"{tmp_path / 'activations'}\t1.5 MB of at most 5,000 MB"
+    assert engines.startswith(f"{tmp_path / 'engines'}\t1.5 MB of at most ")
+    assert run("cache", "clear", env=own).returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["sources"]
+    assert "\t0.0 MB of at most 5,000 MB" in run("cache", "show", env=own).stdout
+    refused = run("cache", "show", env={**own, "HEADSTART_CACHE_LIMIT": "much"})
+    assert refused.returncode == 2 and "write it as 500MB or 5GB" in refused.stderr

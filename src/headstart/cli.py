@@ -368,22 +368,23 @@ def show_cache() -> None:
     from headstart.places import cache_limit, size_of
 
     cache, folder = ActivationCache(), engines_folder()
-    print(f"{cache.folder}\t{_megabytes(cache.size())} of at most {_megabytes(cache_limit())}")
-    print(f"{folder}\t{_megabytes(size_of(folder, '*'))} of at most {_megabytes(LIMIT)}")
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
+    for where, size, most in (
+        (cache.folder, cache.size(), cache_limit()),
+        (folder, size_of(folder, "*"), LIMIT),
+    ):
+        print(f"{where}\t{size / 1e6:,.1f} MB of at most {most / 1e6:,.0f} MB")
 
 
 @cache_app.command("clear")
 def clear_cache() -> None:
-    """Delete all computed values, and all compiled models; fetched weights stay."""
+    """Delete all computed values, compiled models and measurements; fetched weights stay."""
     from headstart.features.cache import ActivationCache
     from headstart.features.engines import engines_folder
+    from headstart.training.measuring import numerics_folder
 
     ActivationCache().clear()
-    shutil.rmtree(engines_folder(), ignore_errors=True)
+    for folder in (engines_folder(), numerics_folder()):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 with contextlib.suppress(AttributeError, ValueError):  # tables and labels may hold any letter

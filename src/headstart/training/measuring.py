@@ -89,7 +89,7 @@ def fastest(key: object, seconds: Callable[[Numerics], float]) -> Numerics:
     seconds
         Measures a step with given numerics.
     """
-    place = cache_folder() / "numerics" / f"{digest_data([FORMAT, key, _machine()])}.json"
+    place = numerics_folder() / f"{digest_data([FORMAT, key, _machine()])}.json"
     known = _kept(place)
     if known is not None:
         return known
@@ -104,6 +104,11 @@ def fastest(key: object, seconds: Callable[[Numerics], float]) -> Numerics:
     measured = {f"{n.precision} {n.layout}": round(value, 6) for n, value in taken.items()}
     write_json(place, {**vars(best), "seconds": measured})
     return best
+
+
+def numerics_folder() -> Path:
+    """Return where it is kept which numerics were measured to be fastest."""
+    return cache_folder() / "numerics"
 
 
 def _machine() -> list[object]:
