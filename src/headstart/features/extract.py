@@ -200,7 +200,7 @@ class Extractor:
         chosen = self.engine(dataset, cut, preprocessing)
         engine = [chosen.name, chosen.precision, *machine()]
         key = _key(self.digest, self.backbone.cut_name(cut), preprocessing, view, engine)
-        return _kept(dataset, self.cache, key)
+        return _rows_under(key, dataset, self.cache)
 
     def _note(self, place: str, rate: float, rows: int) -> None:
         """Note how fast a place is; a few rows tell it only where nothing else does."""
@@ -250,7 +250,7 @@ def inputs(
         If `late` said so before all rows were decoded.
     """
     view = view or View()
-    kept, names = _kept(dataset, cache, _key("", "inputs", preprocessing, view, ""))
+    kept, names = _rows_under(_key("", "inputs", preprocessing, view, ""), dataset, cache)
     return _computed_once(
         kept,
         names,
@@ -266,8 +266,8 @@ def _key(source: str, cut: str, preprocessing: Preprocessing, view: View, engine
     return key_of(source, cut, settings, views, engine)
 
 
-def _kept(
-    dataset: Dataset, cache: ActivationCache | None, key: str
+def _rows_under(
+    key: str, dataset: Dataset, cache: ActivationCache | None
 ) -> tuple[KeptRows, Sequence[str]]:
     """Return where rows are kept under a key, and their names there."""
     if not all(dataset.digests):  # they were not looked at: each is by itself

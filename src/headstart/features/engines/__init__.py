@@ -177,10 +177,10 @@ def engines_folder() -> Path:
 
 @functools.cache
 def machine() -> list[Any]:
-    """Return what engines depend on besides the module: versions, instructions, cores."""
+    """Return what an engine's answers depend on besides the module: versions, instructions."""
     versions = [version(package) for package in ("openvino", "torch")]
     bf16 = torch.cpu._is_avx512_bf16_supported()
-    return [*versions, torch.backends.cpu.get_cpu_capability(), bf16, cores()]
+    return [*versions, torch.backends.cpu.get_cpu_capability(), bf16]
 
 
 def cores() -> int:

@@ -197,9 +197,9 @@ def _measured_pace(model: Any, example: Batch, precision: str) -> dict[str, int]
 
 
 def _architecture(model: Any, precision: str, shapes: list[Any]) -> str:
-    """Return a digest of what a model computes, not of its weights: tuning changes no speed."""
+    """Return a digest of what a model computes and where: its weights change no speed."""
     kinds = [operation.get_type_name() for operation in model.get_ordered_ops()]
-    return digest_data([FORMAT, kinds, precision, shapes, machine()])[:32]
+    return digest_data([FORMAT, kinds, precision, shapes, machine(), cores()])[:32]
 
 
 def _known_pace(record: Path) -> dict[str, int] | None:
