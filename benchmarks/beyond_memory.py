@@ -26,6 +26,7 @@ from targets import NAMES, fashion
 ROWS = (10_000, 100_000)
 FEW = ("--max-trials", "3", "--budget", "60m")
 """The probe, the probe on middle stages, and the small model: every row is read, learnt, tested."""
+SAID = "said.txt"
 KILLED_ROWS = 6_000
 KILLED_AFTER = (9.0, 13.0, 16.0)
 """Seconds after the first feature at which a run is killed."""
@@ -53,10 +54,13 @@ def anonymous(process: int) -> int:
 
 
 def started(data: Path, out: Path, cache: Path, *more: str) -> subprocess.Popen[str]:
-    """Start `headstart fit` with a cache of its own for what is computed."""
+    """Start `headstart fit` with a cache of its own, beside which it writes what it says."""
     command = [sys.executable, "-m", "headstart.cli", "fit", str(data), "--out", str(out), *more]
     environment = {**os.environ, "HEADSTART_CACHE": str(cache)}
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    with (cache / SAID).open("w") as said:
+        return subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=said, text=True
+        )
 
 
 def own_cache(folder: Path) -> Path:
@@ -71,14 +75,12 @@ def own_cache(folder: Path) -> Path:
 def peak(place: Path, rows: int) -> dict[str, Any]:
     """Fit so many pictures; return the peak of anonymous memory, and where the run ended."""
     data = many(place / f"pictures-{rows}", rows)
-    process = started(data, place / f"run-{rows}", own_cache(place / f"cache-{rows}"), *FEW)
-    assert process.stderr is not None
-    os.set_blocking(process.stderr.fileno(), False)
+    cache = own_cache(place / f"cache-{rows}")
+    process = started(data, place / f"run-{rows}", cache, *FEW)
     begin = time.monotonic()
     course: list[tuple[float, int, str]] = []
-    said = ""
     while process.poll() is None:
-        said = (process.stderr.read() or "").strip().rpartition("\n")[2] or said
+        said = (cache / SAID).read_text().strip().rpartition("\n")[2]
         course.append((time.monotonic() - begin, anonymous(process.pid), said))
         time.sleep(0.1)
     most = max(course, key=lambda moment: moment[1])
@@ -117,7 +119,7 @@ def killed(place: Path, data: Path, after: float, whole: dict[str, Any]) -> dict
     before = finished(cache)
     shutil.rmtree(out)  # the same command once more, not --resume
     again = started(data, out, cache, *FEW)
-    again.communicate()
+    again.wait()
     now = finished(cache)
     return {
         "after": after,
@@ -138,7 +140,7 @@ def main() -> None:
         place = Path(scratch)
         data = many(place / "some", KILLED_ROWS)
         process = started(data, place / "whole", own_cache(place / "whole-cache"), *FEW)
-        process.communicate()
+        process.wait()
         whole = outcome(place / "whole")
         kills = [killed(place, data, after, whole) for after in KILLED_AFTER]
         runs = [peak(place, rows) for rows in asked.rows]
