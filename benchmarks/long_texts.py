@@ -20,6 +20,7 @@ from headstart.models.heads import HeadSpec, readout
 from headstart.sources.catalogue import sources
 from headstart.sources.loading import load_source
 from headstart.tasks import metric_for, task_for
+from headstart.tasks.linear import STRENGTHS, Features
 from records import keep
 from targets import bbc_articles
 
@@ -48,10 +49,13 @@ def compared(dataset: Dataset, mode: str) -> list[dict[str, Any]]:
         for seed in SEEDS:
             order = np.random.default_rng(seed).permutation(len(dataset))
             rows, others = order[:LABELS], order[LABELS:]
-            solved = task.solve_head(features[rows], targets[rows], unit_of[rows], spec, seed, None)
+            problem = Features.of(features[rows].numpy())
+            solved = task.solve_linear(
+                problem, targets[rows], unit_of[rows], spec, seed, STRENGTHS, None
+            )
             assert solved is not None
             head = HeadSpec("linear", features.shape[1], len(spec["classes"])).build()
-            head.load_state_dict(solved[0])
+            head.load_state_dict(solved.state())
             scores.append(metric.score(head({"features": features[others]}), targets[others]))
         found.append(
             {

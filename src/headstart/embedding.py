@@ -21,8 +21,6 @@ from headstart.models.heads import readout
 from headstart.sources.catalogue import Source, default_source
 from headstart.sources.opening import find_source
 
-"""Rows whose values are held at a time besides those that are asked for."""
-
 
 @dataclass(frozen=True)
 class Embedding:

@@ -310,3 +310,20 @@ def test_many_rows_are_found_among_many_shards(folder):
         rows.add([f"{i:x}" for i in some], {"n": torch.from_numpy(some)})
     asked = random.integers(0, 3_000, 500)
     assert rows.values([f"{i:x}" for i in asked]).whole()["n"].tolist() == asked.tolist()
+
+
+def test_of_several_shards_only_the_damaged_ones_go(cache, folder):
+    names = [[f"row {i} of {part}" for i in range(50)] for part in range(4)]
+    written = []
+    for part, own in enumerate(names):
+        cache.rows(KEY).add(own, values(50, seed=part))
+        [new] = set(shards(folder)) - set(written)
+        written.append(new)
+    for path in written[:2]:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 8
+        path.write_bytes(content)
+    fresh = ActivationCache(folder).rows(KEY)
+    assert fresh.absent([name for own in names for name in own]) == [*range(100)]
+    assert set(shards(folder)) == set(written[2:])
+    assert torch.equal(fresh.values(names[3]).whole()["features"], values(50, seed=3)["features"])

@@ -10,6 +10,7 @@ from fastai.callback.core import Callback, CancelFitException
 from fastai.vision.all import (
     CategoryBlock,
     DataBlock,
+    DataLoaders,
     ImageBlock,
     IndexSplitter,
     Resize,
@@ -36,12 +37,8 @@ class Points(Callback):
             raise CancelFitException
 
 
-def run(race: Race) -> Answers:
-    """Fine-tune: one epoch of the head, then all layers. All rows are learnt from."""
-    job = race.job
-    set_seed(0)
-    rows = len(files(job.train))
-    batch = 64 if rows >= 1000 else 16
+def loaded(folder: Path, batch: int) -> DataLoaders:
+    """Return loaders of all pictures in a folder, none of them held back."""
     block = DataBlock(
         blocks=(ImageBlock, CategoryBlock),
         get_items=get_image_files,
@@ -49,7 +46,16 @@ def run(race: Race) -> Answers:
         get_y=parent_label,
         item_tfms=Resize(224, method="squish"),
     )
-    loaders = block.dataloaders(job.train, bs=batch)
+    return block.dataloaders(folder, bs=batch)
+
+
+def run(race: Race) -> Answers:
+    """Fine-tune: one epoch of the head, then all layers. All rows are learnt from."""
+    job = race.job
+    set_seed(0)
+    rows = len(files(job.train))
+    batch = 64 if rows >= 1000 else 16
+    loaders = loaded(job.train, batch)
     learner = vision_learner(loaders, f"local-dir:{job.weights}")
 
     def save(path: Path) -> None:

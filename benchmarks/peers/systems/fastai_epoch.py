@@ -9,17 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fastai.callback.core import Callback
-from fastai.vision.all import (
-    CategoryBlock,
-    DataBlock,
-    ImageBlock,
-    IndexSplitter,
-    Resize,
-    get_image_files,
-    parent_label,
-    set_seed,
-    vision_learner,
-)
+from fastai.vision.all import set_seed, vision_learner
+
+from peers.systems.fastai import loaded
 
 
 class Timed(Callback):
@@ -41,14 +33,7 @@ def main() -> None:
     """Train as the first argument asks, and write the seconds of each epoch."""
     asked: dict[str, Any] = json.loads(sys.argv[1])
     set_seed(0)
-    block = DataBlock(
-        blocks=(ImageBlock, CategoryBlock),
-        get_items=get_image_files,
-        splitter=IndexSplitter([]),
-        get_y=parent_label,
-        item_tfms=Resize(224, method="squish"),
-    )
-    loaders = block.dataloaders(Path(asked["train"]), bs=asked["batch"])
+    loaders = loaded(Path(asked["train"]), asked["batch"])
     learner = vision_learner(loaders, f"local-dir:{asked['weights']}")
     learner.freeze()  # the head trains, and of the body what is named below
     trained = []

@@ -4,27 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from datasets import Dataset
 from setfit import SetFitModel, Trainer, TrainingArguments
-from transformers import TrainerCallback
 
 from peers.job import labels, texts
-from peers.race import Answers, Race, Save, main
-
-
-class Points(TrainerCallback):  # type: ignore[misc]
-    """Takes the points after steps of training the body."""
-
-    def __init__(self, race: Race, save: Save) -> None:
-        self.race, self.save = race, save
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
-        """Stop the training of the body where the time is up."""
-        control.should_training_stop = self.race.step(self.save)
-        return control
+from peers.points import Points
+from peers.race import Answers, Race, main
 
 
 def run(race: Race) -> Answers:

@@ -16,29 +16,17 @@ from transformers import (
     DataCollatorWithPadding,
     DefaultDataCollator,
     Trainer,
-    TrainerCallback,
     TrainingArguments,
 )
 
 from peers.compiled import Compiled
 from peers.job import Job, files, labels, texts
-from peers.race import Answers, Race, Save, main
+from peers.points import Points
+from peers.race import Answers, Race, main
 
 BATCH = {"image": 16, "text": 8}
 LEARNING_RATE = {"image": 5e-4, "text": 5e-5}
 """The guides' 5e-5 leaves the new head of a convolutional network hardly trained."""
-
-
-class Points(TrainerCallback):  # type: ignore[misc]
-    """Takes the points after steps of training."""
-
-    def __init__(self, race: Race, save: Save) -> None:
-        self.race, self.save = race, save
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
-        """Stop the training where the time is up."""
-        control.should_training_stop = self.race.step(self.save)
-        return control
 
 
 def pictures(job: Job) -> tuple[Any, Any, Any]:

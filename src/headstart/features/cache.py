@@ -121,10 +121,10 @@ class KeptRows:
         missing = self._find(names)[0] < 0
         if missing.any() and self._read_new():
             missing = self._find(names)[0] < 0
-        while broken := self._broken(names):
-            for number in broken:
-                self._drop(self._shards[number])
-            missing = self._find(names)[0] < 0
+        if broken := self._broken(names):
+            for shard in broken:
+                self._drop(shard)
+            return self.absent(digests)  # the rows may lie in other shards, too
         first = np.unique(names, return_index=True)[1]
         return np.sort(first[missing[first]]).tolist()
 
@@ -158,7 +158,7 @@ class KeptRows:
         self._index = None
 
     def _drop(self, shard: _Shard) -> None:
-        # in place, so that values that were handed out stay true
+        # not in place: values that were handed out go on with the list that they know
         self._shards = [one for one in self._shards if one is not shard]
         self._index = None
         if shard.path is not None:
@@ -175,9 +175,9 @@ class KeptRows:
         at = np.searchsorted(known, names).clip(max=len(known) - 1)
         return np.where(known[at] == names, shard[at], -1), place[at]
 
-    def _broken(self, names: np.ndarray) -> list[int]:
-        used = np.unique(self._find(names)[0])
-        return [n for n in used.tolist() if n >= 0 and not self._shards[n].is_whole()]
+    def _broken(self, names: np.ndarray) -> list[_Shard]:
+        used = [self._shards[n] for n in np.unique(self._find(names)[0]).tolist() if n >= 0]
+        return [shard for shard in used if not shard.is_whole()]
 
     def _read_new(self) -> bool:
         """Open the shards that others have written since; return whether there were any."""

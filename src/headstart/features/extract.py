@@ -96,9 +96,8 @@ class Extractor:
             rows = range(min(SAMPLE, len(dataset)))
             batch = _collate(dataset, rows, preprocessing, View())
             sample = {name: v[:SAMPLE] for name, v in batch.items()}
-            if (
-                len(next(iter(sample.values()))) == 1
-            ):  # a batch of one would hide how a network treats batches
+            # a batch of one would hide how a network treats batches
+            if len(next(iter(sample.values()))) == 1:
                 sample = {name: np.concatenate([v, v]) for name, v in sample.items()}
             self.chosen[place] = self.prepared(sample, cut, preprocessing)
         return self.chosen[place]
@@ -199,8 +198,11 @@ class Extractor:
         """Return where the values of rows are kept, and by which names."""
         chosen = self.engine(dataset, cut, preprocessing)
         engine = [chosen.name, chosen.precision, *machine()]
-        key = _key(self.digest, self.backbone.cut_name(cut), preprocessing, view, engine)
-        return _rows_under(key, dataset, self.cache)
+        return _rows_under(
+            lambda: _key(self.digest, self.backbone.cut_name(cut), preprocessing, view, engine),
+            dataset,
+            self.cache,
+        )
 
     def _note(self, place: str, rate: float, rows: int) -> None:
         """Note how fast a place is; a few rows tell it only where nothing else does."""
@@ -250,7 +252,7 @@ def inputs(
         If `late` said so before all rows were decoded.
     """
     view = view or View()
-    kept, names = _rows_under(_key("", "inputs", preprocessing, view, ""), dataset, cache)
+    kept, names = _rows_under(lambda: _key("", "inputs", preprocessing, view, ""), dataset, cache)
     return _computed_once(
         kept,
         names,
@@ -267,12 +269,15 @@ def _key(source: str, cut: str, preprocessing: Preprocessing, view: View, engine
 
 
 def _rows_under(
-    key: str, dataset: Dataset, cache: ActivationCache | None
+    key: Callable[[], str], dataset: Dataset, cache: ActivationCache | None
 ) -> tuple[KeptRows, Sequence[str]]:
-    """Return where rows are kept under a key, and their names there."""
+    """Return where rows are kept, and their names there.
+
+    The key is asked for only where it is needed: it takes a digest of the whole tokenizer.
+    """
     if not all(dataset.digests):  # they were not looked at: each is by itself
         return KeptRows(), [str(i) for i in range(len(dataset))]
-    return KeptRows() if cache is None else cache.rows(key), dataset.digests
+    return KeptRows() if cache is None else cache.rows(key()), dataset.digests
 
 
 def _few(dataset: Dataset, rows: Sequence[int], preprocessing: Preprocessing) -> list[int]:

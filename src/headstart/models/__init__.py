@@ -7,7 +7,7 @@ that look at their inputs, with the features they see them by.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -56,8 +56,12 @@ class Model(Protocol):
 
     def outputs(self, rows: Dataset) -> Tensor:
         """Return the raw outputs (rows, …) float32 alone; few rows are looked at at a time."""
-        pieces = [range(i, min(i + PIECE, len(rows))) for i in range(0, len(rows), PIECE)]
-        return below([{"outputs": self.respond(rows.take(p)).outputs} for p in pieces])["outputs"]
+        return below([{"outputs": some.outputs} for some in self.responses(rows)])["outputs"]
+
+    def responses(self, rows: Dataset) -> Iterator[Response]:
+        """Yield what `respond` returns for `PIECE` rows after the other."""
+        for start in range(0, len(rows), PIECE):
+            yield self.respond(rows.take(range(start, min(start + PIECE, len(rows)))))
 
     def saved(self) -> Saved:
         """Return everything that is needed to restore the model elsewhere."""

@@ -21,7 +21,7 @@ from headstart.data.dataset import Dataset
 from headstart.evidence.novelty import REFERENCE as MOST
 from headstart.evidence.novelty import Novelty, describe
 from headstart.features.values import below
-from headstart.models import PIECE, Model
+from headstart.models import Model
 from headstart.recipes import Recipe
 from headstart.search.preparation import Prepared
 from headstart.search.race import Contender, Listener
@@ -54,11 +54,12 @@ class HeldOut:
         started = time.monotonic()
         apart = math.ceil(len(rows) / KEPT)
         outputs, features = [], []
-        for start in range(0, len(rows), PIECE):
-            response = model.respond(rows.take(range(start, min(start + PIECE, len(rows)))))
+        done = 0
+        for response in model.responses(rows):
             outputs.append({"outputs": response.outputs})
             if response.features is not None:
-                features.append(response.features[-start % apart :: apart].clone())
+                features.append(response.features[-done % apart :: apart].clone())
+            done += len(response.outputs)
         seconds = time.monotonic() - started
         self.first = seconds if not self.rows else self.first
         self.each = seconds / max(1, len(rows))

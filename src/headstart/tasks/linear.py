@@ -71,7 +71,7 @@ class Problem:
     @classmethod
     def of_features(cls, features: np.ndarray) -> Problem:
         """Return the problem of (n, d) float32 features, which are standardised first."""
-        return cls.of_rows(Standard.of(Array(features)), np.arange(len(features)))
+        return Features.of(features).posed()
 
     @classmethod
     def of_rows(cls, features: Standard, rows: np.ndarray) -> Problem:

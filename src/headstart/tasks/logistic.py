@@ -180,36 +180,22 @@ def _solved(
     Up to `MOST` rows are held, in coordinates in which their Gram matrix is diagonal. Of more, a
     strength is chosen on so many, and all are then read piece by piece.
     """
-    if isinstance(problem, Features):
-        if problem.large:
-            return _streamed(problem, family, truth, strata, units, seed, strengths, strength)
-        problem = problem.posed()
+    posed: Problem | Standard
+    if isinstance(problem, Problem):
+        posed = problem
+    else:
+        posed = Standard.of(problem.matrix) if problem.large else problem.posed()
     if strength is None:
         some, fold_of = _dealt(strata, units, seed)
-        few = _Fit.of(problem.take(some), family, truth, some)
-        strength = few.cross_validated(fold_of, len(strata), strengths)
-    everything = _Fit.of(problem, family, truth, slice(None))
-    return LinearSolution(*problem.in_features(everything.optimum(strength)), strength)
-
-
-def _streamed(
-    features: Features,
-    family: Family,
-    truth: _Truth,
-    strata: np.ndarray,
-    units: np.ndarray,
-    seed: int,
-    strengths: tuple[float, ...],
-    strength: float | None,
-) -> LinearSolution:
-    standard = Standard.of(features.matrix)
-    if strength is None:
-        some, fold_of = _dealt(strata, units, seed)
-        few = _Fit.of(Problem.of_rows(standard, some), family, truth, some)
-        strength = few.cross_validated(fold_of, len(strata), strengths)
-    w = optimum(Objective(standard, family, truth.of, strength), truth.outputs, seed)
-    weight = w[:-1].T / standard.scale
-    return LinearSolution(weight, w[-1] - weight @ standard.mean, strength)
+        few = posed.take(some) if isinstance(posed, Problem) else Problem.of_rows(posed, some)
+        fit = _Fit.of(few, family, truth, some)
+        strength = fit.cross_validated(fold_of, len(strata), strengths)
+    if isinstance(posed, Problem):
+        everything = _Fit.of(posed, family, truth, slice(None))
+        return LinearSolution(*posed.in_features(everything.optimum(strength)), strength)
+    w = optimum(Objective(posed, family, truth.of, strength), truth.outputs, seed)
+    weight = w[:-1].T / posed.scale
+    return LinearSolution(weight, w[-1] - weight @ posed.mean, strength)
 
 
 def _dealt(strata: np.ndarray, units: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:

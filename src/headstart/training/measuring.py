@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from headstart.devices import device
 from headstart.digest import digest_data
+from headstart.features.engines import cores, machine
 from headstart.places import cache_folder, read_json, write_json
 from headstart.recipes import Phase
 from headstart.training.loop import train
@@ -113,13 +113,8 @@ def numerics_folder() -> Path:
 
 def _machine() -> list[object]:
     """Return what else decides which numerics are fastest."""
-    return [
-        torch.__version__,
-        torch.get_num_threads(),
-        os.cpu_count(),
-        torch.cuda.get_device_name() if device().type == "cuda" else "cpu",
-        sorted((name, str(value)) for name, value in torch.cpu.get_capabilities().items()),
-    ]
+    there = torch.cuda.get_device_name() if device().type == "cuda" else "cpu"
+    return [*machine(), torch.get_num_threads(), cores(), there]
 
 
 def _kept(place: Path) -> Numerics | None:
