@@ -27,6 +27,7 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 
 from headstart.tasks.linear import STRENGTHS, Features, LinearSolution
 from headstart.tasks.logistic import FOLDS, solve_multinomial
+from headstart.tasks.matrix import Array, Scaled, pareto
 from records import keep
 
 SHAPES = ((600, 1280, 10), (1000, 3200, 10), (400, 1152, 5), (4000, 384, 2))
@@ -62,7 +63,7 @@ def compared(shape: tuple[int, int, int]) -> dict[str, Any]:
     """Time both; return the ratio and how far probabilities are apart at the same strength."""
     rows, width, classes = shape
     features, labels = map(np.concatenate, zip(*target(shape), strict=True))
-    standard = (features - features.mean(0)) / (features.std(0) + 1e-6)
+    scaled = Scaled.of(Array(features)).take(np.arange(rows))
 
     def solve(strength: float | None = None) -> LinearSolution:
         given = Features.of(features)
@@ -76,7 +77,7 @@ def compared(shape: tuple[int, int, int]) -> dict[str, Any]:
         warnings.simplefilter("ignore")
         theirs = LogisticRegressionCV(
             Cs=list(STRENGTHS), cv=FOLDS, scoring="neg_log_loss", max_iter=1000
-        ).fit(standard, labels)
+        ).fit(scaled, labels)
     their_seconds = time.perf_counter() - started
     strength = float(np.ravel(theirs.C_)[0])
     # of two classes scikit-learn keeps one vector of weights, of which ours are the two halves
@@ -91,7 +92,7 @@ def compared(shape: tuple[int, int, int]) -> dict[str, Any]:
         "times_faster": their_seconds / seconds,
         "strength": ours.strength,
         "scikit_learn_strength": strength,
-        "largest_difference": float(np.abs(probability - theirs.predict_proba(standard)).max()),
+        "largest_difference": float(np.abs(probability - theirs.predict_proba(scaled)).max()),
     }
 
 
@@ -135,12 +136,12 @@ def solved(place: Path, who: str, strength: float) -> None:
     with watched(found):
         if who in PRECISIONS:
             precision, tolerance = PRECISIONS[who]
-            mean, scale = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
-            standard = (features - mean.astype(precision)) / scale.astype(precision)
+            mean, scale = features.mean(0, dtype=np.float64), _scale(features)
+            scaled = (features - mean.astype(precision)) / scale.astype(precision)
             model = LogisticRegression(C=strength, tol=tolerance, max_iter=2000)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                model.fit(standard, labels)
+                model.fit(scaled, labels)
             found["iterations"] = int(model.n_iter_[0])
             weight = model.coef_ / scale
             bias = model.intercept_ - weight @ mean
@@ -173,7 +174,7 @@ def at_scale(shape: tuple[int, int, int]) -> dict[str, Any]:
 def _all(place: Path, features: Any, labels: Any, strength: float) -> dict[str, Any]:
     figures = {who: _apart(place, who, strength) for who in ("headstart", *PRECISIONS)}
     models = {who: np.load(place / f"{who}.npz") for who in figures}
-    scale = features.std(0, dtype=np.float64)
+    scale = _scale(features)
     reference = "scikit-learn, double"
     furthest = dict.fromkeys(figures, 0.0)
     objective = {
@@ -203,6 +204,10 @@ def _all(place: Path, features: Any, labels: Any, strength: float) -> dict[str, 
             who: figures[who]["seconds"] / figures["headstart"]["seconds"] for who in PRECISIONS
         },
     }
+
+
+def _scale(features: Any) -> np.ndarray:
+    return pareto(features.std(0, dtype=np.float64))
 
 
 def _apart(place: Path, who: str, strength: float) -> dict[str, Any]:

@@ -8,12 +8,13 @@ import torch
 from scipy.sparse import csr_matrix
 from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler, normalize
+from sklearn.preprocessing import normalize
 
 from headstart.data.splits import deal
 from headstart.tasks import linear, logistic
 from headstart.tasks.linear import STRENGTHS, Problem, SparseProblem
 from headstart.tasks.logistic import UNSEEN, logits_of, solve_labels, solve_multinomial
+from headstart.tasks.matrix import Array, Scaled
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -36,16 +37,20 @@ def probability(solution, features):
     return softmax(features.astype(np.float64) @ solution.weight.T + solution.bias, axis=1)
 
 
+def scaled(features):
+    return Scaled.of(Array(features)).take(np.arange(len(features)))
+
+
 def reference(features, targets, strength):
-    """Return scikit-learn's model on standardised features.
+    """Return scikit-learn's model on scaled features, and what scales them.
 
     For two classes it penalises one vector, the difference of the two that we have, so that half
     the penalty on ours is the same problem.
     """
-    scaler = StandardScaler().fit(features.astype(np.float64))
+    own = Scaled.of(Array(features))
     twice = 2 if len(np.unique(targets)) == 2 else 1
     model = LogisticRegression(C=twice * strength, tol=1e-10, max_iter=20_000)
-    return model.fit(scaler.transform(features), targets), scaler
+    return model.fit(scaled(features), targets), lambda rows: (rows - own.mean) / own.scale
 
 
 @pytest.mark.parametrize("strength", (1e-4, 1e-2, 0.1, 1.0))
@@ -56,11 +61,11 @@ def reference(features, targets, strength):
 def test_probabilities_equal_scikit_learn(rows, width, classes, strength):
     features, targets = clouds(rows, width, classes)
     found = solve(features, targets, classes, np.arange(rows), 0, STRENGTHS, strength)
-    model, scaler = reference(features, targets, strength)
+    model, scale = reference(features, targets, strength)
     new, _ = clouds(50, width, classes, seed=1)
     # on rows it was not fitted to, the weakest penalty leaves the optimum less sharply defined
     for some, furthest in ((features, 1e-3), (new, 1e-3 if strength < 1 else 4e-3)):
-        expected = model.predict_proba(scaler.transform(some.astype(np.float64)))
+        expected = model.predict_proba(scale(some))
         assert np.abs(probability(found, some) - expected).max() < furthest
     assert found.strength == strength
     assert found.weight.shape == (classes, width) and found.bias.shape == (classes,)
@@ -104,7 +109,7 @@ def held_out_losses(features, targets, classes, seed):
     """Return the cross-validated log loss of each strength, by scikit-learn, on the same folds."""
     order = np.random.default_rng(seed).permutation(len(targets))
     fold_of = deal(targets, np.arange(len(targets)), order, logistic.FOLDS)
-    scaled = StandardScaler().fit_transform(features)
+    own = scaled(features)
     twice = 2 if classes == 2 else 1  # as in `reference`
     losses = []
     for strength in STRENGTHS:
@@ -112,9 +117,9 @@ def held_out_losses(features, targets, classes, seed):
         for fold in range(logistic.FOLDS):
             inside, outside = fold_of != fold, fold_of == fold
             model = LogisticRegression(C=twice * strength, tol=1e-6, max_iter=5_000)
-            model.fit(scaled[inside], targets[inside])
+            model.fit(own[inside], targets[inside])
             with np.errstate(divide="ignore"):
-                found = model.predict_log_proba(scaled[outside])
+                found = model.predict_log_proba(own[outside])
             loss -= found[np.arange(outside.sum()), targets[outside]].sum()
         losses.append(loss)
     return np.array(losses)
@@ -221,13 +226,13 @@ def labelled(rows, width, labels, seed=0):
 
 
 def separately(features, targets, strength, **options):
-    """Return scikit-learn's probabilities, one model a label, on standardised features."""
-    scaled = StandardScaler().fit_transform(features.astype(np.float64))
+    """Return scikit-learn's probabilities, one model a label, on scaled features."""
+    own = scaled(features)
     models = [
-        LogisticRegression(C=strength, tol=1e-10, max_iter=20_000, **options).fit(scaled, truth)
+        LogisticRegression(C=strength, tol=1e-10, max_iter=20_000, **options).fit(own, truth)
         for truth in targets.T
     ]
-    return np.stack([model.predict_proba(scaled)[:, 1] for model in models], 1)
+    return np.stack([model.predict_proba(own)[:, 1] for model in models], 1)
 
 
 @pytest.mark.parametrize("weights", (None, "balanced"))
@@ -260,12 +265,12 @@ def test_balanced_classes_equal_scikit_learn(classes, strength):
     counts = np.bincount(targets)
     weights = (120 / (classes * counts)).tolist()
     found = solve(features, targets, classes, np.arange(120), 0, STRENGTHS, strength, weights)
-    scaled = StandardScaler().fit_transform(features.astype(np.float64))
+    own = scaled(features)
     twice = 2 if classes == 2 else 1
     model = LogisticRegression(
         C=twice * strength, class_weight="balanced", tol=1e-10, max_iter=9999
     )
-    expected = model.fit(scaled, targets).predict_proba(scaled)
+    expected = model.fit(own, targets).predict_proba(own)
     assert np.abs(probability(found, features) - expected).max() < 1e-3
     plain = solve(features, targets, classes, np.arange(120), 0, STRENGTHS, strength)
     assert probability(found, features)[:, 0].mean() > probability(plain, features)[:, 0].mean()
@@ -275,7 +280,7 @@ def test_the_strength_of_labels_is_the_one_of_least_held_out_loss():
     features, targets = labelled(120, 20, 3)
     strata, rows = targets @ [1, 2, 4], np.arange(120)
     fold_of = deal(strata, rows, np.random.default_rng(0).permutation(120), logistic.FOLDS)
-    scaled = StandardScaler().fit_transform(features)
+    own = scaled(features)
     losses = []
     for strength in STRENGTHS:
         loss = 0.0
@@ -283,7 +288,7 @@ def test_the_strength_of_labels_is_the_one_of_least_held_out_loss():
             inside, outside = fold_of != fold, fold_of == fold
             for truth in targets.T:
                 model = LogisticRegression(C=strength, tol=1e-6, max_iter=5_000)
-                said = model.fit(scaled[inside], truth[inside]).predict_log_proba(scaled[outside])
+                said = model.fit(own[inside], truth[inside]).predict_log_proba(own[outside])
                 loss -= said[np.arange(outside.sum()), truth[outside].astype(int)].sum()
         losses.append(loss)
     chosen = solve_labels(Problem.of_features(features), targets, strata, rows, 0).strength

@@ -1,4 +1,4 @@
-"""Matrices of features, in memory and on disk, and the moments that standardise them."""
+"""Matrices of features, in memory and on disk, and what centres and scales them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from headstart.tasks import matrix
-from headstart.tasks.matrix import Array, Standard, add_products
+from headstart.tasks.matrix import Array, Scaled, add_products, pareto
 
 
 @pytest.fixture
@@ -43,24 +43,32 @@ def test_rows_come_in_the_order_asked_for_and_chunks_in_order(stored):
 
 def test_moments_are_those_of_double_precision(stored):
     found, values = stored
-    standard, exact = Standard.of(found), values.astype(np.float64)
-    np.testing.assert_allclose(standard.mean, exact.mean(0), rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(standard.scale[:4], exact.std(0)[:4], rtol=1e-10)
-    assert standard.scale[4] == 1.0
+    scaled, exact = Scaled.of(found), values.astype(np.float64)
+    np.testing.assert_allclose(scaled.mean, exact.mean(0), rtol=1e-12, atol=1e-12)
+    deviation = exact.std(0)[:4]  # the last channel is constant
+    usual = np.median(deviation)
+    np.testing.assert_allclose(scaled.scale[:4], np.sqrt(deviation * usual), rtol=1e-10)
+    assert scaled.scale[4] == pytest.approx(usual)
 
 
-def test_pieces_are_the_rows_standardised_or_centred(values):
-    standard = Standard.of(Array(values))
+def test_all_channels_at_another_scale_are_divided_by_as_much_more():
+    deviation = np.array([0.1, 0.0, 2.0, 3.0])
+    np.testing.assert_allclose(pareto(5 * deviation), 5 * pareto(deviation))
+    assert (pareto(np.zeros(3)) == 1).all()
+
+
+def test_pieces_are_the_rows_scaled_or_centred(values):
+    scaled = Scaled.of(Array(values))
     exact = values.astype(np.float64)
-    expected = (exact - exact.mean(0)) / standard.scale
-    np.testing.assert_allclose(standard.take(np.arange(700)), expected, atol=1e-9)
+    expected = (exact - exact.mean(0)) / scaled.scale
+    np.testing.assert_allclose(scaled.take(np.arange(700)), expected, atol=1e-9)
     seen = np.zeros(700, int)
-    for rows, piece in standard.pieces():
+    for rows, piece in scaled.pieces():
         np.testing.assert_allclose(piece, expected[rows], atol=1e-9)
         seen[rows] += 1
     assert (seen == 1).all()
-    mean = standard.mean.astype(np.float32)
-    for rows, piece in standard.centred():
+    mean = scaled.mean.astype(np.float32)
+    for rows, piece in scaled.centred():
         np.testing.assert_array_equal(piece, values[rows] - mean)
         seen[rows] += 1
     assert (seen == 2).all()

@@ -12,8 +12,8 @@ from sklearn.preprocessing import StandardScaler
 from headstart.data.splits import deal
 from headstart.tasks import linear, matrix, ridge
 from headstart.tasks.linear import Features, Problem, SparseProblem
-from headstart.tasks.matrix import Array, Standard
-from headstart.tasks.ridge import STRENGTHS, solve_problem, solve_ridge
+from headstart.tasks.matrix import Array, Scaled
+from headstart.tasks.ridge import STRENGTHS, solve_ridge
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -31,10 +31,13 @@ def lines(rows, width, outputs=1, noise=0.5, seed=0):
 
 def reference(features, targets, strength):
     """Return scikit-learn's predictions of a function of new features."""
-    scaler = StandardScaler().fit(features.astype(np.float64))
-    model = Ridge(alpha=1 / strength, solver="svd")
-    model.fit(scaler.transform(features.astype(np.float64)), targets)
-    return lambda new: model.predict(scaler.transform(new.astype(np.float64)))
+    own = Scaled.of(Array(features))
+    model = Ridge(alpha=1 / strength, solver="svd").fit(own.take(np.arange(len(features))), targets)
+    return lambda new: model.predict((new - own.mean) / own.scale)
+
+
+def solve(features, *given):
+    return solve_ridge(Features.of(features), *given)
 
 
 def predicted(solution, features):
@@ -47,7 +50,7 @@ def predicted(solution, features):
 )
 def test_predictions_equal_scikit_learn(rows, width, outputs, strength):
     features, targets = lines(rows, width, outputs)
-    found = solve_ridge(features, targets, np.arange(rows), 0, strength)
+    found = solve(features, targets, np.arange(rows), 0, strength)
     new, _ = lines(50, width, outputs, seed=1)
     for some in (features, new):
         expected = reference(features, targets, strength)(some)
@@ -60,9 +63,9 @@ def test_predictions_equal_scikit_learn(rows, width, outputs, strength):
 
 def test_many_rows_in_pieces_give_the_same(monkeypatch):
     features, targets = lines(100, 12, 2)
-    whole = solve_ridge(features, targets, np.arange(100), 0, 0.1)
+    whole = solve(features, targets, np.arange(100), 0, 0.1)
     monkeypatch.setattr(matrix, "ROWS", 30)
-    pieces = solve_ridge(features, targets, np.arange(100), 0, 0.1)
+    pieces = solve(features, targets, np.arange(100), 0, 0.1)
     np.testing.assert_allclose(pieces.weight, whole.weight, rtol=1e-5)
     np.testing.assert_allclose(pieces.bias, whole.bias, rtol=1e-5)
 
@@ -71,7 +74,7 @@ def held_out_errors(features, targets, units, seed):
     """Return the cross-validated squared error of each strength, by fitting every fold anew."""
     order = np.random.default_rng(seed).permutation(len(targets))
     fold_of = deal(np.zeros(len(targets)), units, order, ridge.FOLDS)
-    scaled = StandardScaler().fit_transform(features.astype(np.float64))
+    scaled = Scaled.of(Array(features)).take(np.arange(len(features)))
     wanted = StandardScaler().fit_transform(targets)
     errors = []
     for strength in STRENGTHS:
@@ -93,10 +96,11 @@ def test_the_strength_is_the_one_of_least_held_out_error(rows, width, outputs, n
     features, targets = lines(rows, width, outputs, noise)
     errors = held_out_errors(features, targets, np.arange(rows), seed=3)
     wanted = torch.from_numpy(StandardScaler().fit_transform(targets))
-    standard = Standard.of(Array(features))
-    found = list(ridge._held_out_errors(standard, wanted, np.arange(rows), seed=3))
+    found = list(
+        ridge._held_out_errors(Scaled.of(Array(features)), wanted, np.arange(rows), seed=3)
+    )
     np.testing.assert_allclose(found, errors, rtol=1e-7)
-    chosen = solve_ridge(features, targets, np.arange(rows), 3).strength
+    chosen = solve(features, targets, np.arange(rows), 3).strength
     assert STRENGTHS.index(chosen) == int(errors.argmin())
 
 
@@ -105,17 +109,17 @@ def test_copies_of_a_row_stay_in_one_fold():
     features = np.repeat(random.normal(size=(40, 60)), 4, axis=0).astype(np.float32)
     targets = np.repeat(random.normal(size=(40, 1)), 4, axis=0)  # noise: nothing can be learnt
     units = np.repeat(np.arange(40), 4)
-    together = solve_ridge(features, targets, units, 0).strength
+    together = solve(features, targets, units, 0).strength
     errors = held_out_errors(features, targets, units, seed=0)
     assert STRENGTHS.index(together) == int(errors.argmin())
-    assert together < 1e-2 < solve_ridge(features, targets, np.arange(160), 0).strength
+    assert together < 1e-2 < solve(features, targets, np.arange(160), 0).strength
 
 
 def test_many_rows_choose_the_strength_on_some_of_them(monkeypatch):
     features, targets = lines(400, 30, noise=2.0)
-    on_all = solve_ridge(features, targets, np.arange(400), 0).strength
+    on_all = solve(features, targets, np.arange(400), 0).strength
     monkeypatch.setattr(linear, "MOST", 250)
-    on_some = solve_ridge(features, targets, np.arange(400), 0).strength
+    on_some = solve(features, targets, np.arange(400), 0).strength
     assert abs(STRENGTHS.index(on_some) - STRENGTHS.index(on_all)) <= 2
 
 
@@ -123,8 +127,8 @@ def test_constant_features_and_targets_change_nothing():
     features, targets = lines(60, 6)
     dead = np.concatenate([features, np.full((60, 2), 0.1, np.float32)], 1)
     flat = np.concatenate([targets, np.full((60, 1), 7.0)], 1)
-    found = solve_ridge(dead, flat, np.arange(60), 0, 0.1)
-    alone = solve_ridge(features, targets, np.arange(60), 0, 0.1)
+    found = solve(dead, flat, np.arange(60), 0, 0.1)
+    alone = solve(features, targets, np.arange(60), 0, 0.1)
     np.testing.assert_allclose(predicted(found, dead)[:, :1], predicted(alone, features), rtol=1e-5)
     np.testing.assert_allclose(predicted(found, dead)[:, 1], 7.0)
 
@@ -133,13 +137,13 @@ def test_constant_features_and_targets_change_nothing():
 def test_very_few_rows_give_finite_answers(rows):
     features, targets = lines(rows, 5)
     for units in (np.arange(rows), np.zeros(rows, int)):
-        found = solve_ridge(features, targets, units, 0)
+        found = solve(features, targets, units, 0)
         assert np.isfinite(predicted(found, features)).all()
 
 
 def test_the_same_seed_gives_the_same_solution():
     features, targets = lines(60, 10, 2)
-    a, b = (solve_ridge(features, targets, np.arange(60), 7) for _ in range(2))
+    a, b = (solve(features, targets, np.arange(60), 7) for _ in range(2))
     assert a.strength == b.strength
     np.testing.assert_array_equal(a.weight, b.weight)
 
@@ -149,8 +153,8 @@ def test_a_problem_gives_the_same_as_its_features(rows, width):
     features, targets = lines(rows, width, 2)
     units = np.arange(rows)
     for strength in (None, 0.01):
-        plain = solve_ridge(features, targets, units, 0, strength)
-        found = solve_problem(Problem.of_features(features), targets, units, 0, strength)
+        plain = solve(features, targets, units, 0, strength)
+        found = solve_ridge(Problem.of_features(features), targets, units, 0, strength)
         assert found.strength == plain.strength
         error = np.abs(predicted(found, features) - predicted(plain, features))
         assert (error / targets.std(0)).max() < 1e-3
@@ -162,11 +166,11 @@ def test_sparse_features_of_few_rows_and_of_many_give_scikit_learn_s(monkeypatch
     model = Ridge(alpha=2.0, solver="svd").fit(sparse.toarray().astype(np.float64), targets)
     units = np.arange(120)
     for problem in (Problem.of_sparse(sparse), SparseProblem(sparse)):
-        found = solve_problem(problem, targets, units, 0, 0.5)
+        found = solve_ridge(problem, targets, units, 0, 0.5)
         error = predicted(found, sparse.toarray()) - model.predict(sparse.toarray())
         assert (np.abs(error) / targets.std(0)).max() < 1e-2
     monkeypatch.setattr(linear, "MOST", 80)
-    assert solve_problem(SparseProblem(sparse), targets, units, 0).strength in STRENGTHS
+    assert solve_ridge(SparseProblem(sparse), targets, units, 0).strength in STRENGTHS
 
 
 def test_a_channel_that_lies_still_in_training_cannot_move_an_answer_without_bound():
@@ -174,11 +178,8 @@ def test_a_channel_that_lies_still_in_training_cannot_move_an_answer_without_bou
     still = np.zeros((60, 1), np.float32)
     still[7] = 1e-3
     dead = np.concatenate([features, still], 1)
-    units = np.arange(60)
-    found = solve_problem(Features.of(dead), targets, units, 0, 0.1)
+    found = solve(dead, targets, np.arange(60), 0, 0.1)
     new = dead[:1].copy()
     quiet = predicted(found, new)
     new[0, -1] = 1.0  # as other channels are
     assert abs(predicted(found, new) - quiet)[0, 0] < targets.std()
-    wild = solve_ridge(dead, targets, units, 0, 0.1)
-    assert abs(predicted(wild, new) - quiet)[0, 0] > 10 * targets.std()

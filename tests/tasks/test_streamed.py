@@ -9,14 +9,13 @@ import pytest
 import torch
 from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.preprocessing import StandardScaler
 
 from headstart.tasks import linear, matrix, streamed
 from headstart.tasks.family import SIGMOID, SOFTMAX
 from headstart.tasks.linear import STRENGTHS, Features
 from headstart.tasks.logistic import UNSEEN, solve_labels, solve_multinomial
-from headstart.tasks.matrix import Array, Standard
-from headstart.tasks.ridge import solve_problem
+from headstart.tasks.matrix import Array, Scaled
+from headstart.tasks.ridge import solve_ridge
 from headstart.tasks.streamed import Curvature, Objective
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -55,8 +54,8 @@ def stored(request, tmp_path):
     return store
 
 
-def standard(features):
-    return StandardScaler().fit_transform(features.astype(np.float64))
+def scaled(features):
+    return Scaled.of(Array(features)).take(np.arange(len(features)))
 
 
 def logits(solution, features):
@@ -70,7 +69,7 @@ def classes_by_scikit_learn(features, targets, strength, weights=None):
     model = LogisticRegression(
         C=twice * strength, tol=1e-10, max_iter=20_000, class_weight=counts, solver="newton-cg"
     )
-    return model.fit(standard(features), targets).predict_proba(standard(features))
+    return model.fit(scaled(features), targets).predict_proba(scaled(features))
 
 
 @pytest.mark.parametrize("strength", (1e-3, 0.1, 1.0))
@@ -100,8 +99,8 @@ def test_labels_equal_scikit_learn_one_by_one(small, stored, strength, weights):
     for label in (0, 1):
         counts = None if weights is None else dict(enumerate(weights[label]))
         model = LogisticRegression(C=strength, tol=1e-10, max_iter=20_000, class_weight=counts)
-        model.fit(standard(features), sets[:, label])
-        expected = model.predict_proba(standard(features))[:, 1]
+        model.fit(scaled(features), sets[:, label])
+        expected = model.predict_proba(scaled(features))[:, 1]
         assert np.abs(expit(logits(found, features)[:, label]) - expected).max() < 5e-5
     assert found.bias[2] == -UNSEEN and found.bias[3] == UNSEEN and not found.weight[2:].any()
 
@@ -114,13 +113,12 @@ def test_labels_of_one_value_only_end_nothing(small):
 
 @pytest.mark.parametrize("strength", (1e-3, 10.0))
 @pytest.mark.parametrize(("rows", "width"), ((500, 12), (300, 310)))
-def test_numbers_equal_scikit_learn(small, stored, rows, width, strength, monkeypatch):
-    monkeypatch.setattr("headstart.tasks.ridge.LEAST", 0.0)
+def test_numbers_equal_scikit_learn(small, stored, rows, width, strength):
     features, targets = clouds(rows, width, 2)
     wanted = np.stack([targets + features[:, 1], features[:, 2]], 1).astype(np.float64)
-    found = solve_problem(stored(features), wanted, np.arange(rows), 0, strength)
-    model = Ridge(alpha=1 / strength, solver="svd").fit(standard(features), wanted)
-    error = logits(found, features) - model.predict(standard(features))
+    found = solve_ridge(stored(features), wanted, np.arange(rows), 0, strength)
+    model = Ridge(alpha=1 / strength, solver="svd").fit(scaled(features), wanted)
+    error = logits(found, features) - model.predict(scaled(features))
     assert np.abs(error / wanted.std(0)).max() < 2e-5
 
 
@@ -138,7 +136,7 @@ def test_answers_are_those_of_features_that_are_held(monkeypatch):
             (
                 solve_multinomial(given, targets, 3, units, 0),
                 solve_labels(given, sets, targets, units, 0),
-                solve_problem(given, wanted, units, 0),
+                solve_ridge(given, wanted, units, 0),
             )
         )
     for a, b in zip(*found, strict=True):
@@ -167,7 +165,7 @@ def test_one_pass_finds_value_and_gradient(small, family):
     features[:, 1:] += 1e4
     hot = torch.nn.functional.one_hot(torch.from_numpy(targets), 3).double()
     counts = torch.linspace(0.5, 2, 400, dtype=torch.float64)[:, None]
-    given = Standard.of(Array(features))
+    given = Scaled.of(Array(features))
     place = Objective(given, family, lambda rows: (hot[rows], counts[rows]), 0.5).at(
         np.random.default_rng(0).normal(size=(6, 3))
     )
@@ -183,7 +181,7 @@ def test_one_pass_finds_value_and_gradient(small, family):
 def test_the_answer_is_the_same_where_the_curvature_is_known_in_few_directions(small, monkeypatch):
     features, targets = clouds(500, 40, 3)
     monkeypatch.setattr(streamed, "WIDEST", 16)
-    assert Curvature.of(Standard.of(Array(features)), 0).vectors.shape == (40, 8)
+    assert Curvature.of(Scaled.of(Array(features)), 0).vectors.shape == (40, 8)
     found = solve_multinomial(Features.of(features), targets, 3, np.arange(500), 0, strength=0.1)
     expected = classes_by_scikit_learn(features, targets, 0.1)
     assert np.abs(softmax(logits(found, features), axis=1) - expected).max() < 5e-5
@@ -191,7 +189,7 @@ def test_the_answer_is_the_same_where_the_curvature_is_known_in_few_directions(s
 
 def test_the_curvature_of_all_rows_is_their_gram_matrix():
     features, _ = clouds(90, 12, 2)
-    whole = Standard.of(Array(features))
+    whole = Scaled.of(Array(features))
     found = Curvature.of(whole, 0)
     rows = whole.take(np.arange(90))
     gram = (found.vectors * found.values) @ found.vectors.T
@@ -216,7 +214,7 @@ def test_no_copy_of_the_features_is_made(many, monkeypatch):
         elif many == "labels":
             solve_labels(given, targets[:, None] == [[0, 1]], targets, units, 0, strength=1e-3)
         else:
-            solve_problem(given, features[:, :2] + 1, units, 0, strength=1e-3)
+            solve_ridge(given, features[:, :2] + 1, units, 0, strength=1e-3)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

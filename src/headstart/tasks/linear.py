@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.tasks.matrix import Array, Matrix, Standard
+from headstart.tasks.matrix import Array, Matrix, Scaled
 
 MOST = 4_000
 """Rows that take part in choosing a strength at most. More of them are never held at once."""
 
-STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)
-"""Inverse strengths of L2 regularisation tried, on standardised features (scikit-learn's C; for two
+STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 10.0)
+"""Inverse strengths of L2 regularisation tried, on scaled features (scikit-learn's C; for two
 classes half of it, since there are two vectors of weights where scikit-learn has one)."""
 
 Coefficients = tuple[np.ndarray, np.ndarray]
@@ -70,26 +70,26 @@ class Problem:
 
     @classmethod
     def of_features(cls, features: np.ndarray) -> Problem:
-        """Return the problem of (n, d) float32 features, which are standardised first."""
+        """Return the problem of (n, d) float32 features, which are centred and scaled first."""
         return Features.of(features).posed()
 
     @classmethod
-    def of_rows(cls, features: Standard, rows: np.ndarray) -> Problem:
+    def of_rows(cls, features: Scaled, rows: np.ndarray) -> Problem:
         """Return the problem of some rows, at the mean and scale of all."""
-        standard = torch.from_numpy(features.take(rows)).float()
-        n, d = standard.shape
+        scaled = torch.from_numpy(features.take(rows)).float()
+        n, d = scaled.shape
         if n < d:
-            values, left = torch.linalg.eigh((standard @ standard.T).double())
-            basis = (left / values.clamp(min=1e-6 * float(values[-1])).sqrt()).T.float() @ standard
+            values, left = torch.linalg.eigh((scaled @ scaled.T).double())
+            basis = (left / values.clamp(min=1e-6 * float(values[-1])).sqrt()).T.float() @ scaled
         else:
-            values, vectors = torch.linalg.eigh((standard.T @ standard).double())
+            values, vectors = torch.linalg.eigh((scaled.T @ scaled).double())
             basis = vectors.T.float()
 
         def back(weight: Tensor, bias: np.ndarray) -> Coefficients:
             on_features = (weight @ basis).numpy() / features.scale
             return on_features, bias - on_features @ features.mean
 
-        return cls._of(standard @ basis.T, back)
+        return cls._of(scaled @ basis.T, back)
 
     @classmethod
     def of_products(cls, products: np.ndarray) -> Problem:
@@ -145,7 +145,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Features:
-    """Dense features, which a solver standardises as suits it."""
+    """Dense features, which a solver centres and scales."""
 
     matrix: Matrix
 
@@ -160,8 +160,8 @@ class Features:
         return self.matrix.shape[0] > MOST
 
     def posed(self) -> Problem:
-        """Return the problem that they pose, each channel at its own scale."""
-        return Problem.of_rows(Standard.of(self.matrix), np.arange(self.matrix.shape[0]))
+        """Return the problem that they pose, centred and scaled."""
+        return Problem.of_rows(Scaled.of(self.matrix), np.arange(self.matrix.shape[0]))
 
 
 @dataclass(frozen=True)

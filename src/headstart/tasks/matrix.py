@@ -1,4 +1,4 @@
-"""Rows of features, in memory or on disk, and what standardises them."""
+"""Rows of features, in memory or on disk, and what centres and scales them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROWS = 4_096
 PIECE = 2**20
 """Entries that are worked on at a time, few enough for a processor's cache."""
 FLAT = 1e-6
-"""Standard deviation up to which a channel or an output counts as constant."""
+"""Scaled deviation up to which a channel or an output counts as constant."""
 
 
 class Matrix(Protocol):
@@ -54,14 +54,13 @@ class Array:
 
 
 @dataclass(frozen=True)
-class Standard:
-    """A matrix with the mean and the scale that standardise it; its rows stay where they are.
+class Scaled:
+    """A matrix with the mean and the scale of its channels; its rows stay where they are.
 
     Attributes
     ----------
     mean, scale
-        (d,) float64. The scale is the standard deviation, or 1 for constant channels, which so
-        stay at zero.
+        (d,) float64.
     """
 
     matrix: Matrix
@@ -69,8 +68,8 @@ class Standard:
     scale: np.ndarray
 
     @classmethod
-    def of(cls, matrix: Matrix) -> Standard:
-        """Return a matrix with its own moments, found in one pass.
+    def of(cls, matrix: Matrix) -> Scaled:
+        """Return a matrix with its own mean and `pareto` scale, found in one pass.
 
         Means and sums of squares of the pieces are joined as by Chan, Golub and LeVeque
         (Algorithms for computing the sample variance, 1983), so that a large mean costs the
@@ -86,20 +85,20 @@ class Standard:
             squares += np.einsum("ij,ij->j", exact, exact) + apart**2 * (count * len(piece) / both)
             mean += apart * (len(piece) / both)
             count = both
-        return cls(matrix, mean, spread(np.sqrt(squares / max(1, count))))
+        return cls(matrix, mean, pareto(np.sqrt(squares / max(1, count))))
 
     def take(self, rows: np.ndarray) -> np.ndarray:
-        """Return some standardised rows (m, d) float64."""
+        """Return some rows, centred and scaled, (m, d) float64."""
         found: np.ndarray = (self.matrix.take(rows) - self.mean) / self.scale
         return found
 
     def pieces(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield (which rows, those rows standardised in float64) of all of them, in order."""
+        """Yield (which rows, those rows centred and scaled in float64) of all, in order."""
         for rows, piece in _pieces(self.matrix):
             yield rows, (piece - self.mean) / self.scale
 
     def centred(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield (which rows, those rows less the float32 mean) of all of them, in order.
+        """Yield (which rows, those rows less the float32 mean) of all, in order.
 
         The float32 array is overwritten by the next. Without their mean, single precision serves
         channels that lie far from zero as well as others.
@@ -121,6 +120,19 @@ def add_products(gram: np.ndarray, piece: np.ndarray) -> None:
         (m, d) float64 in C's order.
     """
     dsyrk(1.0, piece.T, beta=1.0, c=gram, overwrite_c=True)
+
+
+def pareto(deviation: np.ndarray) -> np.ndarray:
+    """Return what channels of these standard deviations (d,) are divided by: Pareto scaling.
+
+    That is the geometric mean of a channel's deviation and the usual one, the median. Where rows
+    are few, dividing each channel by its own deviation makes as much of a channel that hardly stirs
+    as of one that says something; dividing all alike lets a few loud ones speak alone (van den Berg
+    et al., Centering, scaling, and transformations, BMC Genomics 7:142, 2006).
+    """
+    stirring = deviation > FLAT
+    usual = float(np.median(deviation[stirring])) if stirring.any() else 1.0
+    return np.sqrt(np.where(stirring, deviation, usual) * usual)
 
 
 def spread(deviation: np.ndarray) -> np.ndarray:

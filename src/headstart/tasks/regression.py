@@ -20,7 +20,7 @@ from headstart.sources.families import Output
 from headstart.tasks import Metric, TargetSpec, TuneDecision, tasks
 from headstart.tasks.linear import AnyProblem, LinearSolution
 from headstart.tasks.metrics import regression_metrics
-from headstart.tasks.ridge import solve_problem
+from headstart.tasks.ridge import solve_ridge
 from headstart.tasks.targets import (
     are_numbers,
     are_quantities,
@@ -158,7 +158,7 @@ class Regression:
         strength: float | None,
     ) -> LinearSolution | None:
         """Return ridge regression, whose strength is found on a path of its own."""
-        return solve_problem(problem, targets, units, seed, strength)
+        return solve_ridge(problem, targets, units, seed, strength)
 
     def loss(
         self, outputs: Tensor, targets: Tensor, spec: TargetSpec, smoothing: float = 0.0

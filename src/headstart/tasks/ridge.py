@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,31 +12,27 @@ from torch import Tensor
 from headstart.data.splits import deal
 from headstart.tasks import linear
 from headstart.tasks.linear import AnyProblem, Features, LinearSolution, SparseProblem
-from headstart.tasks.matrix import Array, Standard, add_products, spread
+from headstart.tasks.matrix import Array, Scaled, add_products, spread
 
 STRENGTHS = tuple(float(10 ** (half / 2)) for half in range(-12, 5))
-"""Inverse strengths of L2 regularisation tried, on standardised features and targets (one over
-scikit-learn's alpha), the strongest penalty first."""
+"""Inverse strengths of L2 regularisation tried, on scaled features and standardised targets (one
+over scikit-learn's alpha), the strongest penalty first."""
 FOLDS = 5
-LEAST = 0.3
-"""Share of the channels' median deviation that is the least by which a channel is divided."""
 PAST = 1.1
 """Held-out error, as a multiple of the least, at which weaker penalties are no longer tried."""
 
 
 def solve_ridge(
-    features: np.ndarray,
+    problem: AnyProblem,
     targets: np.ndarray,
     units: np.ndarray,
     seed: int,
     strength: float | None = None,
 ) -> LinearSolution:
-    """Fit ridge regression on standardised features to standardised targets.
+    """Fit ridge regression to standardised targets.
 
     Parameters
     ----------
-    features
-        (n, d) float32.
     targets
         (n, k) one or more outputs a row, finite; one strength serves all of them.
     units
@@ -48,45 +43,20 @@ def solve_ridge(
         Inverse regularisation strength; None chooses the one of `STRENGTHS` with the least
         cross-validated squared error.
     """
-    return _solved_as(Standard.of(Array(features)), targets, units, seed, strength)
-
-
-def _solved_as(
-    rows: Standard, targets: np.ndarray, units: np.ndarray, seed: int, strength: float | None
-) -> LinearSolution:
-    found, mean, strength = _solved(rows, targets, units, seed, strength)
-    weight = found / rows.scale
-    bias = mean - weight @ rows.mean
-    return LinearSolution(weight.astype(np.float32), bias.astype(np.float32), strength)
-
-
-def solve_problem(
-    problem: AnyProblem,
-    targets: np.ndarray,
-    units: np.ndarray,
-    seed: int,
-    strength: float | None = None,
-) -> LinearSolution:
-    """Fit ridge regression to a problem as it is posed.
-
-    Dense features are standardised, but no channel by less than `LEAST` of what is usual: one that
-    lies still in almost all training rows could otherwise move an answer without bound where it
-    stirs. Parameters are those of `solve_ridge`.
-    """
     if isinstance(problem, Features):
-        rows = Standard.of(problem.matrix)
-        stirring = rows.scale[rows.scale != 1.0]
-        usual = np.median(stirring) if len(stirring) else 1.0
-        rows = replace(rows, scale=np.maximum(rows.scale, LEAST * usual))
-        return _solved_as(rows, targets, units, seed, strength)
+        rows = Scaled.of(problem.matrix)
+        found, mean, strength = _solved(rows, targets, units, seed, strength)
+        weight = found / rows.scale
+        bias = mean - weight @ rows.mean
+        return LinearSolution(weight.astype(np.float32), bias.astype(np.float32), strength)
     if isinstance(problem, SparseProblem):
         if strength is None:
             some, few = problem.some(seed)
-            strength = solve_problem(few, targets[some], units[some], seed).strength
+            strength = solve_ridge(few, targets[some], units[some], seed).strength
         return _from_sparse(problem.features, targets, strength)
     coordinates = problem.rows[:, :-1].numpy()
     width = coordinates.shape[1]
-    as_it_is = Standard(Array(coordinates), np.zeros(width), np.ones(width))
+    as_it_is = Scaled(Array(coordinates), np.zeros(width), np.ones(width))
     found, mean, strength = _solved(as_it_is, targets, units, seed, strength)
     bias = mean - found @ coordinates.mean(0, dtype=np.float64)
     both = torch.from_numpy(np.column_stack([found, bias]).T).float()
@@ -95,9 +65,9 @@ def solve_problem(
 
 
 def _solved(
-    rows: Standard, targets: np.ndarray, units: np.ndarray, seed: int, strength: float | None
+    rows: Scaled, targets: np.ndarray, units: np.ndarray, seed: int, strength: float | None
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return weights (k, d) on standardised rows, the targets' mean (k,), and the strength."""
+    """Return weights (k, d) on scaled rows, the targets' mean (k,), and the strength."""
     mean, scale = targets.mean(0, dtype=np.float64), spread(targets.std(0, dtype=np.float64))
     wanted = torch.from_numpy((targets - mean) / scale).double()
     if strength is None:
@@ -113,8 +83,8 @@ def _from_sparse(features: Any, targets: np.ndarray, strength: float) -> LinearS
     return LinearSolution(weight.astype(np.float32), bias.astype(np.float32), strength)
 
 
-def _optimum(rows: Standard, wanted: Tensor, penalty: float) -> Tensor:
-    """Return the weights (d, k) on standardised features, through the smaller Gram matrix.
+def _optimum(rows: Scaled, wanted: Tensor, penalty: float) -> Tensor:
+    """Return the weights (d, k) on scaled features, through the smaller Gram matrix.
 
     The features are read piece by piece: once where it is that of the channels, else once for each
     `MOST` rows and once more.
@@ -125,31 +95,31 @@ def _optimum(rows: Standard, wanted: Tensor, penalty: float) -> Tensor:
         values, left = np.linalg.eigh(_products_of_rows(rows))
         shrunk = left @ ((left.T @ answers) / (values.clip(0) + penalty)[:, None])
         found = np.zeros((d, answers.shape[1]))
-        for some, standard in rows.pieces():
-            found += standard.T @ shrunk[some]
+        for some, scaled in rows.pieces():
+            found += scaled.T @ shrunk[some]
         return torch.from_numpy(found)
     gram = np.zeros((d, d), order="F")
     moment = np.zeros((d, answers.shape[1]))
-    for some, standard in rows.pieces():
-        add_products(gram, standard)
-        moment += standard.T @ answers[some]
+    for some, scaled in rows.pieces():
+        add_products(gram, scaled)
+        moment += scaled.T @ answers[some]
     values, right = np.linalg.eigh(gram, UPLO="U")
     shrunk = (right.T @ moment) / (values.clip(0) + penalty)[:, None]
     return torch.from_numpy(right @ shrunk)
 
 
-def _products_of_rows(rows: Standard) -> np.ndarray:
-    """Return the scalar products (n, n) of standardised rows."""
+def _products_of_rows(rows: Scaled) -> np.ndarray:
+    """Return the scalar products (n, n) of scaled rows."""
     n = rows.matrix.shape[0]
     found = np.empty((n, n))
     for start in range(0, n, linear.MOST):
         block = rows.take(np.arange(start, min(n, start + linear.MOST)))
-        for some, standard in rows.pieces():
-            found[start : start + len(block), some] = block @ standard.T
+        for some, scaled in rows.pieces():
+            found[start : start + len(block), some] = block @ scaled.T
     return found
 
 
-def _cross_validated(rows: Standard, wanted: Tensor, units: np.ndarray, seed: int) -> float:
+def _cross_validated(rows: Scaled, wanted: Tensor, units: np.ndarray, seed: int) -> float:
     """Return the strength with the least squared error over held-out folds."""
     errors: list[float] = []
     for error in _held_out_errors(rows, wanted, units, seed):
@@ -159,9 +129,7 @@ def _cross_validated(rows: Standard, wanted: Tensor, units: np.ndarray, seed: in
     return STRENGTHS[int(np.argmin(errors))] if errors else STRENGTHS[0]
 
 
-def _held_out_errors(
-    rows: Standard, wanted: Tensor, units: np.ndarray, seed: int
-) -> Iterator[float]:
+def _held_out_errors(rows: Scaled, wanted: Tensor, units: np.ndarray, seed: int) -> Iterator[float]:
     """Yield the squared error of each strength over held-out folds; nothing if there is one unit.
 
     The residuals of a held-out fold follow from those of the fit to all rows: they are
@@ -186,9 +154,9 @@ def _held_out_errors(
         yield sum(_held_out(left[fold], shrinkage, residual[fold], len(some)) for fold in folds)
 
 
-def _left(standard: Tensor) -> tuple[Tensor, Tensor]:
+def _left(scaled: Tensor) -> tuple[Tensor, Tensor]:
     """Return the left singular vectors (m, r) of rows less their mean, and the squared values."""
-    centred = standard - standard.mean(0)
+    centred = scaled - scaled.mean(0)
     m, d = centred.shape
     values, vectors = torch.linalg.eigh(centred @ centred.T if m < d else centred.T @ centred)
     kept = values > 1e-12 * values[-1]

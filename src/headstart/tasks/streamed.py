@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from headstart.tasks.family import Family
-from headstart.tasks.matrix import Standard, add_products
+from headstart.tasks.matrix import Scaled, add_products
 
 TOLERANCE = 1e-5
 """Distance of the logits from those of the optimum, root mean square and weighted by how steep the
@@ -37,7 +37,7 @@ Truth = Callable[[slice], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class Curvature:
-    """The Gram matrix of standardised features, estimated on some of the rows.
+    """The Gram matrix of scaled features, estimated on some of the rows.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Curvature:
     rest: float
 
     @classmethod
-    def of(cls, features: Standard, seed: int) -> Curvature:
+    def of(cls, features: Scaled, seed: int) -> Curvature:
         """Return the curvature along all directions, or along the steepest ones of wide rows."""
         n, d = features.matrix.shape
         m = min(n, SAMPLED * d if d <= WIDEST else WIDEST)
@@ -65,11 +65,12 @@ class Curvature:
                 add_products(gram, features.take(some))
             values, vectors = np.linalg.eigh(gram / m, UPLO="U")
             return cls(vectors, values.clip(0), 0.0)
-        standard = features.take(rows)
-        values, left = np.linalg.eigh(standard @ standard.T / m)
+        scaled = features.take(rows)
+        values, left = np.linalg.eigh(scaled @ scaled.T / m)
         values, left = values[m // 2 :].clip(1e-12), left[:, m // 2 :]
-        vectors = standard.T @ (left / np.sqrt(m * values))
-        return cls(vectors, values, max(0.0, d - float(values.sum())) / (d - len(values)))
+        vectors = scaled.T @ (left / np.sqrt(m * values))
+        others = float(np.einsum("ij,ij->", scaled, scaled)) / m - float(values.sum())
+        return cls(vectors, values, max(0.0, others) / (d - len(values)))
 
     def solved(self, gradient: np.ndarray, steepness: np.ndarray, decay: float) -> np.ndarray:
         """Return the Newton step (d + 1, k) if all rows were as steep as their mean.
@@ -106,13 +107,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Objective:
-    """Penalised negative log likelihood of coefficients on standardised features.
+    """Penalised negative log likelihood of coefficients on scaled features.
 
     It is summed in one pass over the rows. Products are taken in single precision, piece by piece
     and on centred features; all sums are taken in double precision.
     """
 
-    features: Standard
+    features: Scaled
     family: Family
     truth: Truth
     strength: float
