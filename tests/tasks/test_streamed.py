@@ -84,7 +84,7 @@ def test_classes_equal_scikit_learn(small, stored, rows, width, classes, weights
     units = np.arange(rows)
     found = solve_multinomial(given, targets, classes, units, 0, STRENGTHS, strength, weights)
     expected = classes_by_scikit_learn(features, targets, strength, weights)
-    assert np.abs(softmax(logits(found, features), axis=1) - expected).max() < 5e-5
+    assert np.abs(softmax(logits(found, features), axis=1) - expected).max() < 1e-4
     assert found.weight.dtype == found.bias.dtype == np.float32
 
 
@@ -167,15 +167,15 @@ def test_one_pass_finds_value_and_gradient(small, family):
     counts = torch.linspace(0.5, 2, 400, dtype=torch.float64)[:, None]
     given = Scaled.of(Array(features))
     place = Objective(given, family, lambda rows: (hot[rows], counts[rows]), 0.5).at(
-        np.random.default_rng(0).normal(size=(6, 3))
+        torch.from_numpy(np.random.default_rng(0).normal(size=(6, 3)))
     )
-    w = torch.tensor(place.w, requires_grad=True)
+    w = place.w.clone().requires_grad_()
     rows = torch.from_numpy(given.take(np.arange(400)))
     losses = family.losses((rows @ w[:-1] + w[-1])[None], hot)
     value = (losses * counts).sum() + w[:-1].square().sum() / (2 * 0.5)
     value.backward()
     assert place.value == pytest.approx(float(value.detach()), rel=1e-6)
-    np.testing.assert_allclose(place.gradient, w.grad.numpy(), rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(place.gradient.numpy(), w.grad.numpy(), rtol=1e-5, atol=1e-4)
 
 
 def test_the_answer_is_the_same_where_the_curvature_is_known_in_few_directions(small, monkeypatch):

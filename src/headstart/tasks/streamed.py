@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from headstart.tasks.family import Family
-from headstart.tasks.matrix import Scaled, add_products
+from headstart.tasks.matrix import Scaled
 
 TOLERANCE = 1e-5
 """Distance of the logits from those of the optimum, root mean square and weighted by how steep the
@@ -49,8 +49,8 @@ class Curvature:
         The same along all other directions, which are taken to be alike.
     """
 
-    vectors: np.ndarray
-    values: np.ndarray
+    vectors: Tensor
+    values: Tensor
     rest: float
 
     @classmethod
@@ -60,19 +60,20 @@ class Curvature:
         m = min(n, SAMPLED * d if d <= WIDEST else WIDEST)
         rows = np.sort(np.random.default_rng(seed).permutation(n)[:m])
         if d <= WIDEST:
-            gram = np.zeros((d, d), order="F")
+            gram = torch.zeros(d, d, dtype=torch.float64)
             for some in np.array_split(rows, max(1, m // 1024)):
-                add_products(gram, features.take(some))
-            values, vectors = np.linalg.eigh(gram / m, UPLO="U")
-            return cls(vectors, values.clip(0), 0.0)
-        scaled = features.take(rows)
-        values, left = np.linalg.eigh(scaled @ scaled.T / m)
-        values, left = values[m // 2 :].clip(1e-12), left[:, m // 2 :]
-        vectors = scaled.T @ (left / np.sqrt(m * values))
-        others = float(np.einsum("ij,ij->", scaled, scaled)) / m - float(values.sum())
+                piece = torch.from_numpy(features.take(some))
+                gram.addmm_(piece.T, piece)
+            values, vectors = torch.linalg.eigh(gram / m)
+            return cls(vectors, values.clamp(min=0), 0.0)
+        scaled = torch.from_numpy(features.take(rows))
+        values, left = torch.linalg.eigh(scaled @ scaled.T / m)
+        values, left = values[m // 2 :].clamp(min=1e-12), left[:, m // 2 :]
+        vectors = scaled.T @ (left / (m * values).sqrt())
+        others = float(scaled.square().sum()) / m - float(values.sum())
         return cls(vectors, values, max(0.0, others) / (d - len(values)))
 
-    def solved(self, gradient: np.ndarray, steepness: np.ndarray, decay: float) -> np.ndarray:
+    def solved(self, gradient: Tensor, steepness: Tensor, decay: float) -> Tensor:
         """Return the Newton step (d + 1, k) if all rows were as steep as their mean.
 
         Parameters
@@ -84,25 +85,25 @@ class Curvature:
         decay
             The penalty's.
         """
-        steep, mixed = np.linalg.eigh(steepness)
-        steep = steep.clip(0)
+        steep, mixed = torch.linalg.eigh(steepness)
+        steep = steep.clamp(min=0)
         turned = gradient @ mixed
         along = self.vectors.T @ turned[:-1]
         others = self.rest * steep + decay
         found = self.vectors @ (along / (self.values[:, None] * steep + decay) - along / others)
-        bias = turned[-1:] / steep.clip(max(1e-9, FLATTEST * steep.max(initial=0.0)))
-        step: np.ndarray = np.concatenate([found + turned[:-1] / others, bias]) @ mixed.T
-        return step
+        steepest = float(steep.max()) if len(steep) else 0.0
+        bias = turned[-1:] / steep.clamp(min=max(1e-9, FLATTEST * steepest))
+        return torch.cat([found + turned[:-1] / others, bias]) @ mixed.T
 
 
 @dataclass(frozen=True)
 class Place:
     """Coefficients (d + 1, k), and the objective there: value, gradient, steepness (k, k)."""
 
-    w: np.ndarray
+    w: Tensor
     value: float
-    gradient: np.ndarray
-    steepness: np.ndarray
+    gradient: Tensor
+    steepness: Tensor
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,9 @@ class Objective:
     """Penalised negative log likelihood of coefficients on scaled features.
 
     It is summed in one pass over the rows. Products are taken in single precision, piece by piece
-    and on centred features; all sums are taken in double precision.
+    and on centred features; all sums are taken in double precision. All of it is PyTorch's work:
+    where numpy multiplies matrices in between, the threads of the two wait for one another, and a
+    pass takes ten times as long.
     """
 
     features: Scaled
@@ -118,26 +121,27 @@ class Objective:
     truth: Truth
     strength: float
 
-    def at(self, w: np.ndarray) -> Place:
-        """Return the place of coefficients (d + 1, k)."""
-        features = self.features
-        off = features.mean - features.mean.astype(np.float32)
-        weight = (w[:-1] / features.scale[:, None]).astype(np.float32)
-        bias = torch.from_numpy(w[-1] - off @ weight)
-        value = (w[:-1] ** 2).sum() / (2 * self.strength)
-        moved, total = np.zeros((w.shape[1], len(weight))), np.zeros(w.shape[1])
-        steepness = np.zeros((w.shape[1], w.shape[1]))
-        for rows, piece in features.centred():
-            logits = (torch.from_numpy(piece @ weight).double() + bias)[None]
+    def at(self, w: Tensor) -> Place:
+        """Return the place of coefficients (d + 1, k) float64."""
+        mean, scale = (torch.from_numpy(x) for x in (self.features.mean, self.features.scale))
+        off = mean - mean.float().double()
+        weight = (w[:-1] / scale[:, None]).float()
+        bias = w[-1] - off @ weight.double()
+        value = float(w[:-1].square().sum()) / (2 * self.strength)
+        moved, total = torch.zeros(w.shape[1], len(weight), dtype=w.dtype), torch.zeros_like(w[-1])
+        steepness = torch.zeros(w.shape[1], w.shape[1], dtype=w.dtype)
+        for rows, array in self.features.centred():
+            piece = torch.from_numpy(array)
+            logits = (piece @ weight).double() + bias
             hot, counts = self.truth(rows)
-            value += float((self.family.losses(logits, hot) * counts).sum())
-            mean = self.family.mean(logits)[0]
-            wrong = ((mean - hot) * counts).numpy()
-            moved += wrong.astype(np.float32).T @ piece
+            value += float((self.family.losses(logits[None], hot) * counts).sum())
+            mean = self.family.mean(logits[None])[0]
+            wrong = (mean - hot) * counts
+            moved += wrong.float().T @ piece
             total += wrong.sum(0)
-            steepness += self.family.steepness(mean, counts).numpy()
-        gradient = (moved.T - np.outer(off, total)) / features.scale[:, None]
-        gradient = np.concatenate([gradient + w[:-1] / self.strength, total[None]])
+            steepness += self.family.steepness(mean, counts)
+        gradient = (moved.T - torch.outer(off, total)) / scale[:, None]
+        gradient = torch.cat([gradient + w[:-1] / self.strength, total[None]])
         return Place(w, value, gradient, steepness)
 
 
@@ -151,12 +155,12 @@ def optimum(objective: Objective, outputs: int, seed: int) -> np.ndarray:
     n, d = objective.features.matrix.shape
     curvature, decay = Curvature.of(objective.features, seed), 1 / objective.strength
     most = max(3, min(PAIRS, REMEMBERED // (d * max(1, outputs))))
-    pairs: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=most)
-    here = objective.at(np.zeros((d + 1, outputs)))
+    pairs: deque[tuple[Tensor, Tensor]] = deque(maxlen=most)
+    here = objective.at(torch.zeros(d + 1, outputs, dtype=torch.float64))
     passes, least, found_at = 1, np.inf, 1
     while passes < MOST_PASSES and passes - found_at <= PATIENCE:
         step = -_solved(here, pairs, curvature, decay)
-        length = np.sqrt(max(0.0, -(here.gradient * step).sum()) / n)
+        length = max(0.0, -_dot(here.gradient, step) / n) ** 0.5
         if length <= TOLERANCE:
             break
         if length < least:
@@ -165,40 +169,45 @@ def optimum(objective: Objective, outputs: int, seed: int) -> np.ndarray:
         if there is None:
             break
         moved, bent = there.w - here.w, there.gradient - here.gradient
-        if (moved * bent).sum() > 0:
+        if _dot(moved, bent) > 0:
             pairs.append((moved, bent))
         here = there
-    return here.w
+    found: np.ndarray = here.w.numpy()
+    return found
+
+
+def _dot(a: Tensor, b: Tensor) -> float:
+    return float((a * b).sum())
 
 
 def _solved(
-    here: Place, pairs: deque[tuple[np.ndarray, np.ndarray]], curvature: Curvature, decay: float
-) -> np.ndarray:
-    q, shares = here.gradient.copy(), []
+    here: Place, pairs: deque[tuple[Tensor, Tensor]], curvature: Curvature, decay: float
+) -> Tensor:
+    q, shares = here.gradient.clone(), []
     for moved, bent in reversed(pairs):
-        share = (moved * q).sum() / (moved * bent).sum()
+        share = _dot(moved, q) / _dot(moved, bent)
         q -= share * bent
         shares.append(share)
     found = curvature.solved(q, here.steepness, decay)
     for (moved, bent), share in zip(pairs, reversed(shares), strict=True):
-        found += (share - (bent * found).sum() / (moved * bent).sum()) * moved
+        found += (share - _dot(bent, found) / _dot(moved, bent)) * moved
     return found
 
 
 def _along(
-    objective: Objective, here: Place, step: np.ndarray, passes: int
+    objective: Objective, here: Place, step: Tensor, passes: int
 ) -> tuple[Place | None, int]:
     """Return a lower place along a step, and the passes so far; None where rounding hides it.
 
     A place will do where the slope no longer rises by more than half of how it fell. Slopes, unlike
     values, keep their digits near the optimum.
     """
-    fall = -(here.gradient * step).sum()
+    fall = -_dot(here.gradient, step)
     size = 1.0
     for _ in range(8):
         there = objective.at(here.w + size * step)
         passes += 1
-        rise = (there.gradient * step).sum()
+        rise = _dot(there.gradient, step)
         if rise <= 0.5 * fall and there.value <= here.value + 1e-8 * abs(here.value):
             return there, passes
         size *= min(0.8, max(0.1, fall / (fall + rise))) if rise > 0 else 0.5
