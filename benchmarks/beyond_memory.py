@@ -24,7 +24,7 @@ from records import keep
 from targets import NAMES, fashion
 
 ROWS = (10_000, 100_000)
-FEW = ("--max-trials", "3", "--budget", "60m")
+FEW = ("--max-trials", "3", "--budget", "20m")
 """The probe, the probe on middle stages, and the small model: every row is read, learnt, tested."""
 SAID = "said.txt"
 KILLED_ROWS = 6_000

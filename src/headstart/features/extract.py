@@ -16,6 +16,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from headstart.allocator import trim
 from headstart.data.dataset import Dataset
 from headstart.data.modalities import Preprocessing, View, modalities
 from headstart.features.cache import ActivationCache, KeptRows, key_of
@@ -348,6 +349,7 @@ class _Pending:
         if self._rows:
             self._kept.add([self._names[i] for i in self._rows], below(self._values))
         self._begin()
+        trim()
 
     def _begin(self) -> None:
         self._rows: list[int] = []

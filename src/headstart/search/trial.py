@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from headstart.allocator import trim
 from headstart.data.dataset import Dataset
 from headstart.devices import device
 from headstart.digest import digest_data
@@ -139,6 +140,8 @@ def run_trial(assignment: Assignment) -> TrialResult:
         first = (str(error).splitlines() or [""])[0]
         reason = f"{type(error).__name__}: {first}"
         return TrialResult(None, None, time.monotonic() - started, reason)
+    finally:
+        trim()
     return TrialResult(fitted, score, time.monotonic() - started)
 
 
