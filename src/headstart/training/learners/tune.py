@@ -30,14 +30,12 @@ from headstart.training.memory import AtOnce, available_memory, kept_bytes, rows
 from headstart.training.perturbations import perturbed
 from headstart.training.plan import HEAD, FreezePlan
 from headstart.training.precision import Numerics
-from headstart.training.solving import put_at_optimum
+from headstart.training.solving import put_at_optimum, seconds_of_solving
 
 _EVALUATED = 64
 _FEW = 4
 _STARTED = 20_000
 """Rows on whose features a head is started at most; they are held in memory."""
-_SOLVING = 3e-6
-"""Seconds that solving for the head takes for a row, a feature and ten outputs."""
 
 
 class Tuned(nn.Module):
@@ -179,8 +177,8 @@ class Tune:
             seconds += self._computing(assignment, extractor, cut)
         pace = self._pace(assignment, extractor, cut)
         if recipe.solved:
-            width = extractor.backbone.width
-            seconds += rows * (pace.evaluated + width * _SOLVING * assignment.many)
+            some, width = min(rows, _STARTED), extractor.backbone.width
+            seconds += some * pace.evaluated + seconds_of_solving(some, width, assignment.many)
         epochs = assignment.settled.get("epochs") or recipe.epochs
         return seconds + pace.begun + epochs * (rows * pace.trained + held * pace.evaluated)
 
