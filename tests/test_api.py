@@ -12,6 +12,7 @@ from PIL import Image
 
 import headstart as hs
 from headstart.errors import DataError, UsageError
+from headstart.search import closing, preparation
 from headstart.search import run as running
 from headstart.search.budget import Stopped
 
@@ -166,6 +167,20 @@ def repeats(tmp_path_factory):
         "long": "chunks",
     }
     return data, options, hs.fit(data, out=place / "run", **options)
+
+
+@pytest.mark.parametrize("time", ("enough", "too little"))
+def test_rows_left_out_of_the_race_are_learnt_from_if_there_is_time(tmp_path, monkeypatch, time):
+    monkeypatch.setattr(preparation, "affordable", lambda *_: 45)
+    if time == "too little":
+        monkeypatch.setattr(closing, "_computing", lambda *_: 1e9)
+    study = hs.fit(news(tmp_path / "news.csv"), label="topic", budget="5m", max_trials=2,
+                   out=tmp_path / "run")  # fmt: skip
+    known = study.result["data"]
+    assert (known["rows"], known["left_out"]) == (45, 30)
+    assert known["train"] + known["validation"] + known["test"] == 45
+    assert study.result["winner"]["refitted"]
+    assert study.result["winner"]["rows"] == (75 if time == "enough" else 45)
 
 
 def test_a_pair_is_read_as_two_texts(repeats):

@@ -20,6 +20,7 @@ RESULT = {
         "recipe": "finetune",
         "cut": "layer.4",
         "refitted": True,
+        "rows": 1234,
         "validation": SCORE,
         "test": SCORE,
     },

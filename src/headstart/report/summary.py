@@ -38,7 +38,10 @@ def summary(result: dict[str, Any], folder: Path) -> str:
     if data["quarantined"]:
         lines.append(f"{data['quarantined']} rows could not be used; the ledger lists them.")
     if data["left_out"]:
-        lines.append(f"{data['left_out']:,} rows were left out: the budget did not reach for them.")
+        lines.append(
+            f"{data['left_out']:,} rows were left out of choosing and testing: the budget did not "
+            "reach for them."
+        )
     lines += [
         "",
         _scores(result, metric),
@@ -53,8 +56,8 @@ def summary(result: dict[str, Any], folder: Path) -> str:
         lines.append(disagreement)
     if winner["refitted"]:
         lines.append(
-            f"It was fitted again on all {data['rows']:,} rows; the scores above are those of the "
-            "model that had not seen the test rows."
+            f"It was fitted again on {winner['rows']:,} rows, those of the test with them; the "
+            "scores above are those of the model that had not seen the test rows."
         )
     if result["left_out"]:
         lines.append(f"Not tried for lack of time: {'; '.join(result['left_out'][:4])}.")

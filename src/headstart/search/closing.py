@@ -39,7 +39,6 @@ from headstart.search.preparation import Prepared
 from headstart.search.race import Contender, Listener, Standing
 from headstart.search.trial import assign, refit, validation_outputs
 from headstart.sources.opening import find_source
-from headstart.training.learners import Rows
 from headstart.training.loop import Diverged
 
 SCHEMA = 1
@@ -57,13 +56,16 @@ NOT_MEASURED = "not measured"
 
 @dataclass
 class Evaluation:
-    """What the test rows said; empty where the run was stopped before they were read."""
+    """What the test rows said; empty where the run was stopped before they were read.
+
+    `refitted` is on how many rows the model that is handed back was fitted again, 0 if it was not.
+    """
 
     test: dict[str, Interval] = field(default_factory=dict)
     validation: Interval | None = None
     verdict: Verdict | None = None
     subgroups: dict[str, dict[str, float]] = field(default_factory=dict)
-    refitted: bool = False
+    refitted: int = 0
     seconds: float = 0.0
     held: HeldOut = field(default_factory=HeldOut)
     flagging: float = 0.0
@@ -183,33 +185,48 @@ def no_verdict(prepared: Prepared, reason: str) -> Verdict:
 
 
 def refitted(
-    prepared: Prepared, standing: Standing, clock: Clock, run: Path, listener: Listener
-) -> Model | None:
-    """Fit the winner's recipe again on all rows, if the time that is left reaches for it."""
+    prepared: Prepared, standing: Standing, clock: Clock, listener: Listener
+) -> tuple[Model, int] | None:
+    """Fit the winner's recipe again on all rows, if the time that is left reaches for it.
+
+    Rows that the budget left out take part as far as there is time for them now. Returned are the
+    model and the number of rows.
+    """
     winner = standing.winner
     assert winner is not None
     if winner.cut_short:
         return None
-    bench = prepared.bench
-    ratio = len(prepared.dataset) / len(bench.train.data)
-    forecast = 1.15 * winner.record.seconds * ratio
-    if forecast > clock.left - SAVING:
+    bench, rows = prepared.bench, len(prepared.dataset)
+    a_row = 1.15 * winner.record.seconds / len(bench.train.data)
+    left = clock.left - SAVING
+    if a_row * rows > left:
         listener.say(
-            f"no time to refit on all rows (forecast {forecast:.0f} s, {clock.left:.0f} s left)"
+            f"no time to refit on all rows (forecast {a_row * rows:.0f} s, {clock.left:.0f} s left)"
         )
         return None
     entry = winner.entry
-    listener.say(f"refitting {entry.name} on all {len(prepared.dataset):,} rows")
+    more = [prepared.test] if len(prepared.test.data) else []
+    if len(prepared.spare.data):
+        each = a_row + _computing(winner, prepared)
+        fitting = min(len(prepared.spare.data), int((left - a_row * rows) / (1.3 * each)))
+        more += [prepared.spare.take(np.arange(fitting))] if fitting else []
+        rows += fitting
+    listener.say(f"refitting {entry.name} on {rows:,} rows")
     assignment = assign(bench, entry.recipe, entry.source, lambda: clock.left < SAVING)
     try:
-        fitted = refit(assignment, winner.record.details["settled"], _pieces(prepared))
+        fitted = refit(assignment, winner.record.details["settled"], tuple(more))
     except (OutOfTime, Diverged):
         return None
-    return None if fitted.cut_short else fitted.model
+    return None if fitted.cut_short else (fitted.model, rows)
 
 
-def _pieces(prepared: Prepared) -> tuple[Rows, ...]:
-    return (prepared.test,) if len(prepared.test.data) else ()
+def _computing(winner: Contender, prepared: Prepared) -> float:
+    """Return the seconds that it takes to compute what a spare row is to the winner's recipe."""
+    if winner.entry.source is None:
+        return 0.0
+    extractor = prepared.bench.extractors[winner.entry.source]
+    spare, views = prepared.spare.data, winner.record.details["settled"].get("views", 0)
+    return (1 + views) * extractor.forecast(spare, extractor.backbone.end) / len(spare)
 
 
 def save_model(
@@ -238,7 +255,7 @@ def save_model(
         "licence": source.licence if source else None,
         "recipe": contender.entry.recipe.name,
         "cut": contender.record.details["cut"],
-        "rows": len(prepared.dataset),
+        "rows": found.refitted or len(prepared.dataset),
         "quarantined": len(prepared.dataset.set_aside),
         "metric": bench.metric.name,
         "validation": str(found.validation or figure(contender.record.score or 0.0)),
@@ -246,7 +263,7 @@ def save_model(
         "fingerprint": bench.data,
         "version": version("headstart"),
         "seed": bench.seed,
-        "refitted": found.refitted,
+        "refitted": bool(found.refitted),
     }
     artifact = Artifact(
         model, bench.task.name, bench.spec, bench.metric.name, card(facts), facts, novelty
@@ -290,7 +307,7 @@ def result(
             "outputs": bench.spec.get("names", []),
         },
         "sources": {name: known.data() for name, known in prepared.coverage.items()},
-        "winner": _winner(winner, found),
+        "winner": _winner(winner, prepared, found),
         "finalists": {
             "transfer": _finalist(standing.transfer, found.test.get("transfer")),
             "scratch": _finalist(standing.scratch, found.test.get("scratch")),
@@ -310,7 +327,7 @@ def result(
     }
 
 
-def _winner(winner: Contender, found: Evaluation) -> dict[str, Any]:
+def _winner(winner: Contender, prepared: Prepared, found: Evaluation) -> dict[str, Any]:
     side = "transfer" if winner.entry.recipe.has_head_start else "scratch"
     test = found.test.get(side)
     return {
@@ -318,7 +335,8 @@ def _winner(winner: Contender, found: Evaluation) -> dict[str, Any]:
         "recipe": winner.entry.recipe.name,
         "cut": winner.record.details["cut"],
         "trial": winner.record.id,
-        "refitted": found.refitted,
+        "refitted": bool(found.refitted),
+        "rows": found.refitted or len(prepared.bench.train.data),
         "validation": found.validation.data()
         if found.validation
         else {"value": winner.record.score, "low": None, "high": None},

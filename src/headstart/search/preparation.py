@@ -86,6 +86,8 @@ class Prepared:
         The rows that are used, `left_out` others not, because of the budget.
     test
         Not read before the race has ended.
+    spare
+        Rows that were looked at and left out, which the model handed back may still learn from.
     embed_seconds
         What embedding the training and validation rows took.
     coverage
@@ -95,6 +97,7 @@ class Prepared:
     dataset: Dataset
     bench: Bench
     test: Rows
+    spare: Rows
     split: Split
     entries: list[Entry]
     left_out: int
@@ -136,9 +139,14 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
     )
     reach.rows = reach.rows or affordable(planned, clock, bench)
     left_out = dataset.unseen + max(0, len(dataset) - reach.rows)
+    spare = everything.take(np.arange(0))
     if reach.rows < len(dataset):
-        dataset = subset(dataset, task.strata(everything.targets), reach.rows, options.seed)
-        everything = _rows(dataset, task.encode(dataset, spec))
+        order = subset(dataset, task.strata(everything.targets), reach.rows, options.seed)
+        note = f"the budget reached for {reach.rows:,} of {len(dataset):,} rows"
+        spare = everything.take(order[reach.rows :])
+        everything = everything.take(order[: reach.rows])
+        dataset = replace(everything.data, notes=(*dataset.notes, note))
+        everything = replace(everything, data=dataset, units=units(dataset))
     if left_out:
         listener.say(
             f"  the budget does not reach for all rows: a stratified subset of {len(dataset):,} "
@@ -149,17 +157,17 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
         f"  {len(parts.train):,} rows to learn from, {len(parts.validation):,} to choose by, "
         f"{len(parts.test):,} to test on ({parts.method})"
     )
-    train = _some(everything, parts.train)
+    train = everything.take(parts.train)
     bench = replace(
         bench,
         spec=task.weighted(train.targets, spec) if options.class_weights else spec,
         train=train,
-        validation=_some(everything, parts.validation),
+        validation=everything.take(parts.validation),
         split=_digest(dataset, parts),
     )
     seconds = _embed(bench, clock, listener)
-    test = _some(everything, parts.test)
-    return Prepared(dataset, bench, test, parts, planned, left_out, seconds, covered)
+    test = everything.take(parts.test)
+    return Prepared(dataset, bench, test, spare, parts, planned, left_out, seconds, covered)
 
 
 def _read(options: Options, clock: Clock, reach: Reach) -> Dataset:
@@ -296,10 +304,6 @@ def _embed(bench: Bench, clock: Clock, listener: Listener) -> float:
 
 def _rows(dataset: Dataset, targets: np.ndarray) -> Rows:
     return Rows(dataset, targets, units(dataset))
-
-
-def _some(rows: Rows, numbers: np.ndarray) -> Rows:
-    return Rows(rows.data.take(numbers.tolist()), rows.targets[numbers], rows.units[numbers])
 
 
 def _digest(dataset: Dataset, parts: Split) -> str:

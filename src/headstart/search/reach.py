@@ -94,8 +94,11 @@ def _learnable(bench: Bench, small: Entry, rows: int, seconds: float, embedding:
     return rows
 
 
-def subset(dataset: Dataset, strata: np.ndarray, size: int, seed: int) -> Dataset:
-    """Return `size` rows in which every stratum of every part keeps its share."""
+def subset(dataset: Dataset, strata: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """Return the numbers of `size` rows in which every stratum of every part keeps its share.
+
+    The numbers of the other rows follow, such that the rows up to any place are such a subset.
+    """
     order = np.random.default_rng(seed).permutation(len(dataset))
     kind = [f"{dataset.parts[i]}/{strata[i]}" for i in range(len(dataset))]
     total: dict[str, int] = {}
@@ -106,6 +109,5 @@ def subset(dataset: Dataset, strata: np.ndarray, size: int, seed: int) -> Datase
     for i in order.tolist():
         seen[kind[i]] = seen.get(kind[i], 0) + 1
         place[i] = (seen[kind[i]] - 0.5) / total[kind[i]]
-    chosen = np.sort(np.argsort(place, kind="stable")[:size])
-    note = f"the budget reached for {size:,} of {len(dataset):,} rows"
-    return replace(dataset.take(chosen.tolist()), notes=(*dataset.notes, note))
+    ordered = np.argsort(place, kind="stable")
+    return np.concatenate([np.sort(ordered[:size]), ordered[size:]])
