@@ -13,8 +13,8 @@ from headstart.models.constant import Constant
 from headstart.recipes import Recipe
 from headstart.search import trial as trials
 from headstart.search.budget import Clock
-from headstart.search.ledger import Ledger
-from headstart.search.race import Entry, Listener, Race, Standing
+from headstart.search.ledger import Ledger, TrialRecord
+from headstart.search.race import Contender, Entry, Listener, Race, Standing
 from headstart.search.trial import Bench
 from headstart.tasks import tasks
 from headstart.training.learners import Fitted, Rows, learners
@@ -139,6 +139,24 @@ def test_scratch_wins_where_it_is_better(race):
 def test_of_equals_the_one_with_a_head_start_wins(race):
     _, standing, _ = race([recipe("s", 1, 0.8, "small"), recipe("a", 1, 0.8)])
     assert standing.winner.entry.recipe.name == "a"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "leads"),
+    (
+        ((0.9, 0.5), (0.9, 0.3), "second"),
+        ((0.9, 0.3), (0.9, 0.5), "first"),
+        ((0.9, 0.5), (0.8, 0.1), "first"),
+        ((0.9, 0.5), (0.9, None), "first"),
+        ((0.9, 0.5), (0.9, 0.5), "first"),
+    ),
+)
+def test_of_one_score_the_one_of_less_loss_leads(first, second, leads):
+    standing = Standing(lambda score: score)
+    for name, (score, loss) in (("first", first), ("second", second)):
+        record = TrialRecord(1, name, {}, "done", score, 1.0, {"loss": loss})
+        standing.enter(Contender(Entry(recipe(name, 1, score), "toy"), record, None))
+    assert standing.winner.entry.recipe.name == leads
 
 
 def test_what_does_not_fit_is_left_out_and_named_but_cheaper_goes_on(race):

@@ -56,7 +56,11 @@ class Contender:
 
 @dataclass
 class Standing:
-    """Who leads: the best contender with a head start, without, and the best probe."""
+    """Who leads: the best contender with a head start, without, and the best probe.
+
+    Few validation rows give many models one score. Of these the one leads that is surer of what is
+    right: whose loss is least.
+    """
 
     signed: Callable[[float], float]
     transfer: Contender | None = None
@@ -90,9 +94,10 @@ class Standing:
         found = {c.record.id: c for c in (self.transfer, self.scratch, self.probe) if c}
         return list(found.values())
 
-    def _value(self, contender: Contender) -> float:
+    def _value(self, contender: Contender) -> tuple[float, float]:
         assert contender.record.score is not None
-        return self.signed(contender.record.score)
+        loss = contender.record.details.get("loss")
+        return self.signed(contender.record.score), -float("inf") if loss is None else -loss
 
     def _beats(self, contender: Contender, champion: Contender | None) -> bool:
         return champion is None or self._value(contender) > self._value(champion)
@@ -264,6 +269,7 @@ class Race:
                 "cut": fitted.cut,
                 "cut_short": fitted.cut_short,
                 "history": list(fitted.history),
+                "loss": result.loss,
             }
         record = TrialRecord(
             id=number,

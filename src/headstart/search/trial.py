@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -69,12 +70,16 @@ class Bench:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """How a trial ended; `fitted` is None where it failed, and `reason` says why."""
+    """How a trial ended; `fitted` is None where it failed, and `reason` says why.
+
+    `loss` is the mean loss on the validation rows, which tells models of one score apart.
+    """
 
     fitted: Fitted | None
     score: float | None
     seconds: float
     reason: str = ""
+    loss: float | None = None
 
 
 def specify(
@@ -136,13 +141,16 @@ def run_trial(assignment: Assignment) -> TrialResult:
             settled = {**fitted.settled, "offsets": offsets.tolist()}
             fitted = replace(fitted, model=Adjusted(fitted.model, offsets), settled=settled)
         score = assignment.metric.score(outputs, held.targets)
+        truth = torch.from_numpy(held.targets)
+        loss = float(assignment.task.loss(outputs, truth, assignment.spec))
     except Exception as error:
         first = (str(error).splitlines() or [""])[0]
         reason = f"{type(error).__name__}: {first}"
         return TrialResult(None, None, time.monotonic() - started, reason)
     finally:
         trim()
-    return TrialResult(fitted, score, time.monotonic() - started)
+    known = loss if math.isfinite(loss) else None
+    return TrialResult(fitted, score, time.monotonic() - started, loss=known)
 
 
 def validation_outputs(
