@@ -93,9 +93,7 @@ def answered(source: LoadedSource, dataset: Dataset, place: Path) -> list[dict[s
     metric = metric_for(task, spec)
     targets, unit_of = task.encode(dataset, spec), units(dataset)
     parts = split(dataset, task.strata(targets), seed=0)
-
-    def rows(numbers: Any) -> Rows:
-        return Rows(dataset.take(numbers.tolist()), targets[numbers], unit_of[numbers])
+    rows = Rows(dataset, targets, unit_of).take
 
     learnt, held = rows(parts.train), rows(np.concatenate([parts.validation, parts.test]))
     recipes = [

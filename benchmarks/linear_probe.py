@@ -27,7 +27,7 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 
 from headstart.tasks.linear import STRENGTHS, Features, LinearSolution
 from headstart.tasks.logistic import FOLDS, solve_multinomial
-from headstart.tasks.matrix import Array, Scaled, pareto
+from headstart.tasks.matrix import Array, Scaled
 from records import keep
 
 SHAPES = ((600, 1280, 10), (1000, 3200, 10), (400, 1152, 5), (4000, 384, 2))
@@ -136,7 +136,8 @@ def solved(place: Path, who: str, strength: float) -> None:
     with watched(found):
         if who in PRECISIONS:
             precision, tolerance = PRECISIONS[who]
-            mean, scale = features.mean(0, dtype=np.float64), _scale(features)
+            own = Scaled.of(Array(features))
+            mean, scale = own.mean, own.scale
             scaled = (features - mean.astype(precision)) / scale.astype(precision)
             model = LogisticRegression(C=strength, tol=tolerance, max_iter=2000)
             with warnings.catch_warnings():
@@ -174,7 +175,7 @@ def at_scale(shape: tuple[int, int, int]) -> dict[str, Any]:
 def _all(place: Path, features: Any, labels: Any, strength: float) -> dict[str, Any]:
     figures = {who: _apart(place, who, strength) for who in ("headstart", *PRECISIONS)}
     models = {who: np.load(place / f"{who}.npz") for who in figures}
-    scale = _scale(features)
+    scale = Scaled.of(Array(features)).scale
     reference = "scikit-learn, double"
     furthest = dict.fromkeys(figures, 0.0)
     objective = {
@@ -204,10 +205,6 @@ def _all(place: Path, features: Any, labels: Any, strength: float) -> dict[str, 
             who: figures[who]["seconds"] / figures["headstart"]["seconds"] for who in PRECISIONS
         },
     }
-
-
-def _scale(features: Any) -> np.ndarray:
-    return pareto(features.std(0, dtype=np.float64))
 
 
 def _apart(place: Path, who: str, strength: float) -> dict[str, Any]:

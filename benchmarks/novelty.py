@@ -101,9 +101,7 @@ def measured(
     dataset, spec = task.validate(dataset)
     targets, unit_of = task.encode(dataset, spec), units(dataset)
     parts = split(dataset, task.strata(targets), seed=0)
-
-    def rows(numbers: Any) -> Rows:
-        return Rows(dataset.take(numbers.tolist()), targets[numbers], unit_of[numbers])
+    rows = Rows(dataset, targets, unit_of).take
 
     learnt, chosen_by, tested = (rows(p) for p in (parts.train, parts.validation, parts.test))
     loaded = load_source(sources.get(SOURCES[dataset.modality]))

@@ -31,9 +31,7 @@ def compared(train: Path, test: Path) -> list[dict[str, Any]]:
     targets, truth = task.encode(dataset, spec), task.encode(held, spec)
     parts = split(dataset, task.strata(targets), seed=0)
     unit_of = units(dataset)
-
-    def rows(numbers: Any) -> Rows:
-        return Rows(dataset.take(numbers.tolist()), targets[numbers], unit_of[numbers])
+    rows = Rows(dataset, targets, unit_of).take
 
     learnt, chosen_by = rows(parts.train), rows(parts.validation)
     source = next(s for s in sources if s.modality == dataset.modality)

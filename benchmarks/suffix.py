@@ -38,9 +38,7 @@ def assigned(folder: Path) -> Assignment:
     dataset, spec = task.validate(dataset)
     order = np.random.default_rng(0).permutation(len(dataset))
     targets, unit_of = task.encode(dataset, spec), units(dataset)
-
-    def rows(numbers: np.ndarray) -> Rows:
-        return Rows(dataset.take(numbers.tolist()), targets[numbers], unit_of[numbers])
+    rows = Rows(dataset, targets, unit_of).take
 
     loaded = load_source(
         next(s for s in sources if s.modality == dataset.modality and s.default), task.output

@@ -15,6 +15,7 @@ from headstart.errors import DataError, UsageError
 from headstart.search import closing, preparation
 from headstart.search import run as running
 from headstart.search.budget import Stopped
+from headstart.search.ledger import Ledger
 
 WORDS = {
     "sport": "goal match team coach league striker referee season cup stadium",
@@ -178,6 +179,8 @@ def test_rows_left_out_of_the_race_are_learnt_from_if_there_is_time(tmp_path, mo
                    out=tmp_path / "run")  # fmt: skip
     known = study.result["data"]
     assert (known["rows"], known["left_out"]) == (45, 30)
+    notes = Ledger(tmp_path / "run" / "ledger.db").fact("notes")
+    assert "45 of 75 rows" in notes[-1]
     assert known["train"] + known["validation"] + known["test"] == 45
     assert study.result["winner"]["refitted"]
     assert study.result["winner"]["rows"] == (75 if time == "enough" else 45)

@@ -425,7 +425,7 @@ def toy(request, tmp_path, tokenizer):
     parts = split(dataset, task.strata(targets), seed=0)
     unit_of = units(dataset)
     rows = [
-        Rows(dataset.take(part.tolist()), targets[part], unit_of[part])
+        Rows(dataset, targets, unit_of).take(part)
         for part in (parts.train, parts.validation, parts.test)
     ]
     files = {"tokenizer.json": tokenizer} if task.modality == "text" else {}
@@ -491,7 +491,7 @@ def test_a_refit_on_all_rows_takes_what_was_settled(toy, recipe):
     assignment = toy.assignment(recipe, settled={"epochs": 3})
     shortest = np.argsort([len(str(cell).split()) for cell in toy.validation.data.inputs])[:6]
     held = toy.validation
-    few = Rows(held.data.take(shortest.tolist()), held.targets[shortest], held.units[shortest])
+    few = held.take(shortest)
     pieces = (toy.train, few, toy.test)
     whole = replace(assignment, train=pieces, validation=None)
     fitted = learners.get(recipe.learner).fit(whole)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -183,3 +185,7 @@ def test_a_channel_that_lies_still_in_training_cannot_move_an_answer_without_bou
     quiet = predicted(found, new)
     new[0, -1] = 1.0  # as other channels are
     assert abs(predicted(found, new) - quiet)[0, 0] < targets.std()
+    rows = np.arange(60)
+    own = replace(Scaled.of(Array(dead)), scale=dead.std(0, dtype=np.float64))
+    wild = solve_ridge(Problem.of_rows(own, rows), targets, rows, 0, 0.1)
+    assert abs(predicted(wild, new) - quiet)[0, 0] > 10 * targets.std()

@@ -344,12 +344,12 @@ class _Pending:
         late = time.monotonic() > self._since + SHARD_SECONDS
         if late or self._bytes > SHARD or len(self._rows) >= SHARD_ROWS:
             self._flush()
+            trim()
 
     def _flush(self) -> None:
         if self._rows:
             self._kept.add([self._names[i] for i in self._rows], below(self._values))
         self._begin()
-        trim()
 
     def _begin(self) -> None:
         self._rows: list[int] = []

@@ -83,7 +83,7 @@ class Prepared:
     Attributes
     ----------
     dataset
-        The rows that are used, `left_out` others not, because of the budget.
+        The rows that are used.
     test
         Not read before the race has ended.
     spare
@@ -100,9 +100,13 @@ class Prepared:
     spare: Rows
     split: Split
     entries: list[Entry]
-    left_out: int
     embed_seconds: float
     coverage: dict[str, Coverage]
+
+    @property
+    def left_out(self) -> int:
+        """Return how many rows are not used because of the budget, looked at or not."""
+        return self.dataset.unseen + len(self.spare.data)
 
 
 def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) -> Prepared:
@@ -138,16 +142,15 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
         seed=options.seed,
     )
     reach.rows = reach.rows or affordable(planned, clock, bench)
-    left_out = dataset.unseen + max(0, len(dataset) - reach.rows)
     spare = everything.take(np.arange(0))
     if reach.rows < len(dataset):
         order = subset(dataset, task.strata(everything.targets), reach.rows, options.seed)
         note = f"the budget reached for {reach.rows:,} of {len(dataset):,} rows"
         spare = everything.take(order[reach.rows :])
-        everything = everything.take(order[: reach.rows])
-        dataset = replace(everything.data, notes=(*dataset.notes, note))
-        everything = replace(everything, data=dataset, units=units(dataset))
-    if left_out:
+        used = everything.take(order[: reach.rows])
+        dataset = replace(used.data, notes=(*dataset.notes, note))
+        everything = _rows(dataset, used.targets)
+    if left_out := dataset.unseen + len(spare.data):
         listener.say(
             f"  the budget does not reach for all rows: a stratified subset of {len(dataset):,} "
             f"is used, {left_out:,} are left out (a larger --budget uses more)"
@@ -167,7 +170,7 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
     )
     seconds = _embed(bench, clock, listener)
     test = everything.take(parts.test)
-    return Prepared(dataset, bench, test, spare, parts, planned, left_out, seconds, covered)
+    return Prepared(dataset, bench, test, spare, parts, planned, seconds, covered)
 
 
 def _read(options: Options, clock: Clock, reach: Reach) -> Dataset:

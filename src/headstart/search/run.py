@@ -177,16 +177,15 @@ class _Session:
         novelty = self._novelty(evaluated, known) if known else None
         self._save(winner, evaluated, novelty)
         try:
-            model, self.found.refitted = self._refit() if self.options.refit else (None, 0)
+            again = self.options.refit and refitted(
+                self.prepared, self.standing, self.clock, self.listener
+            )
+            model, self.found.refitted = again or (None, 0)
             if model is not None or not known:
                 novelty = novelty if known else self._novelty(model or evaluated, known)
                 self._save(winner, model or evaluated, novelty)
         except Stopped:  # the evaluated model is saved, the result only has to say so
             self.found.refitted = 0
-
-    def _refit(self) -> tuple[Model | None, int]:
-        found = refitted(self.prepared, self.standing, self.clock, self.listener)
-        return found or (None, 0)
 
     def _novelty(self, model: Model, known: bool) -> Novelty | None:
         started = time.monotonic()

@@ -314,9 +314,8 @@ def _back(rows: Tensor, wrong: Tensor) -> Tensor:
     With the narrow matrix on the left, which is five times as fast.
     """
     p, n, k = wrong.shape
-    return (
-        (wrong.transpose(1, 2).reshape(p * k, n) @ rows).view(p, k, rows.shape[1]).transpose(1, 2)
-    )
+    found = wrong.transpose(1, 2).reshape(p * k, n) @ rows
+    return found.view(p, k, rows.shape[1]).transpose(1, 2)
 
 
 def _scikit_learn(strength: float, class_weight: dict[int, float] | None) -> Any:

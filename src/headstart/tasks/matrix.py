@@ -14,7 +14,7 @@ ROWS = 4_096
 PIECE = 2**20
 """Entries that are worked on at a time, few enough for a processor's cache."""
 FLAT = 1e-6
-"""Scaled deviation up to which a channel or an output counts as constant."""
+"""Standard deviation up to which a channel or an output counts as constant."""
 
 
 class Matrix(Protocol):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from headstart.tasks.family import Family
-from headstart.tasks.matrix import Scaled
+from headstart.tasks.matrix import Scaled, add_products
 
 TOLERANCE = 1e-5
 """Distance of the logits from those of the optimum, root mean square and weighted by how steep the
@@ -60,11 +60,10 @@ class Curvature:
         m = min(n, SAMPLED * d if d <= WIDEST else WIDEST)
         rows = np.sort(np.random.default_rng(seed).permutation(n)[:m])
         if d <= WIDEST:
-            gram = torch.zeros(d, d, dtype=torch.float64)
+            gram = np.zeros((d, d), order="F")
             for some in np.array_split(rows, max(1, m // 1024)):
-                piece = torch.from_numpy(features.take(some))
-                gram.addmm_(piece.T, piece)
-            values, vectors = torch.linalg.eigh(gram / m)
+                add_products(gram, features.take(some))
+            values, vectors = torch.linalg.eigh(torch.from_numpy(gram / m), UPLO="U")
             return cls(vectors, values.clamp(min=0), 0.0)
         scaled = torch.from_numpy(features.take(rows))
         values, left = torch.linalg.eigh(scaled @ scaled.T / m)
@@ -135,11 +134,11 @@ class Objective:
             logits = (piece @ weight).double() + bias
             hot, counts = self.truth(rows)
             value += float((self.family.losses(logits[None], hot) * counts).sum())
-            mean = self.family.mean(logits[None])[0]
-            wrong = (mean - hot) * counts
+            likely = self.family.mean(logits[None])[0]
+            wrong = (likely - hot) * counts
             moved += wrong.float().T @ piece
             total += wrong.sum(0)
-            steepness += self.family.steepness(mean, counts)
+            steepness += self.family.steepness(likely, counts)
         gradient = (moved.T - torch.outer(off, total)) / scale[:, None]
         gradient = torch.cat([gradient + w[:-1] / self.strength, total[None]])
         return Place(w, value, gradient, steepness)
