@@ -19,6 +19,7 @@ from headstart.data.readers import is_in_memory
 from headstart.data.reading import read
 from headstart.data.splits import units
 from headstart.data.unlabelled import Asked, inputs_in
+from headstart.devices import cores
 from headstart.errors import DataError, Unreadable, UsageError
 from headstart.evidence.intervals import by_subgroup, score_interval
 from headstart.models import Response
@@ -224,7 +225,7 @@ class Predictor:
                 return str(reason)
             return ""
 
-        with ThreadPoolExecutor(2) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             return list(pool.map(problem, cells))
 
     def _check_modality(self, cells: list[Cell]) -> None:

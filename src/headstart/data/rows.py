@@ -12,6 +12,7 @@ import numpy as np
 from headstart.data.columns import are_pictures
 from headstart.data.dataset import Answer, Cell, Table
 from headstart.data.modalities import Modality
+from headstart.devices import cores
 from headstart.errors import DataError, Unreadable
 
 _CHUNK = 64
@@ -70,7 +71,7 @@ def digested(
         except Unreadable as reason:
             bad[i] = str(reason)
 
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for begin in range(0, len(order), _CHUNK):
             if begin and enough(begin):
                 return digests, bad, len(order) - begin

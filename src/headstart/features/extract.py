@@ -19,13 +19,13 @@ import torch
 from headstart.allocator import trim
 from headstart.data.dataset import Dataset
 from headstart.data.modalities import Preprocessing, View, modalities
+from headstart.devices import cores
 from headstart.features.cache import ActivationCache, KeptRows, key_of
 from headstart.features.engines import (
     Batch,
     Chosen,
     Engine,
     choose,
-    cores,
     engine_order,
     engines_folder,
     machine,

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.devices import device
+from headstart.devices import cores, device
 from headstart.digest import digest_data
-from headstart.features.engines import cores, machine
+from headstart.features.engines import machine
 from headstart.places import cache_folder, read_json, write_json
 from headstart.recipes import Phase
 from headstart.training.loop import train

@@ -322,6 +322,7 @@ def test_after_compiling_signals_use_the_ordinary_stack(tmp_path):
         "found = (ctypes.c_size_t * 3)()\n"
         "ctypes.CDLL(None).sigaltstack(None, found)\n"
         "print('of its own' if found[0] else 'ordinary')\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it\n"
         "try: signal.raise_signal(signal.SIGINT)\n"
         "except KeyboardInterrupt: print('interrupted')\n"
     )

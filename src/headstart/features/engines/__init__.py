@@ -7,7 +7,6 @@ in float32; otherwise the next one in the device's order is used, and the reason
 from __future__ import annotations
 
 import functools
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping
@@ -181,14 +180,6 @@ def machine() -> list[Any]:
     versions = [version(package) for package in ("openvino", "torch")]
     bf16 = torch.cpu._is_avx512_bf16_supported()
     return [*versions, torch.backends.cpu.get_cpu_capability(), bf16]
-
-
-def cores() -> int:
-    """Return the processor's cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on Linux
-        return os.cpu_count() or 1
 
 
 def _compared(

@@ -20,8 +20,9 @@ import torch
 import xxhash
 from torch import Tensor, nn
 
+from headstart.devices import cores
 from headstart.digest import digest_data
-from headstart.features.engines import LIMIT, Batch, Computed, cores, engines, machine, rate
+from headstart.features.engines import LIMIT, Batch, Computed, engines, machine, rate
 from headstart.places import make_room, read_json, write_json
 from headstart.sources.staged import Boundary
 
