@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from records import keep
+from records import anonymous, keep
 from targets import NAMES, fashion
 
 ROWS = (10_000, 100_000)
@@ -42,15 +42,6 @@ def many(folder: Path, rows: int) -> Path:
         place.mkdir(parents=True, exist_ok=True)
         Image.fromarray(darker).save(place / f"{i:06d}.png", compress_level=1)
     return folder
-
-
-def anonymous(process: int) -> int:
-    """Return the bytes of anonymous memory of a process; 0 once it has ended."""
-    try:
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return max((1024 * int(x.split()[1]) for x in lines if x.startswith("RssAnon")), default=0)
 
 
 def started(data: Path, out: Path, cache: Path, *more: str) -> subprocess.Popen[str]:

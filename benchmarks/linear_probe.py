@@ -12,11 +12,9 @@ import json
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +26,7 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from headstart.tasks.linear import STRENGTHS, Features, LinearSolution
 from headstart.tasks.logistic import FOLDS, solve_multinomial
 from headstart.tasks.matrix import Array, Scaled
-from records import keep
+from records import keep, watched
 
 SHAPES = ((600, 1280, 10), (1000, 3200, 10), (400, 1152, 5), (4000, 384, 2))
 LARGE = (100_000, 1280, 10)
@@ -94,34 +92,6 @@ def compared(shape: tuple[int, int, int]) -> dict[str, Any]:
         "scikit_learn_strength": strength,
         "largest_difference": float(np.abs(probability - theirs.predict_proba(scaled)).max()),
     }
-
-
-@contextmanager
-def watched(found: dict[str, float]) -> Iterator[None]:
-    """Put seconds, and by how many MiB anonymous memory grew at most, into `found`."""
-    over, before = threading.Event(), _anonymous()
-    peak = [before]
-
-    def look() -> None:
-        while not over.wait(0.01):
-            peak[0] = max(peak[0], _anonymous())
-
-    watching = threading.Thread(target=look)
-    watching.start()
-    started = time.perf_counter()
-    try:
-        yield
-    finally:
-        found["seconds"] = time.perf_counter() - started
-        over.set()
-        watching.join()
-        found["grown_mib"] = (max(peak[0], _anonymous()) - before) / 1024
-
-
-def _anonymous() -> int:
-    """Return the KiB of this process that no file backs."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("RssAnon")).split()[1])
 
 
 def solved(place: Path, who: str, strength: float) -> None:

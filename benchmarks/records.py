@@ -8,7 +8,10 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -53,6 +56,37 @@ def accuracy(name: str, draw: Callable[[Path, int], tuple[Path, Path]], wanted: 
             runs.append({"seed": seed, "official": scores["accuracy"], "result": result})
     mean = sum(run["official"]["value"] for run in runs) / len(runs)
     keep(name, {"mean_accuracy": mean, "wanted": wanted, "runs": runs})
+
+
+def anonymous(process: int | str = "self") -> int:
+    """Return the bytes of a process that no file backs; 0 if it is gone."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return max((1024 * int(x.split()[1]) for x in lines if x.startswith("RssAnon")), default=0)
+
+
+@contextmanager
+def watched(found: dict[str, Any]) -> Iterator[None]:
+    """Put seconds, and by how many MiB anonymous memory grew at most, into `found`."""
+    over, before = threading.Event(), anonymous()
+    peak = [before]
+
+    def look() -> None:
+        while not over.wait(0.01):
+            peak[0] = max(peak[0], anonymous())
+
+    watching = threading.Thread(target=look)
+    watching.start()
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        found["seconds"] = time.perf_counter() - started
+        over.set()
+        watching.join()
+        found["grown_mib"] = (max(peak[0], anonymous()) - before) / 2**20
 
 
 def machine() -> dict[str, Any]:
