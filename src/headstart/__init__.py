@@ -13,19 +13,24 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from headstart.api import Study, fit, load
+    from headstart.auditing import Audit, audit
     from headstart.embedding import Embedding, embed
     from headstart.estimators import TransferClassifier, TransferRegressor
 
 __all__ = [
+    "Audit",
     "Embedding",
     "Study",
     "TransferClassifier",
     "TransferRegressor",
+    "audit",
     "embed",
     "fit",
     "load",
 ]
 _PLACES = {
+    "Audit": "auditing",
+    "audit": "auditing",
     "Embedding": "embedding",
     "embed": "embedding",
     "TransferClassifier": "estimators",

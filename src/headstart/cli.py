@@ -48,6 +48,10 @@ Group = Annotated[
     typer.Option("--group", metavar="COL", help="Rows of one group stay on one side of a split."),
 ]
 
+Task = Annotated[str | None, typer.Option(help="Inferred if not given.")]
+Test = Annotated[str | None, typer.Option(metavar="DATA", help="Your own test rows.")]
+Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
+
 
 def main() -> None:
     """Run the command line; deliberate errors become one message and an exit status."""
@@ -82,7 +86,7 @@ def fit(
     data: Annotated[str, typer.Argument(metavar="DATA", help="Folder, table, or data set.")],
     input: Input = None,
     label: Label = None,
-    task: Annotated[str | None, typer.Option(help="Inferred if not given.")] = None,
+    task: Task = None,
     metric: Annotated[str | None, typer.Option(help="What is optimised and compared.")] = None,
     group: Group = None,
     subgroup: Subgroup = None,
@@ -94,13 +98,13 @@ def fit(
         str | None,
         typer.Option(metavar="balanced", help="Let rare classes count as much as frequent ones."),
     ] = None,
-    test: Annotated[str | None, typer.Option(metavar="DATA", help="Your own test rows.")] = None,
+    test: Test = None,
     source: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Source to try; may be repeated.")
     ] = None,
     budget: Annotated[str, typer.Option(help="Time for everything, such as 60s or 5m.")] = "5m",
     max_trials: Annotated[int | None, typer.Option(metavar="N", help="At most N trials.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    seed: Seed = 0,
     out: Annotated[str | None, typer.Option(metavar="RUN", help="Run folder.")] = None,
     no_refit: Annotated[
         bool, typer.Option("--no-refit", help="Keep the model that was evaluated.")
@@ -213,6 +217,38 @@ def evaluate(
         print(f"{name:20} {figure(score['value'])} [{low}, {high}]")
     for line in subgroup_lines(scores.subgroups, scores.metric):
         print(line)
+
+
+@app.command()
+def audit(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Folder, table, or data set.")],
+    input: Input = None,
+    label: Label = None,
+    group: Group = None,
+    task: Task = None,
+    test: Test = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="ID", help="The catalogue's default if not given.")
+    ] = None,
+    seed: Seed = 0,
+    json_: Json = False,
+) -> None:
+    """Find what is wrong with labelled data: duplicates, leaks, wrong labels, and more."""
+    from headstart import auditing
+
+    found = auditing.audit(
+        data,
+        input=input,
+        label=label,
+        group=group,
+        task=task,
+        test=test,
+        source=source,
+        seed=seed,
+    )
+    for aside in found.dataset.set_aside:
+        _complain(f"set aside: {aside.where}: {aside.reason}")
+    print(json.dumps(found.data(), ensure_ascii=False) if json_ else found)
 
 
 @app.command()

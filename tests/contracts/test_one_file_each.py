@@ -160,6 +160,12 @@ FILES = {
             def tuner(self, *given):
                 return None
 
+            def differ(self, a, b):
+                return (a != b).any(1)
+
+            def suspects(self, outputs, targets, spec):
+                return {}
+
             def constant(self, targets, spec):
                 return Constant(torch.from_numpy(targets).mean(0))
 

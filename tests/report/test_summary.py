@@ -88,3 +88,13 @@ def test_each_task_has_its_words():
     assert "1,000 rows in" in text
     labels = summary({**RESULT, "task": "text-multilabel", "metric": "mAP"}, Path("runs/x"))
     assert "rows of 2 labels" in labels and "\nmAP on 300" in labels
+
+
+def test_what_is_so_wrong_that_scores_mislead_is_said():
+    serious = {"severity": "serious", "says": "the length tells the class", "does": "look"}
+    findings = [serious, {**serious, "severity": "note", "says": "x"}]
+    said = summary({**RESULT, "findings": findings}, Path("runs/x"))
+    assert "Do not trust the scores" in said
+    assert "the length tells the class; look." in said
+    assert "  x" not in said
+    assert "Do not trust" not in summary(RESULT, Path("runs/x"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from headstart.tasks import matrix
-from headstart.tasks.matrix import Array, Scaled, add_products, pareto
+from headstart.tasks.matrix import Array, Chosen, Scaled, add_products, pareto
 
 
 @pytest.fixture
@@ -81,3 +81,11 @@ def test_products_are_added_in_place():
         add_products(gram, piece)
     whole = pieces.reshape(-1, 4)
     np.testing.assert_allclose(np.triu(gram), np.triu(whole.T @ whole), rtol=1e-12)
+
+
+def test_some_rows_of_a_matrix_are_a_matrix():
+    values = np.random.default_rng(0).normal(size=(12, 6)).astype(np.float32)
+    some = Chosen(Array(values), np.array([5, 3, 9]))
+    assert some.shape == (3, 6)
+    np.testing.assert_array_equal(some.take(np.array([2, 0])), values[[9, 5]])
+    np.testing.assert_array_equal(np.concatenate(list(some.chunks())), values[[5, 3, 9]])

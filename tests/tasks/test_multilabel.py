@@ -103,13 +103,17 @@ def test_lists_are_no_classes(of):
         tasks.get("text-classification").validate(of(CELLS, **columns_of(SETS)))
 
 
-def test_rare_labels_and_disagreements_are_noted(dataset_of):
+def test_rare_labels_are_noted(dataset_of):
     cells = [*SETS, ("a", "rare"), ("b",)]
     texts = [f"text {i}" for i in range(31)] + ["text 0"]
     data, spec = TASK.validate(dataset_of(texts, cells))
     assert "rare" in spec["classes"] and len(data) == 32
     assert any("'rare' (1)" in note for note in data.notes)
-    assert any("row 0 (a|b) and row 31 (b)" in note for note in data.notes)
+
+
+def test_sets_differ_where_a_label_does():
+    a, b = np.array([[1, 0], [1, 1], [0, 0]]), np.array([[1, 0], [1, 0], [0, 1]])
+    assert TASK.differ(a, b).tolist() == [False, True, True]
 
 
 def test_rows_of_unknown_labels_are_named(of):

@@ -126,12 +126,9 @@ def test_what_was_inferred_is_said_with_how_to_override_it(of, dataset_of):
     assert TASK.validate(stars)[0].notes == ()  # asked for by name
 
 
-def test_inputs_whose_numbers_are_far_apart_are_noted(dataset_of):
-    texts = [f"text {i}" for i in range(60)] + ["text 0", "text 1"]
-    near = f"{float(PRICES[0]) + 0.01:.3f}"
-    data, _ = TASK.validate(dataset_of(texts, [*PRICES, near, "-500"]))
-    assert "1 input stands there more than once" in data.notes[-1]
-    assert "row 1 (" in data.notes[-1] and "row 61 (-500)" in data.notes[-1]
+def test_numbers_differ_where_they_are_far_apart():
+    a, b = np.array([[0.0, 1.0], [0.0, 1.0]]), np.array([[0.05, 1.0], [0.0, 1.2]])
+    assert TASK.differ(a, b).tolist() == [False, True]
 
 
 def test_strata_are_bins_of_equal_size():

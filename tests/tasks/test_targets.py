@@ -15,7 +15,6 @@ from headstart.tasks.targets import (
     are_quantities,
     are_truths,
     delimiter_of,
-    disagreements,
     is_date,
     labels_of,
     number,
@@ -126,12 +125,3 @@ def test_where_several_labels_are_known_of_any_delimiter_divides_them():
 def test_labels_are_a_set_without_empty_ones():
     assert labels_of(" b | a||a ", "|") == labels_of(("a", "b"), None) == {"a", "b"}
     assert labels_of("", "|") == frozenset() and labels_of("a b", None) == {"a b"}
-
-
-def test_inputs_with_unequal_labels_are_shown(dataset_of):
-    labels = ["x", "x", "y", "z", "y"]
-    data = dataset_of(["one", "two", "one", "three", "three"], labels)
-    (note,) = disagreements(data, lambda a, b: labels[a] != labels[b], labels.__getitem__)
-    assert note.startswith("2 inputs stand there more than once")
-    assert "row 0 (x) and row 2 (y); row 3 (z) and row 4 (y)" in note
-    assert disagreements(data, lambda a, b: False, str) == ()

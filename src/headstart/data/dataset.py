@@ -82,7 +82,7 @@ class Table:
     remarks: dict[str, list[str]] = field(default_factory=dict)
 
 
-BY_ROW = ("inputs", "names", "digests", "groups", "parts", "subgroups", "times")
+BY_ROW = ("inputs", "names", "digests", "groups", "alike", "parts", "subgroups", "times")
 """What a data set holds of each row besides its targets."""
 
 
@@ -102,6 +102,8 @@ class Dataset:
         The named outputs: one column, or several that are learnt together.
     groups
         Group of each row (patient, speaker, …) that must stay on one side of a split, or None.
+    alike
+        Set of near duplicates that each row belongs to, empty for none; None before it is known.
     subgroups
         Part of the population that each row belongs to, for scores by subgroup, or None.
     times
@@ -127,6 +129,7 @@ class Dataset:
     targets: tuple[Column, ...]
     groups: tuple[str, ...] | None
     parts: tuple[Part | None, ...]
+    alike: tuple[str, ...] | None = None
     subgroups: tuple[str, ...] | None = None
     times: tuple[float, ...] | None = None
     set_aside: tuple[SetAside, ...] = ()

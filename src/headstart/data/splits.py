@@ -45,7 +45,7 @@ class Split:
 
 
 def units(dataset: Dataset) -> np.ndarray:
-    """Return for each row the number of its unit: rows tied by group or by equal content.
+    """Return for each row the number of its unit: rows tied by group or by (nearly) equal content.
 
     A row whose group is an empty string belongs to none.
     Ties are transitive: two groups that share one duplicate are one unit.
@@ -59,8 +59,7 @@ def units(dataset: Dataset) -> np.ndarray:
         return i
 
     ties: list[Sequence[str]] = [dataset.digests]
-    if dataset.groups is not None:
-        ties.append(dataset.groups)
+    ties += [keys for keys in (dataset.groups, dataset.alike) if keys is not None]
     for keys in ties:
         first: dict[str, int] = {}
         for i, key in enumerate(keys):
@@ -193,8 +192,8 @@ def straddling(dataset: Dataset) -> dict[int, str]:
         if rank[dataset.parts[i]] >= rank[dataset.parts[highest.setdefault(unit, i)]]:
             highest[unit] = i
     return {
-        i: f"same content or group as {dataset.names[highest[u]]} in the given "
-        f"{dataset.parts[highest[u]]} rows"
+        i: f"of the same group as, or the same or nearly the same as, {dataset.names[highest[u]]} "
+        f"in the given {dataset.parts[highest[u]]} rows"
         for i, u in enumerate(unit_of.tolist())
         if rank[dataset.parts[i]] < rank[dataset.parts[highest[u]]]
     }

@@ -50,6 +50,7 @@ def summary(result: dict[str, Any], folder: Path) -> str:
     ]
     lines.append(_gain(result, metric))
     lines += subgroup_lines(result.get("subgroups", {}), metric)
+    lines += _warnings(result.get("findings", []))
     lines += ["", f"You get: {_handed_back(winner)}."]
     disagreement = _disagreement(result)
     if disagreement:
@@ -63,6 +64,13 @@ def summary(result: dict[str, Any], folder: Path) -> str:
         lines.append(f"Not tried for lack of time: {'; '.join(result['left_out'][:4])}.")
     lines += ["", f"Saved in {folder}/model. Use it: headstart predict {folder} INPUT..."]
     return "\n".join(lines)
+
+
+def _warnings(findings: list[dict[str, Any]]) -> list[str]:
+    """Return what is so wrong with the data that scores may mislead."""
+    serious = [finding for finding in findings if finding["severity"] == "serious"]
+    lines = [f"  {finding['says']}; {finding['does']}." for finding in serious]
+    return ["", "Do not trust the scores before you have looked at this:", *lines] if lines else []
 
 
 def subgroup_lines(scores: dict[str, dict[str, float]], metric: str) -> list[str]:

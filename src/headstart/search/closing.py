@@ -104,7 +104,9 @@ def closing_seconds(prepared: Prepared, recipes: Iterable[Recipe], comparing: fl
     rate = min(rates, default=math.inf)
     recipes = list(recipes)
     converting = CONVERTING if any(recipe.learner == "tune" for recipe in recipes) else 0.0
-    scoring = 3 * len(prepared.test.data) / rate
+    done = len(prepared.embedded.values) == len(prepared.bench.extractors)
+    tuned = sum(recipe.learner == "tune" for recipe in recipes) if done else len(recipes)
+    scoring = (1 + tuned) * len(prepared.test.data) / rate  # the small model has its own pace
     flagging = max(flagging_seconds(recipe, prepared, rate, converting) for recipe in recipes)
     return comparing + converting + scoring + flagging + SAVING
 
@@ -306,6 +308,7 @@ def result(
             "classes": bench.spec.get("classes", []),
             "outputs": bench.spec.get("names", []),
         },
+        "findings": prepared.findings,
         "sources": {name: known.data() for name, known in prepared.coverage.items()},
         "winner": _winner(winner, prepared, found),
         "finalists": {
@@ -319,7 +322,7 @@ def result(
         "left_out": standing.skipped,
         "seconds": {
             "total": round(clock.used, 2),
-            "embed": round(prepared.embed_seconds, 2),
+            "embed": round(prepared.embedded.seconds, 2),
             "race": round(race_seconds, 2),
             "evaluate": round(found.seconds, 2),
             "flagging": round(found.flagging, 2),

@@ -7,6 +7,7 @@ import itertools
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +21,9 @@ from headstart.data.tokenizing import MODES
 from headstart.digest import digest_data
 from headstart.errors import DataError, SourceError, UsageError
 from headstart.features.coverage import Coverage, coverage
-from headstart.features.extract import Extractor, OutOfTime
+from headstart.features.extract import Extractor
 from headstart.search.budget import Clock
+from headstart.search.examining import Embedded, embed, examined, findings, tie
 from headstart.search.race import Entry, Listener, entries
 from headstart.search.reach import READING, Reach, affordable, subset
 from headstart.search.trial import Bench
@@ -88,10 +90,12 @@ class Prepared:
         Not read before the race has ended.
     spare
         Rows that were looked at and left out, which the model handed back may still learn from.
-    embed_seconds
-        What embedding the training and validation rows took.
+    embedded
+        What embedding all rows gave.
     coverage
         How much of the rows each source reads, where it may be less than all.
+    findings
+        What is wrong with the rows, as JSON data.
     """
 
     dataset: Dataset
@@ -100,8 +104,9 @@ class Prepared:
     spare: Rows
     split: Split
     entries: list[Entry]
-    embed_seconds: float
+    embedded: Embedded
     coverage: dict[str, Coverage]
+    findings: list[dict[str, Any]]
 
     @property
     def left_out(self) -> int:
@@ -155,6 +160,14 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
             f"  the budget does not reach for all rows: a stratified subset of {len(dataset):,} "
             f"is used, {left_out:,} are left out (a larger --budget uses more)"
         )
+    embedded = embed(dataset, bench, clock, listener)
+    rows = examined(dataset, bench, embedded, everything.targets)
+    tie(rows, reach)
+    found = findings(rows, clock, listener)
+    twice = straddling(rows.dataset)
+    kept = [i for i in range(len(dataset)) if i not in twice]
+    dataset = rows.dataset.without(twice)
+    everything = _rows(dataset, everything.targets[kept])
     parts = split(dataset, task.strata(everything.targets), options.seed)
     listener.say(
         f"  {len(parts.train):,} rows to learn from, {len(parts.validation):,} to choose by, "
@@ -168,9 +181,17 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
         validation=everything.take(parts.validation),
         split=_digest(dataset, parts),
     )
-    seconds = _embed(bench, clock, listener)
-    test = everything.take(parts.test)
-    return Prepared(dataset, bench, test, spare, parts, planned, seconds, covered)
+    return Prepared(
+        dataset=dataset,
+        bench=bench,
+        test=everything.take(parts.test),
+        spare=spare,
+        split=parts,
+        entries=planned,
+        embedded=embedded,
+        coverage=covered,
+        findings=[finding.data(rows.dataset.names) for finding in found],
+    )
 
 
 def _read(options: Options, clock: Clock, reach: Reach) -> Dataset:
@@ -284,25 +305,6 @@ def _asked(name: str, kinds: list[str], clock: Clock, listener: Listener) -> Sou
         f"{source.id} is for {source.modality} inputs, but these are {TOGETHER.join(kinds)}. "
         f"For {' or '.join(kinds)}: {', '.join(fitting)}."
     )
-
-
-def _embed(bench: Bench, clock: Clock, listener: Listener) -> float:
-    """Compute the features of all rows but the test rows; return the seconds it took.
-
-    Where time is short it stops, and the trials that need the features go on or say so.
-    """
-    started = time.monotonic()
-    for name, extractor in bench.extractors.items():
-        with contextlib.suppress(OutOfTime):
-            for rows in (bench.train, bench.validation):
-                extractor.extract(
-                    rows.data, extractor.backbone.end, late=lambda: clock.left < 0.3 * clock.budget
-                )
-        for chosen in extractor.chosen.values():
-            listener.say(f"  {name}: frozen layers run in {chosen.name} ({chosen.precision})")
-            for reason in chosen.refused:
-                listener.say(f"    not in {reason}")
-    return time.monotonic() - started
 
 
 def _rows(dataset: Dataset, targets: np.ndarray) -> Rows:

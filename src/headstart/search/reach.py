@@ -37,10 +37,13 @@ class Reach:
         Rows of each path that were looked at; all of them where it is not named.
     rows
         Rows of the subset that is used; None until it is known.
+    alike
+        Set of near duplicates of each content that is in one, by its digest; None until known.
     """
 
     looked: dict[str, int] = field(default_factory=dict)
     rows: int | None = None
+    alike: dict[str, str] | None = None
 
     def enough(self, until: float) -> Enough:
         """Return what ends the reading: the earlier end if there was one, else the time `until`."""

@@ -143,6 +143,18 @@ class Task(Protocol):
     def constant(self, targets: np.ndarray, spec: TargetSpec) -> Model:
         """Return the model that ignores its input."""
 
+    def differ(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Return (n,) whether the targets of pairs of rows contradict each other."""
+
+    def suspects(self, outputs: Tensor, targets: np.ndarray, spec: TargetSpec) -> dict[int, str]:
+        """Return the rows whose targets are probably wrong, the surest first, and what they may be.
+
+        Parameters
+        ----------
+        outputs
+            (n, outputs) of models that did not learn from the row.
+        """
+
     def decode(self, outputs: Tensor, spec: TargetSpec) -> list[dict[str, Any]]:
         """Return one prediction a row, as JSON data with the key ``prediction``."""
 

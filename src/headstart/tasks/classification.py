@@ -22,7 +22,7 @@ from headstart.tasks import Metric, TargetSpec, TuneDecision, tasks
 from headstart.tasks.linear import AnyProblem, LinearSolution
 from headstart.tasks.logistic import solve_multinomial
 from headstart.tasks.metrics import CLASSIFICATION
-from headstart.tasks.targets import FEWEST, are_numbers, disagreements, require_rows
+from headstart.tasks.targets import FEWEST, are_numbers, require_rows
 from headstart.tasks.thresholds import prior_shift
 
 DECIDED = ("balanced_accuracy", "macro_f1")
@@ -84,9 +84,6 @@ class Classification:
                 f"the labels are numbers of {len(classes)} kinds, taken as classes "
                 f"(--task {self.modality}-regression takes them as quantities)"
             )
-        notes += disagreements(
-            dataset, lambda a, b: values[a] != values[b], lambda i: repr(values[i])
-        )
         return replace(dataset, notes=tuple(notes)), {"name": column.name, "classes": classes}
 
     def unknown(self, dataset: Dataset, spec: TargetSpec) -> dict[int, str]:
@@ -161,6 +158,31 @@ class Classification:
         """Return the class frequencies as logits: the majority class wins."""
         counts = np.bincount(targets, minlength=len(spec["classes"])) + 0.5
         return Constant(torch.from_numpy(np.log(counts / counts.sum())))
+
+    def differ(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Say which pairs are of different classes."""
+        return a != b
+
+    def suspects(self, outputs: Tensor, targets: np.ndarray, spec: TargetSpec) -> dict[int, str]:
+        """Return the rows that confident learning takes for mislabelled, with the likeliest class.
+
+        Northcutt, Jiang and Chuang, Confident Learning: Estimating Uncertainty in Dataset Labels,
+        JAIR 70, 2021.
+        """
+        from cleanlab.filter import find_label_issues
+
+        seen, codes = np.unique(targets, return_inverse=True)
+        probability = outputs[:, torch.from_numpy(seen)].double().softmax(1).numpy()
+        rows = find_label_issues(
+            codes,
+            probability,
+            return_indices_ranked_by="normalized_margin",
+            n_jobs=1,
+        )
+        guesses = seen[probability[rows].argmax(1)]
+        return {
+            int(row): repr(spec["classes"][guess]) for row, guess in zip(rows, guesses, strict=True)
+        }
 
     def decode(self, outputs: Tensor, spec: TargetSpec) -> list[dict[str, Any]]:
         """Return the most probable class of each row, and the probability of each class."""

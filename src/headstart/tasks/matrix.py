@@ -54,6 +54,28 @@ class Array:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """Some rows of a matrix, by their numbers (m,), as a matrix."""
+
+    matrix: Matrix
+    rows: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Return the numbers of rows and of channels."""
+        return len(self.rows), self.matrix.shape[1]
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Return some of the rows (m, d) float32, in the order asked for, in memory."""
+        return self.matrix.take(self.rows[rows])
+
+    def chunks(self) -> Iterator[np.ndarray]:
+        """Yield all of them in order, float32, a few thousand at a time."""
+        for start in range(0, len(self.rows), ROWS):
+            yield self.matrix.take(self.rows[start : start + ROWS])
+
+
+@dataclass(frozen=True)
 class Scaled:
     """A matrix with the mean and the scale of its channels; its rows stay where they are.
 

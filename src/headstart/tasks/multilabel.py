@@ -27,7 +27,6 @@ from headstart.tasks.targets import (
     any_delimiter,
     are_truths,
     delimiter_of,
-    disagreements,
     labels_of,
     require_rows,
     truth,
@@ -91,9 +90,6 @@ class MultiLabel:
         )
         require_rows(dataset)
         notes += _rare(dataset, name, labels, sets)
-        notes += disagreements(
-            dataset, lambda a, b: sets[a] != sets[b], lambda i: "|".join(sorted(sets[i])) or "none"
-        )
         return replace(dataset, notes=tuple(notes)), {**spec, "classes": labels}
 
     def unknown(self, dataset: Dataset, spec: TargetSpec) -> dict[int, str]:
@@ -161,6 +157,27 @@ class MultiLabel:
         """Return the labels' frequencies as logits."""
         share = torch.from_numpy((targets.sum(0) + 0.5) / (len(targets) + 1.0))
         return Constant(torch.logit(share))
+
+    def differ(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Say which pairs have different sets of labels."""
+        found: np.ndarray = (a != b).any(1)
+        return found
+
+    def suspects(self, outputs: Tensor, targets: np.ndarray, spec: TargetSpec) -> dict[int, str]:
+        """Return the rows that confident learning, label by label, takes for mislabelled.
+
+        Thyagarajan et al., Identifying Incorrect Annotations in Multi-Label Classification Data,
+        2022.
+        """
+        from cleanlab.multilabel_classification.filter import find_label_issues
+
+        probability = outputs.double().sigmoid().numpy()
+        having = [np.flatnonzero(row).tolist() for row in targets]
+        rows = find_label_issues(
+            having, probability, return_indices_ranked_by="self_confidence", n_jobs=1
+        )
+        said = (row["prediction"] for row in self.decode(outputs[torch.from_numpy(rows)], spec))
+        return {int(row): repr("|".join(labels)) for row, labels in zip(rows, said, strict=True)}
 
     def decode(self, outputs: Tensor, spec: TargetSpec) -> list[dict[str, Any]]:
         """Return the labels of each row whose logit is above 0, and the probability of each."""

@@ -24,7 +24,6 @@ from headstart.tasks.ridge import solve_ridge
 from headstart.tasks.targets import (
     are_numbers,
     are_quantities,
-    disagreements,
     is_date,
     is_missing,
     number,
@@ -34,6 +33,9 @@ FEWEST = 6
 """Distinct rows below which nothing can be learnt."""
 BINS = 10
 """Strata at most: rows of like numbers."""
+SUSPECT = 10.0
+"""Error, as a multiple of the median one, beyond which a number is probably wrong: of errors that
+are normally distributed, fewer than one in ten thousand million."""
 TOLERANCE = 0.1
 """Standard deviations by which the numbers of one input may differ without being called so."""
 
@@ -100,12 +102,6 @@ class Regression:
                 f"the labels are numbers, taken as quantities (--task {self.modality}-"
                 "classification takes them as classes)"
             )
-        apart = TOLERANCE * scale
-        notes += disagreements(
-            dataset,
-            lambda a, b: bool((np.abs(values[a] - values[b]) > apart).any()),
-            lambda i: ", ".join(f"{value:g}" for value in values[i]),
-        )
         spec = {
             "name": ", ".join(names),
             "names": names,
@@ -177,6 +173,21 @@ class Regression:
     def constant(self, targets: np.ndarray, spec: TargetSpec) -> Model:
         """Return the mean of the training rows."""
         return Constant(torch.from_numpy(targets.mean(0)))
+
+    def differ(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Say in which pairs a number differs by over a tenth of its standard deviation."""
+        found: np.ndarray = (np.abs(a - b) > TOLERANCE).any(1)
+        return found
+
+    def suspects(self, outputs: Tensor, targets: np.ndarray, spec: TargetSpec) -> dict[int, str]:
+        """Return the rows of which an error is far beyond the usual ones."""
+        errors = np.abs(outputs.double().numpy() - targets)
+        usual = np.maximum(np.median(errors, axis=0), 1e-9)
+        far = (errors / usual).max(1)
+        rows = np.flatnonzero(far > SUSPECT)
+        rows = rows[np.argsort(-far[rows])]
+        said = self.decode(outputs[torch.from_numpy(rows)], spec)
+        return {int(row): f"{one['prediction']}" for row, one in zip(rows, said, strict=True)}
 
     def decode(self, outputs: Tensor, spec: TargetSpec) -> list[dict[str, Any]]:
         """Return a number a row, or one for each name, with seven significant digits."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -150,33 +150,3 @@ def any_delimiter(cells: Sequence[Answer]) -> str | None:
     """Return what divides labels where it is known that there are several, or None."""
     found = Counter(d for cell in cells for d in DELIMITERS if isinstance(cell, str) and d in cell)
     return delimiter_of(cells) or (found.most_common(1)[0][0] if found else None)
-
-
-def disagreements(
-    dataset: Dataset, differ: Callable[[int, int], bool], values: Callable[[int], str]
-) -> tuple[str, ...]:
-    """Return a note on rows of equal content and unequal targets, if there are any.
-
-    Parameters
-    ----------
-    differ
-        Says whether the targets of two rows disagree.
-    values
-        Shows the target of a row.
-    """
-    first: dict[str, int] = {}
-    found: dict[str, tuple[int, int]] = {}
-    for i, digest in enumerate(dataset.digests):
-        j = first.setdefault(digest, i)
-        if j != i and differ(j, i):
-            found.setdefault(digest, (j, i))
-    if not found:
-        return ()
-    shown = [
-        f"{dataset.names[a]} ({values(a)}) and {dataset.names[b]} ({values(b)})"
-        for a, b in list(found.values())[:3]
-    ]
-    more = "; …" if len(found) > 3 else ""
-    inputs = "1 input stands" if len(found) == 1 else f"{len(found):,} inputs stand"
-    return (f"{inputs} there more than once, with different labels (kept): "
-            f"{'; '.join(shown)}{more}",)  # fmt: skip

@@ -335,3 +335,54 @@ def test_recognises_bytes_by_how_they_begin(content, expected):
 def test_bytes_that_are_no_whole_picture_are_refused_with_the_reason(content, reason):
     with pytest.raises(Unreadable, match=reason):
         image.load(content)
+
+
+@pytest.fixture
+def drawing():
+    """A function that draws a picture of blots, another for each seed."""
+
+    def draw(seed, size=96):
+        random = np.random.default_rng(seed)
+        coarse = Image.fromarray(random.integers(0, 256, (6, 6, 3), np.uint8))
+        return coarse.resize((size, size), Image.Resampling.BICUBIC)
+
+    return draw
+
+
+def test_a_sketch_knows_a_picture_that_was_saved_again_or_resized(save, drawing):
+    first = drawing(0)
+    brighter = Image.eval(first, lambda v: min(255, int(v * 1.1)))
+    likes = [
+        save(first, "a.png"),
+        save(first, "b.jpg", quality=40),
+        save(first.resize((60, 60)), "c.png"),
+        save(brighter, "d.png"),
+    ]
+    others = [save(drawing(seed), f"{seed}.png") for seed in range(1, 6)]
+    sketches = PICTURES.sketch([*likes, *others])
+    np.testing.assert_allclose(np.linalg.norm(sketches, axis=1), 1, atol=1e-5)
+    near = sketches @ sketches[0]
+    assert near[:4].min() > 0.9 > 0.5 > near[4:].max()
+
+
+def test_a_picture_of_one_colour_has_an_empty_sketch(save):
+    [sketch] = PICTURES.sketch([save(Image.new("RGB", (40, 40), ORANGE))])
+    assert np.linalg.norm(sketch) < 1e-3 or np.isfinite(sketch).all()
+
+
+def test_traits_are_what_the_file_says_before_its_pixels(save, drawing):
+    exif = Image.Exif()
+    exif[271], exif[272] = "Maker", "Model 5"
+    cells = [
+        save(drawing(0, 80), "a.jpg", quality=90, exif=exif),
+        save(drawing(1).convert("L"), "b.png"),
+        (save(drawing(2), "c.png")).read_bytes(),
+    ]
+    found = {trait.name: trait for trait in PICTURES.traits(cells)}
+    assert found["width"].values == (80, 96, 96)
+    assert found["format"].values == ("JPEG", "PNG", "PNG")
+    assert found["colours"].values == ("RGB", "L", "RGB")
+    assert found["camera"].values == ("Maker Model 5", "", "")
+    assert found["size of the file"].values[2] == len(cells[2])
+    assert found["compression"].values[0] > 0 == found["compression"].values[1]
+    assert found["width"].seen and not found["camera"].seen

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from headstart.data import tokenizing
 from headstart.data.modalities import Preprocessing, View, modalities, text
@@ -205,3 +206,40 @@ def test_in_chunks_a_row_is_as_many_as_its_pieces(tokenizer):
     assert batch["attention_mask"].sum(1).tolist() == [2, 6, 6, 6, 1]
     whole = Preprocessing({"max_length": 6, "pad": 0}, reads.files)
     assert TEXTS.pieces(cells, whole) == [1, 1, 1]
+
+
+def test_a_sketch_knows_a_text_in_which_little_was_changed(write):
+    words = [f"word{i}" for i in range(60)]
+    first = " ".join(words)
+    likes = [first, first.upper(), " ".join(reversed(words)), write((first + " else").encode())]
+    others = [" ".join(f"other{i}{j}" for i in range(60)) for j in range(4)]
+    sketches = TEXTS.sketch([*likes, *others])
+    np.testing.assert_allclose(np.linalg.norm(sketches, axis=1), 1, atol=1e-5)
+    near = sketches @ sketches[0]
+    assert near[:4].min() > 0.95 > 0.5 > near[4:].max()
+
+
+def test_a_text_without_words_has_an_empty_sketch():
+    assert not TEXTS.sketch(["?!"]).any()
+
+
+def test_traits_are_how_a_text_is_written_not_what_it_says():
+    found = {trait.name: trait.values for trait in TEXTS.traits(["ID 4711: Ab\ncd", "x"])}
+    assert found["first word"] == ("id", "x")
+    assert found["first two words"] == ("id ####:", "x")
+    assert found["last word"] == ("cd", "x")
+    assert found["length"] == (14, 1)
+    assert found["lines"] == (1, 0)
+    assert found["share of digits"][0] == pytest.approx(4 / 14)
+    assert found["share of capitals"][0] == pytest.approx(3 / 14)
+
+
+def test_a_pair_is_sketched_and_has_traits_in_both_parts(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 9, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    both = modalities.get("image+text")
+    cells = [(tmp_path / "a.png", "one two three"), (tmp_path / "a.png", "four five six")]
+    sketches = both.sketch(cells)
+    assert sketches[0] @ sketches[1] == pytest.approx(0.5, abs=0.1)
+    names = [trait.name for trait in both.traits(cells)]
+    assert "width of the image" in names and "first word of the text" in names

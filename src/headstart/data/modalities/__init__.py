@@ -66,6 +66,18 @@ class View:
     seed: int = 0
 
 
+@dataclass(frozen=True)
+class Trait:
+    """What rows are like apart from what they show or say: one number or name a row.
+
+    `seen` says whether something of it reaches a model. It should not tell the label.
+    """
+
+    name: str
+    values: tuple[float | str, ...]
+    seen: bool
+
+
 class Modality(Protocol):
     """What headstart must know of a kind of input; a modality derives from this."""
 
@@ -104,8 +116,26 @@ class Modality(Protocol):
     def order(self, cells: Sequence[Cell]) -> list[int]:
         """Return the order in which rows are best batched (texts: by length)."""
 
+    def sketch(self, cells: Sequence[Cell]) -> np.ndarray:
+        """Return (rows, d) float32 of length one: what each cell coarsely looks like or says.
+
+        Cells that are nearly the same (saved again, resized, a word changed) lie close together. No
+        columns where a modality has no such thing.
+        """
+        return np.zeros((len(cells), 0), np.float32)
+
+    def traits(self, cells: Sequence[Cell]) -> list[Trait]:
+        """Return what can be told of the cells without knowing what they show, cheaply."""
+        return []
+
     def render(self, cell: Cell) -> str:
         """Return a small self-contained HTML fragment that shows `cell` in a report."""
+
+
+def at_length_one(vectors: np.ndarray) -> np.ndarray:
+    """Return rows (n, d) as float32 of length one; rows of zeros stay so."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
 
 
 modalities: Registry[Modality] = Registry("modality", __name__)

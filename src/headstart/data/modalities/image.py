@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import io
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps, UnidentifiedImageError
 
 from headstart.data.dataset import Cell
-from headstart.data.modalities import Modality, Preprocessing, View, modalities
+from headstart.data.modalities import (
+    Modality,
+    Preprocessing,
+    Trait,
+    View,
+    at_length_one,
+    modalities,
+)
 from headstart.data.pictures import LARGEST, dicom, head, opened, require_size, tiff
 from headstart.data.pictures.tones import eight_bits
+from headstart.devices import cores
 from headstart.errors import Unreadable
 
 SUFFIXES = frozenset(
@@ -30,6 +40,10 @@ _KINDS = ("PNG", "JPEG", "JPEG2000", "GIF", "BMP", "WEBP", "AVIF", "TIFF", "PPM"
 # once and for all: pictures are decoded in threads, where `catch_warnings` does not work
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
+_SKETCHED, _KEPT = 32, 16
+"""Pixels of a side that a sketch is taken from, and frequencies of each direction that it keeps."""
+_CAMERA = (271, 272, 305)
+"""Tags of EXIF: maker, model, software."""
 _INTERPOLATION = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -103,6 +117,30 @@ def _size(cell: Cell) -> tuple[int, int]:
             return picture.size
     except UnidentifiedImageError:
         return tiff.size(cell)
+
+
+def _header(cell: Cell) -> dict[str, float | str]:
+    """Return what a picture's file says of it before its pixels."""
+    bytes_ = len(cell) if isinstance(cell, bytes) else Path(str(cell)).stat().st_size
+    width, height = _size(cell)
+    found: dict[str, float | str] = {
+        "size of the file": float(bytes_),
+        "width": float(width),
+        "height": float(height),
+        "shape": width / height,
+        "format": "DICOM",
+        "colours": "",
+        "compression": 0.0,
+        "camera": "",
+    }
+    with contextlib.suppress(UnidentifiedImageError), Image.open(opened(cell)) as picture:
+        tables = getattr(picture, "quantization", None) or {}
+        known = picture.getexif()
+        found["format"] = picture.format or ""
+        found["colours"] = picture.mode
+        found["compression"] = float(sum(sum(table) for table in tables.values()))
+        found["camera"] = " ".join(str(known[tag]) for tag in _CAMERA if tag in known)
+    return found
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
@@ -203,6 +241,34 @@ class ImageModality(Modality):
     def order(self, cells: Sequence[Cell]) -> list[int]:
         """Return the given order: all pictures of a batch have one size."""
         return list(range(len(cells)))
+
+    def sketch(self, cells: Sequence[Cell]) -> np.ndarray:
+        """Return the low frequencies of each picture's brightness, (rows, 255).
+
+        They are the coefficients of a cosine transform whose signs are known as perceptual hash
+        (Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010), here
+        with their magnitudes' square roots. The mean brightness is left out.
+        """
+        from scipy.fft import dctn
+
+        def low(cell: Cell) -> np.ndarray:
+            grey = load(cell, at_least=_SKETCHED).convert("L")
+            small = grey.resize((_SKETCHED, _SKETCHED), Image.Resampling.BICUBIC)
+            found = dctn(np.asarray(small, np.float32), norm="ortho")[:_KEPT, :_KEPT].ravel()[1:]
+            return np.sign(found) * np.sqrt(np.abs(found))
+
+        with ThreadPoolExecutor(cores()) as pool:
+            return at_length_one(np.stack(list(pool.map(low, cells))))
+
+    def traits(self, cells: Sequence[Cell]) -> list[Trait]:
+        """Return sizes, format, colours, compression and camera, from the headers."""
+        with ThreadPoolExecutor(cores()) as pool:
+            found = list(pool.map(_header, cells))
+        seen = {"format": False, "camera": False}
+        return [
+            Trait(name, tuple(one[name] for one in found), seen.get(name, True))
+            for name in found[0]
+        ]
 
     def render(self, cell: Cell) -> str:
         """Return the picture, at most 96 pixels wide, inside an HTML image tag."""

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from headstart.data.dataset import TOGETHER, Cell, digest_of_part
-from headstart.data.modalities import Extent, Modality, Preprocessing, View, modalities
+from headstart.data.modalities import (
+    Extent,
+    Modality,
+    Preprocessing,
+    Trait,
+    View,
+    at_length_one,
+    modalities,
+)
 
 _PARTS = ("image", "text")
 
@@ -62,6 +71,19 @@ class ImageTextModality(Modality):
     def order(self, cells: Sequence[Cell]) -> list[int]:
         """Return the rows by the length of their texts."""
         return modalities.get("text").order(part(cells, 1))
+
+    def sketch(self, cells: Sequence[Cell]) -> np.ndarray:
+        """Return the sketches of both parts beside each other; both have to be alike."""
+        found = [modalities.get(name).sketch(part(cells, i)) for i, name in enumerate(_PARTS)]
+        return at_length_one(np.concatenate(found, 1))
+
+    def traits(self, cells: Sequence[Cell]) -> list[Trait]:
+        """Return the traits of both parts."""
+        return [
+            replace(trait, name=f"{trait.name} of the {name}")
+            for i, name in enumerate(_PARTS)
+            for trait in modalities.get(name).traits(part(cells, i))
+        ]
 
     def render(self, cell: Cell) -> str:
         """Return the picture above the beginning of the text."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
+import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -12,12 +13,22 @@ import numpy as np
 
 from headstart.data.dataset import Cell
 from headstart.data.encodings import decode
-from headstart.data.modalities import Extent, Modality, Preprocessing, View, modalities
+from headstart.data.modalities import (
+    Extent,
+    Modality,
+    Preprocessing,
+    Trait,
+    View,
+    at_length_one,
+    modalities,
+)
 from headstart.data.tokenizing import Reading, reading
 from headstart.digest import digest_bytes, digest_data
 from headstart.errors import Unreadable
 
 SUFFIXES = frozenset({".txt", ".text", ".md", ".rst"})
+_SKETCH = 512
+"""Entries of a sketch."""
 LONGEST = 10_000_000
 """Bytes beyond which a text file is refused."""
 
@@ -140,11 +151,50 @@ class TextModality(Modality):
         sizes = self.sizes(cells)
         return sorted(range(len(cells)), key=lambda i: -sizes[i])
 
+    def sketch(self, cells: Sequence[Cell]) -> np.ndarray:
+        """Return how often each word occurs, hashed into (rows, 512); order and case do not count.
+
+        Counts are as their square roots, so that frequent words do not drown the others.
+        """
+        from sklearn.feature_extraction.text import HashingVectorizer
+
+        hashing = HashingVectorizer(n_features=_SKETCH, norm=None, alternate_sign=True)
+        counts = hashing.transform(map(_all_of, cells))
+        counts.data = np.sign(counts.data) * np.sqrt(np.abs(counts.data))
+        return at_length_one(counts.toarray())
+
+    def traits(self, cells: Sequence[Cell]) -> list[Trait]:
+        """Return length, how words begin and end each text, and how it is written."""
+        texts = [_all_of(cell) for cell in cells]
+        words = [_worded(text) for text in texts]
+        return [
+            Trait("length", tuple(float(len(text)) for text in texts), True),
+            Trait("first word", tuple(w[0] if w else "" for w in words), True),
+            Trait("first two words", tuple(" ".join(w[:2]) for w in words), True),
+            Trait("last word", tuple(w[-1] if w else "" for w in words), True),
+            Trait("share of capitals", tuple(_share(text, str.isupper) for text in texts), True),
+            Trait("share of digits", tuple(_share(text, str.isdigit) for text in texts), True),
+            Trait("lines", tuple(float(text.count("\n")) for text in texts), True),
+        ]
+
     def render(self, cell: Cell) -> str:
         """Return the beginning of each text, escaped, one a line."""
         return "<br>".join(
             html.escape(text[:200] + ("…" if len(text) > 200 else "")) for text in fields(cell)
         )
+
+
+def _all_of(cell: Cell) -> str:
+    return "\n".join(fields(cell))
+
+
+def _worded(text: str) -> list[str]:
+    """Return the words of a text in lower case, every digit in them as ``#``."""
+    return re.sub(r"\d", "#", text.lower()).split()
+
+
+def _share(text: str, kind: Callable[[str], bool]) -> float:
+    return sum(map(kind, text)) / max(1, len(text))
 
 
 def _size(cell: Cell) -> int:
