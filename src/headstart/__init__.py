@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from headstart.auditing import Audit, audit
     from headstart.embedding import Embedding, embed
     from headstart.estimators import TransferClassifier, TransferRegressor
+    from headstart.ranking import Ranking, rank
 
 __all__ = [
     "Audit",
     "Embedding",
+    "Ranking",
     "Study",
     "TransferClassifier",
     "TransferRegressor",
@@ -27,12 +29,15 @@ __all__ = [
     "embed",
     "fit",
     "load",
+    "rank",
 ]
 _PLACES = {
     "Audit": "auditing",
     "audit": "auditing",
     "Embedding": "embedding",
     "embed": "embedding",
+    "Ranking": "ranking",
+    "rank": "ranking",
     "TransferClassifier": "estimators",
     "TransferRegressor": "estimators",
 }

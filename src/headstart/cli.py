@@ -252,6 +252,42 @@ def audit(
 
 
 @app.command()
+def rank(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Folder, table, or data set.")],
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID", help="Source to rank; may be repeated. All that are here if not."
+        ),
+    ] = None,
+    input: Input = None,
+    label: Label = None,
+    group: Group = None,
+    task: Task = None,
+    metric: Annotated[str | None, typer.Option(help="By which a probe is scored.")] = None,
+    rows: Annotated[int, typer.Option(metavar="N", help="Look at N rows at most.")] = 1000,
+    seed: Seed = 0,
+    json_: Json = False,
+) -> None:
+    """Rank pre-trained models by how well they suit labelled data; nothing is trained but heads."""
+    from headstart import ranking
+
+    found = ranking.rank(
+        data,
+        source=tuple(source or ()),
+        input=input,
+        label=label,
+        group=group,
+        task=task,
+        metric=metric,
+        rows=rows,
+        seed=seed,
+        say=_complain,
+    )
+    print(json.dumps(found.data(), ensure_ascii=False) if json_ else found)
+
+
+@app.command()
 def embed(
     data: Annotated[str, typer.Argument(metavar="DATA", help="Folder of files, or a table.")],
     out: Annotated[
@@ -324,6 +360,7 @@ def list_sources(
     json_: Json = False,
 ) -> None:
     """List the sources of the catalogue; * marks those that fit tries where none is named."""
+    from headstart.report.table import table
     from headstart.sources.catalogue import those
     from headstart.sources.fetching import is_fetched
 
@@ -338,13 +375,8 @@ def list_sources(
         size = f"{source.parameters / 1e6:.1f} M"
         state = "yes" if here else "no"
         rows.append((name, source.modality, size, f"{source.speed:g}", source.licence, state))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            cell.rjust(width) if number in (2, 3) else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        print("  ".join(cells).rstrip())
+    for line in table(rows, right=(2, 3)):
+        print(line)
 
 
 @sources_app.command("show")

@@ -98,12 +98,23 @@ def test_the_strength_is_the_one_of_least_held_out_error(rows, width, outputs, n
     features, targets = lines(rows, width, outputs, noise)
     errors = held_out_errors(features, targets, np.arange(rows), seed=3)
     wanted = torch.from_numpy(StandardScaler().fit_transform(targets))
-    found = list(
-        ridge._held_out_errors(Scaled.of(Array(features)), wanted, np.arange(rows), seed=3)
-    )
+    _, residuals = ridge._held_out(Scaled.of(Array(features)), wanted, np.arange(rows), seed=3)
+    found = [float(residual.square().sum()) for residual in residuals]
     np.testing.assert_allclose(found, errors, rtol=1e-7)
     chosen = solve(features, targets, np.arange(rows), 3).strength
     assert STRENGTHS.index(chosen) == int(errors.argmin())
+
+
+def test_rows_are_answered_by_heads_that_did_not_learn_from_them():
+    features, targets = lines(80, 6, 2, 0.1)
+    found = ridge.held_out(Array(features), targets, np.arange(80), 3)
+    assert 1 - ((found - targets) ** 2).sum() / ((targets - targets.mean(0)) ** 2).sum() > 0.9
+    changed = targets.copy()
+    changed[7] += 100 * targets.std()
+    again = ridge.held_out(Array(features), changed, np.arange(80), 3)
+    assert abs(again[7] - targets[7]).max() < 60 * targets.std()
+    noise = np.random.default_rng(0).normal(size=targets.shape)
+    assert ((ridge.held_out(Array(features), noise, np.arange(80), 3) - noise) ** 2).mean() > 0.8
 
 
 def test_copies_of_a_row_stay_in_one_fold():

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from headstart.data.modalities import Preprocessing
 from headstart.digest import digest_data, digest_file
@@ -58,8 +59,27 @@ def load_source(
     if wrong:
         raise SourceError(f"{source.id}: the weights do not fit the network (first: {wrong[0]}).")
     backbone.model.load_state_dict(state)
+    backbone.head = head_among(tensors, backbone.width)
     identity = [source.id, output, *sorted(digests)]
     return LoadedSource(source, backbone, digest_data(identity))
+
+
+HEADS = frozenset({"fc", "_fc", "classifier", "head", "last_linear", "score"})
+"""What networks call the layer that answers."""
+
+
+def head_among(tensors: Tensors, width: int) -> tuple[Tensor, Tensor] | None:
+    """Return weights (c, width) and biases (c,) of the one linear head among tensors, if any."""
+    found = [
+        (weight, tensors[f"{path}.bias"])
+        for name, weight in tensors.items()
+        if (path := name.removesuffix(".weight")) != name
+        and HEADS & set(path.split("."))
+        and weight.ndim == 2
+        and weight.shape[1] == width
+        and f"{path}.bias" in tensors
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _together(source: Source, parts: Sequence[LoadedSource]) -> LoadedSource:

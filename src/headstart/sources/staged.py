@@ -144,6 +144,8 @@ class Backbone:
         self.width = width
         self.preprocessing = preprocessing
         self.kept = tuple(kept)
+        self.head: tuple[Tensor, Tensor] | None = None
+        """Weights (c, width) and biases (c,) of the source's own head, where its file has one."""
         self._outcomes: dict[str, _Outcome] = {}
         self._used: dict[int, set[str]] = {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from headstart.data.splits import deal
 from headstart.tasks import linear
 from headstart.tasks.linear import AnyProblem, Features, LinearSolution, SparseProblem
-from headstart.tasks.matrix import Array, Scaled, add_products, spread
+from headstart.tasks.matrix import Array, Matrix, Scaled, add_products, spread
 
 STRENGTHS = tuple(float(10 ** (half / 2)) for half in range(-12, 5))
 """Inverse strengths of L2 regularisation tried, on scaled features and standardised targets (one
@@ -119,39 +120,76 @@ def _products_of_rows(rows: Scaled) -> np.ndarray:
     return found
 
 
+def held_out(matrix: Matrix, targets: np.ndarray, units: np.ndarray, seed: int) -> np.ndarray:
+    """Return what ridge regression says of each row that did not learn from it, (n, k) float64.
+
+    The strength is the one with the least squared error. Rows beyond `MOST` are refused.
+
+    Parameters
+    ----------
+    targets
+        (n, k) float, at one scale.
+    """
+    rows = Scaled.of(matrix)
+    assert len(targets) <= linear.MOST
+    wanted = torch.from_numpy(targets).double()
+    best, least = torch.zeros_like(wanted), math.inf
+    some, residuals = _held_out(rows, wanted, units, seed)
+    for residual in residuals:
+        error = float(residual.square().sum())
+        if error < least:
+            best, least = residual, error
+        elif error > PAST * least:
+            break
+    found = np.empty_like(targets, np.float64)
+    found[some] = (wanted[some] - best).numpy()
+    return found
+
+
 def _cross_validated(rows: Scaled, wanted: Tensor, units: np.ndarray, seed: int) -> float:
     """Return the strength with the least squared error over held-out folds."""
     errors: list[float] = []
-    for error in _held_out_errors(rows, wanted, units, seed):
-        errors.append(error)
-        if error > PAST * min(errors):
+    for residual in _held_out(rows, wanted, units, seed)[1]:
+        errors.append(float(residual.square().sum()))
+        if errors[-1] > PAST * min(errors):
             break
     return STRENGTHS[int(np.argmin(errors))] if errors else STRENGTHS[0]
 
 
-def _held_out_errors(rows: Scaled, wanted: Tensor, units: np.ndarray, seed: int) -> Iterator[float]:
-    """Yield the squared error of each strength over held-out folds; nothing if there is one unit.
+def _held_out(
+    rows: Scaled, wanted: Tensor, units: np.ndarray, seed: int
+) -> tuple[np.ndarray, Iterator[Tensor]]:
+    """Return at most `MOST` rows, and for each strength their residuals, each when held out.
 
     The residuals of a held-out fold follow from those of the fit to all rows: they are
     ``(I - H)^-1 r`` with the fold's block of the hat matrix and the fold's residuals (Hastie,
     Tibshirani and Friedman, The Elements of Statistical Learning, 2nd edition, section 7.10, for
-    folds of one row), so that one decomposition serves all folds and strengths.
+    folds of one row), so that one decomposition serves all folds and strengths. There are none if
+    there is one unit.
     """
     order = np.random.default_rng(seed).permutation(len(wanted))
     some = order[: linear.MOST]
     fold_of = deal(np.zeros(len(wanted)), units, order, FOLDS)[some]
     folds = [np.flatnonzero(fold_of == fold) for fold in range(FOLDS)]
     folds = [fold for fold in folds if 0 < len(fold) < len(some)]
+    return some, _residuals(rows, wanted[some], some, folds, len(wanted))
+
+
+def _residuals(
+    rows: Scaled, wanted: Tensor, some: np.ndarray, folds: list[np.ndarray], everything: int
+) -> Iterator[Tensor]:
     if not folds:
         return
     left, squares = _left(torch.from_numpy(rows.take(some)))
-    centred = wanted[some] - wanted[some].mean(0)
+    centred = wanted - wanted.mean(0)
     for strength in STRENGTHS:
         # fewer rows ask for a weaker penalty on their sum of losses: keep its weight a row
-        penalty = len(some) / (strength * len(wanted))
+        penalty = len(some) / (strength * everything)
         shrinkage = squares / (squares + penalty)
         residual = centred - left @ (shrinkage[:, None] * (left.T @ centred))
-        yield sum(_held_out(left[fold], shrinkage, residual[fold], len(some)) for fold in folds)
+        for fold in folds:
+            residual[fold] = _when_held_out(left[fold], shrinkage, residual[fold], len(some))
+        yield residual
 
 
 def _left(scaled: Tensor) -> tuple[Tensor, Tensor]:
@@ -164,8 +202,8 @@ def _left(scaled: Tensor) -> tuple[Tensor, Tensor]:
     return (vectors if m < d else centred @ vectors / values.sqrt()), values
 
 
-def _held_out(left: Tensor, shrinkage: Tensor, residual: Tensor, rows: int) -> float:
-    """Return the squared error of a fold whose rows were not fitted to."""
+def _when_held_out(left: Tensor, shrinkage: Tensor, residual: Tensor, rows: int) -> Tensor:
+    """Return the residuals of a fold if its rows were not fitted to."""
     hat = (left * shrinkage) @ left.T + 1 / rows  # the last for the mean, which is not penalised
     there = torch.eye(len(residual), dtype=torch.float64)
-    return float(torch.linalg.solve(there - hat, residual).square().sum())
+    return torch.linalg.solve(there - hat, residual)
