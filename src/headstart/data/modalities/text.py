@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 
@@ -156,12 +157,12 @@ class TextModality(Modality):
 
         Counts are as their square roots, so that frequent words do not drown the others.
         """
-        from sklearn.feature_extraction.text import HashingVectorizer
-
-        hashing = HashingVectorizer(n_features=_SKETCH, norm=None, alternate_sign=True)
-        counts = hashing.transform(map(_all_of, cells))
-        counts.data = np.sign(counts.data) * np.sqrt(np.abs(counts.data))
-        return at_length_one(counts.toarray())
+        counts = np.zeros((len(cells), _SKETCH), np.float32)
+        for row, cell in enumerate(cells):
+            for word in re.findall(r"\w\w+", _all_of(cell).lower()):
+                place = crc32(word.encode())
+                counts[row, place % _SKETCH] += 1 if place & 2**31 else -1
+        return at_length_one(np.sign(counts) * np.sqrt(np.abs(counts)))
 
     def traits(self, cells: Sequence[Cell]) -> list[Trait]:
         """Return length, how words begin and end each text, and how it is written."""
