@@ -160,6 +160,9 @@ FILES = {
             def tuner(self, *given):
                 return None
 
+            def decided(self, outputs, targets):
+                return None
+
             def differ(self, a, b):
                 return (a != b).any(1)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from headstart.models.adjusted import Adjusted
 from headstart.recipes import Recipe
@@ -53,8 +54,8 @@ def test_a_metric_of_decisions_gets_its_decision_and_an_honest_score(imbalanced)
 def test_accuracy_is_left_as_it_is(imbalanced):
     assignment = imbalanced("accuracy")
     result = run_trial(assignment)
-    assert not isinstance(result.fitted.model, Adjusted) and "offsets" not in result.fitted.settled
     model, held = result.fitted.model, assignment.validation
+    assert "offsets" not in result.fitted.settled and not model.offsets.any()
     outputs = validation_outputs(bench_of(assignment), model, lambda m, rows: m.outputs(rows))
     assert assignment.metric.score(outputs, held.targets) == result.score
 
@@ -76,3 +77,19 @@ def test_what_goes_wrong_ends_the_trial_alone(imbalanced):
     lost = replace(imbalanced("accuracy"), recipe=replace(RECIPE, learner="probe"))
     result = run_trial(lost)
     assert result.fitted is None and result.reason.startswith("AssertionError")
+
+
+def test_a_model_is_made_as_sure_as_it_is_right(imbalanced):
+    assignment = imbalanced("accuracy")
+    result = run_trial(assignment)
+    model, held = result.fitted.model, assignment.validation
+    assert model.temperature == result.fitted.settled["temperature"] != 1
+    truth = torch.from_numpy(held.targets)
+
+    def loss(outputs):
+        return float(assignment.task.loss(outputs, truth, assignment.spec))
+
+    assert loss(model.outputs(held.data)) < loss(model.inner.outputs(held.data))
+    assert result.loss == pytest.approx(loss(model.outputs(held.data)))
+    again = refit(assignment, result.fitted.settled, ())
+    assert again.model.temperature == model.temperature

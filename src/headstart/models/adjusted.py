@@ -1,7 +1,8 @@
-"""A model whose outputs are moved by constants, so that it decides as a metric asks for."""
+"""A model whose outputs are moved and scaled: to decide as is wanted, to be as sure as right."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from headstart.data.dataset import Dataset
@@ -11,24 +12,35 @@ _INNER = "inner."
 
 
 class Adjusted(Model):
-    """Answers with `inner`'s outputs plus `offsets` (outputs,)."""
+    """Answers with `inner`'s outputs plus `offsets` (outputs,), over a temperature.
 
-    def __init__(self, inner: Model, offsets: Tensor) -> None:
+    Offsets change decisions; the temperature does not, but how probable they are said to be (Guo,
+    Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017).
+    """
+
+    def __init__(
+        self, inner: Model, offsets: Tensor | None = None, temperature: float = 1.0
+    ) -> None:
         self.inner = inner
-        self.offsets = offsets.float()
+        self.offsets = torch.zeros(()) if offsets is None else offsets.float()
+        self.temperature = temperature
 
     def respond(self, rows: Dataset) -> Response:
-        """Return outputs (rows, outputs) that are moved, and the inner model's features."""
+        """Return outputs (rows, outputs) moved and scaled, and the inner model's features."""
         found = self.inner.respond(rows)
-        return Response(found.outputs + self.offsets, found.features)
+        return Response((found.outputs + self.offsets) / self.temperature, found.features)
 
     def saved(self) -> Saved:
-        """Return the inner model's data, with the offsets beside its tensors."""
+        """Return the inner model's data, with offsets and temperature beside it."""
         inner = self.inner.saved()
         tensors = {_INNER + name: value for name, value in inner.tensors.items()}
         return Saved(
             "adjusted",
-            {"kind": inner.kind, "config": dict(inner.config)},
+            {
+                "kind": inner.kind,
+                "config": dict(inner.config),
+                "temperature": self.temperature,
+            },
             {**tensors, "offsets": self.offsets},
             inner.texts,
         )
@@ -42,7 +54,8 @@ def restore_adjusted(saved: Saved) -> Adjusted:
         if name.startswith(_INNER)
     }
     inner = Saved(saved.config["kind"], saved.config["config"], tensors, saved.texts)
-    return Adjusted(restore(inner), saved.tensors["offsets"])
+    temperature = saved.config.get("temperature", 1.0)  # files of headstart 0.1 have none
+    return Adjusted(restore(inner), saved.tensors["offsets"], temperature)
 
 
 model_kinds.register("adjusted", restore_adjusted)

@@ -20,6 +20,7 @@ from headstart.artifact.card import card
 from headstart.artifact.loading import load
 from headstart.artifact.saving import Artifact, save
 from headstart.errors import HeadstartError
+from headstart.evidence.calibration import Calibration, calibration
 from headstart.evidence.comparisons import gain
 from headstart.evidence.intervals import (
     RESAMPLES,
@@ -65,6 +66,7 @@ class Evaluation:
     validation: Interval | None = None
     verdict: Verdict | None = None
     subgroups: dict[str, dict[str, float]] = field(default_factory=dict)
+    calibration: Calibration | None = None
     refitted: int = 0
     seconds: float = 0.0
     held: HeldOut = field(default_factory=HeldOut)
@@ -157,6 +159,11 @@ def evaluate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
             test.data.subgroups,
             bench.seed,
         )
+    decided = bench.task.decided(scored[winner.record.id], test.targets)
+    if decided is not None:
+        sure, right = decided
+        each = np.repeat(test.units, sure.shape[1])
+        found.calibration = calibration(sure.ravel(), right.ravel(), each, bench.seed)
     found.verdict = _verdict(prepared, standing, outputs)
     found.seconds = time.monotonic() - started
     return found
@@ -318,6 +325,7 @@ def result(
         "baselines": _baselines(standing, found, bench.task.trivial),
         "verdict": verdict.data(),
         **({"subgroups": found.subgroups} if found.subgroups else {}),
+        **({"calibration": found.calibration.data()} if found.calibration else {}),
         "trials": trials,
         "left_out": standing.skipped,
         "seconds": {

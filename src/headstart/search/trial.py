@@ -15,6 +15,7 @@ from headstart.allocator import trim
 from headstart.data.dataset import Dataset
 from headstart.devices import device
 from headstart.digest import digest_data
+from headstart.evidence.calibration import temperature
 from headstart.features.extract import Extractor
 from headstart.models import Model
 from headstart.models.adjusted import Adjusted
@@ -138,11 +139,13 @@ def run_trial(assignment: Assignment) -> TrialResult:
         if tune is not None:
             offsets = tune(outputs, held.targets)
             outputs = _out_of_fold(tune, outputs, assignment.task, held, assignment.seed)
-            settled = {**fitted.settled, "offsets": offsets.tolist()}
-            fitted = replace(fitted, model=Adjusted(fitted.model, offsets), settled=settled)
+            fitted = _adjusted(fitted, {"offsets": offsets.tolist()})
+        if assignment.task.decided(outputs, held.targets) is not None:
+            warmth = temperature(lambda t: _loss(assignment, outputs / t), len(outputs))
+            outputs = outputs / warmth
+            fitted = _adjusted(fitted, {"temperature": warmth})
         score = assignment.metric.score(outputs, held.targets)
-        truth = torch.from_numpy(held.targets)
-        loss = float(assignment.task.loss(outputs, truth, assignment.spec))
+        loss = _loss(assignment, outputs)
     except Exception as error:
         first = (str(error).splitlines() or [""])[0]
         reason = f"{type(error).__name__}: {first}"
@@ -151,6 +154,22 @@ def run_trial(assignment: Assignment) -> TrialResult:
         trim()
     known = loss if math.isfinite(loss) else None
     return TrialResult(fitted, score, time.monotonic() - started, loss=known)
+
+
+def _loss(assignment: Assignment, outputs: Tensor) -> float:
+    """Return the mean loss of outputs for the validation rows."""
+    held = assignment.validation
+    assert held is not None
+    return float(assignment.task.loss(outputs, torch.from_numpy(held.targets), assignment.spec))
+
+
+def _adjusted(fitted: Fitted, found: dict[str, Any]) -> Fitted:
+    """Return what was fitted with its outputs adjusted by what was found besides."""
+    settled = {**fitted.settled, **found}
+    inner = fitted.model.inner if isinstance(fitted.model, Adjusted) else fitted.model
+    offsets = torch.tensor(settled["offsets"]) if "offsets" in settled else None
+    model = Adjusted(inner, offsets, settled.get("temperature", 1.0))
+    return replace(fitted, model=model, settled=settled)
 
 
 def validation_outputs(
@@ -179,6 +198,6 @@ def refit(assignment: Assignment, settled: dict[str, Any], more: tuple[Rows, ...
     pieces = assignment.train + ((held,) if held is not None else ()) + more
     whole = replace(assignment, train=pieces, validation=None, settled=settled)
     fitted = learners.get(assignment.recipe.learner).fit(whole)
-    if "offsets" not in settled:
-        return fitted
-    return replace(fitted, model=Adjusted(fitted.model, torch.tensor(settled["offsets"])))
+    found: tuple[str, ...] = ("offsets", "temperature")
+    known = {name: settled[name] for name in found if name in settled}
+    return _adjusted(fitted, known) if known else fitted

@@ -143,6 +143,12 @@ class Task(Protocol):
     def constant(self, targets: np.ndarray, spec: TargetSpec) -> Model:
         """Return the model that ignores its input."""
 
+    def decided(self, outputs: Tensor, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return how sure each decision of each row is, and whether it is right: (n, decisions).
+
+        None where answers are not said with a probability.
+        """
+
     def differ(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Return (n,) whether the targets of pairs of rows contradict each other."""
 

@@ -159,6 +159,11 @@ class Classification:
         counts = np.bincount(targets, minlength=len(spec["classes"])) + 0.5
         return Constant(torch.from_numpy(np.log(counts / counts.sum())))
 
+    def decided(self, outputs: Tensor, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the probability of the class that is said, and whether it is the row's."""
+        sure, said = outputs.double().softmax(1).max(1)
+        return sure.numpy()[:, None], (said.numpy() == targets)[:, None]
+
     def differ(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Say which pairs are of different classes."""
         return a != b

@@ -158,6 +158,11 @@ class MultiLabel:
         share = torch.from_numpy((targets.sum(0) + 0.5) / (len(targets) + 1.0))
         return Constant(torch.logit(share))
 
+    def decided(self, outputs: Tensor, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return for each label the probability of what is said, and whether that is right."""
+        probability = outputs.double().sigmoid().numpy()
+        return np.maximum(probability, 1 - probability), (outputs.numpy() > 0) == (targets > 0)
+
     def differ(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Say which pairs have different sets of labels."""
         found: np.ndarray = (a != b).any(1)
