@@ -47,7 +47,10 @@ Group = Annotated[
     str | None,
     typer.Option("--group", metavar="COL", help="Rows of one group stay on one side of a split."),
 ]
-
+Target = Annotated[str, typer.Argument(metavar="DATA", help="Folder, table, or data set.")]
+OneSource = Annotated[
+    str | None, typer.Option(metavar="ID", help="The catalogue's default if not given.")
+]
 Task = Annotated[str | None, typer.Option(help="Inferred if not given.")]
 Test = Annotated[str | None, typer.Option(metavar="DATA", help="Your own test rows.")]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
@@ -83,7 +86,7 @@ def _complain(message: str) -> None:
 
 @app.command()
 def fit(
-    data: Annotated[str, typer.Argument(metavar="DATA", help="Folder, table, or data set.")],
+    data: Target,
     input: Input = None,
     label: Label = None,
     task: Task = None,
@@ -221,15 +224,13 @@ def evaluate(
 
 @app.command()
 def audit(
-    data: Annotated[str, typer.Argument(metavar="DATA", help="Folder, table, or data set.")],
+    data: Target,
     input: Input = None,
     label: Label = None,
     group: Group = None,
     task: Task = None,
     test: Test = None,
-    source: Annotated[
-        str | None, typer.Option(metavar="ID", help="The catalogue's default if not given.")
-    ] = None,
+    source: OneSource = None,
     seed: Seed = 0,
     json_: Json = False,
 ) -> None:
@@ -253,7 +254,7 @@ def audit(
 
 @app.command()
 def rank(
-    data: Annotated[str, typer.Argument(metavar="DATA", help="Folder, table, or data set.")],
+    data: Target,
     source: Annotated[
         list[str] | None,
         typer.Option(
@@ -293,9 +294,7 @@ def embed(
     out: Annotated[
         str, typer.Option(metavar="FILE", help="Ends in .npz, .parquet, .csv or .safetensors.")
     ],
-    source: Annotated[
-        str | None, typer.Option(metavar="ID", help="The catalogue's default if not given.")
-    ] = None,
+    source: OneSource = None,
     layers: Annotated[
         bool, typer.Option("--layers", help="The middle stages too, before the last features.")
     ] = False,

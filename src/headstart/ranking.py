@@ -12,6 +12,7 @@ from headstart.data.columns import Roles
 from headstart.data.dataset import Data, Dataset
 from headstart.data.reading import read
 from headstart.data.splits import units
+from headstart.embedding import source_for
 from headstart.errors import SourceError
 from headstart.evidence.shortlist import Candidate, measured, ranked, shortlist
 from headstart.evidence.similarity import similarity
@@ -21,7 +22,6 @@ from headstart.report.table import table
 from headstart.search.reach import subset
 from headstart.sources.catalogue import Source, those
 from headstart.sources.fetching import is_fetched
-from headstart.sources.opening import find_source
 from headstart.tasks import Metric, TargetSpec, Task, metric_for, task_for
 
 ROWS = 1_000
@@ -133,13 +133,7 @@ def _sources(named: str | Sequence[str], modality: str, left_out: dict[str, str]
     """Return the sources to rank; what is not on this machine is noted."""
     listed = [named] if isinstance(named, str) else list(named)
     if listed:
-        found = [find_source(name, modality) for name in listed]
-        for source in found:
-            if source.modality != modality:
-                raise SourceError(
-                    f"{source.id} is for {source.modality} inputs, but these are {modality}."
-                )
-        return found
+        return [source_for(modality, name) for name in listed]
     known = those(modality)
     left_out.update(
         {

@@ -49,19 +49,10 @@ def test_logme_is_the_evidence_at_its_maximum(width):
     assert found == pytest.approx(-best.fun, abs=2e-3)
 
 
-def test_h_score_is_the_trace_of_its_definition(rows):
-    features, strata = rows
-    centred = features - features.mean(0)
-    covariance, shrinkage = ledoit_wolf(centred, assume_centered=True)
-    means = np.stack([centred[strata == s].mean(0) for s in strata])
-    between = means.T @ means / len(means)
-    expected = np.trace(np.linalg.inv(covariance) @ between) * (1 - shrinkage)
-    assert score("h-score", suit_of(features, strata)) == pytest.approx(expected, rel=1e-6)
-
-
-def test_h_score_of_more_channels_than_rows_is_that_of_its_definition(rows):
-    _, strata = rows
-    features = np.random.default_rng(2).normal(size=(60, 100)) + np.eye(3, 100)[strata]
+@pytest.mark.parametrize("width", [8, 100])
+def test_h_score_is_the_trace_of_its_definition(width):
+    strata = np.arange(60) % 3
+    features = np.random.default_rng(2).normal(size=(60, width)) + np.eye(3, width)[strata]
     centred = features - features.mean(0)
     covariance, shrinkage = ledoit_wolf(centred, assume_centered=True)
     means = np.stack([centred[strata == s].mean(0) for s in strata])

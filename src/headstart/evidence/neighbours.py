@@ -11,6 +11,7 @@ import torch
 from scipy.linalg import eigh
 from torch import Tensor
 
+from headstart.data.modalities import at_length_one
 from headstart.tasks.matrix import Matrix
 
 NEAREST = 10
@@ -103,11 +104,11 @@ def directed(matrix: Matrix, seed: int = 0) -> np.ndarray:
     most. Distances never grow by that.
     """
     rows, width = matrix.shape
-    chunks = map(_at_length_one, matrix.chunks())
+    chunks = map(at_length_one, matrix.chunks())
     if width <= WIDTH:
         return gathered(chunks, rows, width)
     drawn = np.random.default_rng(seed).permutation(rows)[:SAMPLE]
-    some = _at_length_one(matrix.take(np.sort(drawn)))
+    some = at_length_one(matrix.take(np.sort(drawn)))
     some = some - some.mean(0)
     products = torch.from_numpy(some.T) @ torch.from_numpy(some)
     _, directions = eigh(products.numpy(), subset_by_index=(width - WIDTH, width - 1))
@@ -127,7 +128,3 @@ def gathered(chunks: Iterable[np.ndarray], rows: int, width: int) -> np.ndarray:
         found[start : start + len(chunk)] = chunk
         start += len(chunk)
     return found
-
-
-def _at_length_one(rows: np.ndarray) -> np.ndarray:
-    return torch.nn.functional.normalize(torch.from_numpy(rows).float(), dim=1).numpy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -49,11 +49,10 @@ class Candidate:
     rate: float
     parameters: int
     licence: str = ""
-    notes: tuple[str, ...] = field(default=())
 
     def data(self) -> dict[str, Any]:
         """Return it as JSON data."""
-        return {**vars(self), "similarity": self.similarity.data(), "notes": list(self.notes)}
+        return {**vars(self), "similarity": self.similarity.data()}
 
 
 def measured(

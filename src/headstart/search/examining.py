@@ -33,11 +33,11 @@ class Embedded:
     seconds: float
 
     def features(self, bench: Bench) -> Readout | None:
-        """Return the features of the first source that gives one vector for each row, if any."""
-        for values in self.values.values():
-            if bench.task.output == "pooled":
-                return Readout(values, "linear")
-        return None
+        """Return the first source's features, where there is one vector for each row."""
+        first = next(iter(self.values.values()), None)
+        if first is None or bench.task.output != "pooled":
+            return None
+        return Readout(first, "linear")
 
 
 def embed(dataset: Dataset, bench: Bench, clock: Clock, listener: Listener) -> Embedded:

@@ -133,27 +133,31 @@ def held_out(matrix: Matrix, targets: np.ndarray, units: np.ndarray, seed: int) 
     rows = Scaled.of(matrix)
     assert len(targets) <= linear.MOST
     wanted = torch.from_numpy(targets).double()
-    best, least = torch.zeros_like(wanted), math.inf
     some, residuals = _held_out(rows, wanted, units, seed)
-    for residual in residuals:
-        error = float(residual.square().sum())
-        if error < least:
-            best, least = residual, error
-        elif error > PAST * least:
-            break
+    _, best = _least(residuals)
     found = np.empty_like(targets, np.float64)
-    found[some] = (wanted[some] - best).numpy()
+    found[some] = (wanted[some] if best is None else wanted[some] - best).numpy()
     return found
 
 
 def _cross_validated(rows: Scaled, wanted: Tensor, units: np.ndarray, seed: int) -> float:
     """Return the strength with the least squared error over held-out folds."""
-    errors: list[float] = []
-    for residual in _held_out(rows, wanted, units, seed)[1]:
-        errors.append(float(residual.square().sum()))
-        if errors[-1] > PAST * min(errors):
+    return STRENGTHS[_least(_held_out(rows, wanted, units, seed)[1])[0]]
+
+
+def _least(residuals: Iterator[Tensor]) -> tuple[int, Tensor | None]:
+    """Return which residuals have the least squares, and them; of none, the first and None.
+
+    Weaker penalties than one whose error is clearly past the least are not tried.
+    """
+    which, best, least = 0, None, math.inf
+    for number, residual in enumerate(residuals):
+        error = float(residual.square().sum())
+        if error < least:
+            which, best, least = number, residual, error
+        elif error > PAST * least:
             break
-    return STRENGTHS[int(np.argmin(errors))] if errors else STRENGTHS[0]
+    return which, best
 
 
 def _held_out(
