@@ -48,6 +48,7 @@ def fitted(tmp_path_factory):
     (data / "red" / "broken.png").write_bytes(b"not a picture")
     (data / "red" / "empty.png").write_bytes(b"")
     options = ("--budget", "90s", "--max-trials", "3", "--out", place / "run", "--json")
+    options += ("--evaluation", "holdout")
     return place, run("fit", data, *options)
 
 
@@ -376,7 +377,7 @@ def test_texts_with_missing_labels_broken_rows_and_a_megabyte(tmp_path):
     with path.open("a", encoding="cp1252") as out:
         out.write("one field only\nüber, too, many\n")
     options = ("--budget", "90s", "--max-trials", "3", "--out", tmp_path / "run", "--json")
-    done = run("fit", path, *options)
+    done = run("fit", path, *options, "--evaluation", "holdout")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["task"] == "text-classification"
@@ -403,7 +404,7 @@ def test_interrupt_after_the_first_trial_leaves_a_usable_model(tmp_path):
         (few / kind).mkdir(parents=True)
         for picture in sorted((EXAMPLES / "fashion" / kind).glob("*.png"))[:60]:
             shutil.copy(picture, few / kind)
-    command = [sys.executable, "-m", "headstart.cli", "fit", str(few)]
+    command = [sys.executable, "-m", "headstart.cli", "fit", str(few), "--evaluation", "holdout"]
     process = subprocess.Popen(
         [*command, "--budget", "120s", "--out", str(out)], stderr=subprocess.PIPE, text=True
     )
@@ -418,7 +419,7 @@ def test_interrupt_after_the_first_trial_leaves_a_usable_model(tmp_path):
     assert result["status"] == "interrupted" and result["verdict"]["gain"] is None
     assert run("predict", out, picture).returncode == 0
     options = ("--budget", "120s", "--out", out, "--resume", "--max-trials", "3", "--json")
-    resumed = run("fit", few, *options)
+    resumed = run("fit", few, *options, "--evaluation", "holdout")
     assert resumed.returncode == 0, resumed.stderr
     assert "trials of earlier sessions are kept" in resumed.stderr
     assert json.loads(resumed.stdout)["status"] == "complete"

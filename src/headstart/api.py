@@ -73,6 +73,7 @@ def fit(
     refit: bool = True,
     resume: bool = False,
     long: str = "truncate",
+    evaluation: str = "auto",
     device: str = AUTO,
     quiet: bool = True,
     clock: Clock | None = None,
@@ -115,6 +116,10 @@ def fit(
     long
         How a text longer than a source's window is read: ``truncate`` its beginning, ``head-tail``
         its beginning and its end, ``chunks`` windows all over it, whose features are averaged.
+    evaluation
+        ``holdout``: the models are judged by rows that are set aside; ``nested-cv``: all rows are
+        held out in turn, which says more where they are few, and takes some ten times as long;
+        ``auto``: the latter below 320 rows, if there is time.
     device
         ``cpu``, ``cuda``, or ``auto``: a GPU where there is one.
     quiet
@@ -141,6 +146,7 @@ def fit(
         refit=refit,
         resume=resume,
         long=long,
+        evaluation=evaluation,
     )
     clock = clock or Clock(seconds)
     with using(device):

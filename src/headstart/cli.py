@@ -118,6 +118,13 @@ def fit(
         str,
         typer.Option(metavar="MODE", help="Of long texts read: truncate, head-tail or chunks."),
     ] = "truncate",
+    evaluation: Annotated[
+        str,
+        typer.Option(
+            metavar="METHOD",
+            help="How models are judged: holdout, or nested-cv, which is for few rows.",
+        ),
+    ] = "auto",
     device: Annotated[
         str, typer.Option(help="cpu, cuda, or auto: a GPU where there is one.")
     ] = "auto",
@@ -148,6 +155,7 @@ def fit(
             refit=not no_refit,
             resume=resume,
             long=long,
+            evaluation=evaluation,
             device=device,
             quiet=False,
             clock=clock,

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from headstart.data.splits import FOLDS, deal, shares, split, straddling, units
+from headstart.data.splits import (
+    FOLDS,
+    NESTED_FOLDS,
+    deal,
+    nested_folds,
+    shares,
+    split,
+    straddling,
+    units,
+)
 from headstart.errors import DataError
 
 # (content, class, group, given part); few values, so that ties are common
@@ -98,6 +107,32 @@ def test_given_parts_are_respected_and_only_what_is_missing_is_drawn(dataset_of,
         assert sides.setdefault(unit, part) == part
     method = split(dataset, strata_of(dataset), seed).method
     assert method == ("given" if "test" in given_parts else "holdout")
+
+
+@given(rows=st.lists(ROW, min_size=1, max_size=60), grouped=st.booleans(), seed=st.integers(0, 5))
+def test_every_row_of_a_frequent_stratum_is_held_out_once_with_its_unit(
+    dataset_of, rows, grouped, seed
+):
+    dataset = make(dataset_of, rows, grouped=grouped)
+    strata, unit_of = strata_of(dataset), units(dataset)
+    fold = nested_folds(dataset, strata, seed)
+    for unit in np.unique(unit_of):
+        assert len(np.unique(fold[unit_of == unit])) == 1
+    rare = [s for s in np.unique(strata) if len(np.unique(unit_of[strata == s])) < 3]
+    assert (fold == -1).tolist() == np.isin(unit_of, unit_of[np.isin(strata, rare)]).tolist()
+    for held in range(NESTED_FOLDS):  # what is held out can be learnt from the rest
+        assert set(strata[fold == held]) <= set(strata[fold != held])
+
+
+def test_rows_are_dealt_anew_in_every_repeat_and_alike_for_a_seed(dataset_of):
+    dataset = dataset_of([str(i) for i in range(60)], ["ab"[i % 2] for i in range(60)])
+    strata = strata_of(dataset)
+    deals = [nested_folds(dataset, strata, 0, repeat).tolist() for repeat in range(3)]
+    assert len({tuple(deal) for deal in deals}) == 3
+    assert nested_folds(dataset, strata, 0, 1).tolist() == deals[1]
+    parts = split(dataset, strata, 0, tested=False)
+    assert parts.method == "nested-cv" and not len(parts.test)
+    assert len(parts.train) + len(parts.validation) == 60 and len(parts.validation)
 
 
 @given(

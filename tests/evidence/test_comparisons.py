@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from headstart.evidence import intervals
-from headstart.evidence.comparisons import deciding, gain, score
+from headstart.evidence.comparisons import deciding, gain, repeated_gain, score
 from headstart.tasks.metrics import CLASSIFICATION
 
 ACCURACY = CLASSIFICATION["accuracy"]
@@ -129,3 +129,23 @@ def test_the_score_interval_turns_with_its_sides_and_holds_the_difference(won, l
     low, high = score(won, lost, rows)
     assert -1 <= low < (won - lost) / rows < high <= 1
     assert score(lost, won, rows) == pytest.approx((-high, -low), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ("accuracy", "macro_f1"))
+def test_a_gain_of_repeats_is_their_mean_and_overlap_widens_it(name):
+    random, metric = np.random.default_rng(0), CLASSIFICATION[name]
+    targets = random.integers(0, 2, 200)
+
+    def said(right):
+        answers = np.where(random.random(200) < right, targets, 1 - targets)
+        return metric.statistics(torch.eye(2)[answers], targets)
+
+    ours, theirs = [said(0.9), said(0.85)], [said(0.6), said(0.65)]
+    each = [
+        repeated_gain(metric, [a], [b], np.arange(200)).value
+        for a, b in zip(ours, theirs, strict=True)
+    ]
+    plain = repeated_gain(metric, ours, theirs, np.arange(200))
+    wide = repeated_gain(metric, ours, theirs, np.arange(200), overlap=1.3)
+    assert plain.value == wide.value == pytest.approx(np.mean(each))
+    assert wide.low < plain.low < plain.value < plain.high < wide.high

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from headstart.evidence import intervals
 from headstart.evidence.intervals import (
+    OVERLAP,
     Interval,
     by_subgroup,
     ends,
     figure,
+    repeated_interval,
     resamples,
     score_interval,
     wilson,
@@ -147,3 +149,14 @@ def test_figures_say_something_at_any_scale(value, shown):
 def test_errors_in_small_units_keep_their_digits():
     assert Interval(1.23456789e-5, 1e-5, 2e-5).data()["value"] == 1.23457e-5
     assert Interval(0.123456789, 1e-5, 0.2).data() == {"value": 0.123457, "low": 1e-5, "high": 0.2}
+
+
+@pytest.mark.parametrize("units", (np.arange(200), np.repeat(np.arange(100), 2)))
+def test_overlap_widens_and_repeats_are_averaged(units):
+    accuracy = CLASSIFICATION["accuracy"]
+    one, other = (np.repeat([1.0, 0.0], [right, 200 - right])[:, None] for right in (160, 120))
+    plain = repeated_interval(accuracy, [one, other], units)
+    wide = repeated_interval(accuracy, [one, other], units, overlap=OVERLAP)
+    assert (plain.value, wide.value) == pytest.approx((0.7, 0.7))
+    ratio = (wide.high - wide.low) / (plain.high - plain.low)
+    assert ratio == pytest.approx(np.sqrt(OVERLAP), rel=0.02)

@@ -12,6 +12,7 @@ from headstart.data.dataset import Dataset
 from headstart.errors import DataError
 
 FOLDS = 10
+NESTED_FOLDS = 5
 TEST_FOLDS = (1, 6, 4)
 VALIDATION_FOLDS = (3, 8)
 """Rows are dealt into ten folds: `shares` says how many of them test and validation rows take.
@@ -40,8 +41,8 @@ class Split:
     validation: np.ndarray
     test: np.ndarray
     method: str
-    """``holdout``, ``time`` where it is the newest rows that are held out, or ``given`` where the
-    test rows are the user's own."""
+    """``holdout``, ``time`` where it is the newest rows that are held out, ``given`` where the test
+    rows are the user's own, or ``nested-cv`` where there are none: each row is held out in turn."""
 
 
 def units(dataset: Dataset) -> np.ndarray:
@@ -101,8 +102,10 @@ def deal(strata: np.ndarray, units: np.ndarray, order: np.ndarray, folds: int) -
     return fold_of
 
 
-def split(dataset: Dataset, strata: np.ndarray, seed: int) -> Split:
+def split(dataset: Dataset, strata: np.ndarray, seed: int, tested: bool = True) -> Split:
     """Split a data set into training, validation and test rows in the `shares` of their number.
+
+    Without `tested` no test rows are drawn.
 
     Given test or validation rows are respected, and only what is missing is drawn from the
     training rows. The result depends on the rows' content and the seed, not on their order, names
@@ -110,8 +113,7 @@ def split(dataset: Dataset, strata: np.ndarray, seed: int) -> Split:
     though not measured, and so do all rows of these units.
     """
     unit_of = units(dataset)
-    canonical = sorted(range(len(dataset)), key=lambda i: (dataset.digests[i], str(strata[i])))
-    order = np.array(canonical)[np.random.default_rng(seed).permutation(len(dataset))]
+    order = _order(dataset, strata, seed)
     given = np.array([part or "" for part in dataset.parts])
     has_test, has_validation = bool((given == "test").any()), bool((given == "validation").any())
     free = np.flatnonzero((given != "test") & (given != "validation"))
@@ -122,8 +124,8 @@ def split(dataset: Dataset, strata: np.ndarray, seed: int) -> Split:
     inner = np.array([position[row] for row in order.tolist() if row in position])
     fold[free] = deal(strata[free], unit_of[free], inner, FOLDS)
     fold[_rare(strata, unit_of, free)] = FOLDS
-    tested, chosen_by = shares(len(free))
-    test = given == "test" if has_test else np.isin(fold, TEST_FOLDS[:tested])
+    held, chosen_by = shares(len(free))
+    test = given == "test" if has_test else np.isin(fold, TEST_FOLDS[: held if tested else 0])
     validation = (
         given == "validation" if has_validation else np.isin(fold, VALIDATION_FOLDS[:chosen_by])
     )
@@ -135,8 +137,28 @@ def split(dataset: Dataset, strata: np.ndarray, seed: int) -> Split:
         train=np.flatnonzero(rest),
         validation=np.flatnonzero(validation & ~test),
         test=np.flatnonzero(test),
-        method="given" if has_test else "holdout",
+        method="given" if has_test else "holdout" if tested else "nested-cv",
     )
+
+
+def nested_folds(dataset: Dataset, strata: np.ndarray, seed: int, repeat: int = 0) -> np.ndarray:
+    """Return the fold in which each row is held out, once; -1 where it never is.
+
+    These are the rows of strata with fewer than three units. As a split, it depends on the rows'
+    content, the seed, and which `repeat` it is.
+    """
+    unit_of = units(dataset)
+    order = _order(dataset, strata, [seed, repeat, NESTED_FOLDS])
+    fold = deal(strata, unit_of, order, NESTED_FOLDS)
+    fold[_rare(strata, unit_of, np.arange(len(dataset)))] = -1
+    return fold
+
+
+def _order(dataset: Dataset, strata: np.ndarray, seed: int | list[int]) -> np.ndarray:
+    """Return the rows in a seeded order that depends on their content alone."""
+    canonical = sorted(range(len(dataset)), key=lambda i: (dataset.digests[i], str(strata[i])))
+    order: np.ndarray = np.array(canonical)[np.random.default_rng(seed).permutation(len(dataset))]
+    return order
 
 
 def _by_time(times: np.ndarray, unit_of: np.ndarray, free: np.ndarray, given: np.ndarray) -> Split:

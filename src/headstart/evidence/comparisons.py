@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from torch import Tensor
 
@@ -29,25 +31,48 @@ def gain(
     shortfall.
     """
     a, b = (metric.statistics(outputs, targets) for outputs in (ours, theirs))
+    return repeated_gain(metric, [a], [b], units, seed)
+
+
+def repeated_gain(
+    metric: Metric,
+    ours: Sequence[np.ndarray],
+    theirs: Sequence[np.ndarray],
+    units: np.ndarray,
+    seed: int = 0,
+    overlap: float = 1.0,
+) -> Interval:
+    """Return the mean gain of repeats on the same rows, with a 95% interval, as `gain` does.
+
+    Parameters
+    ----------
+    ours, theirs
+        (n, …) statistics of the rows, once a repeat.
+    overlap
+        How many times its variance is that of independent rows.
+    """
+    pairs = list(zip(ours, theirs, strict=True))
 
     def difference(weights: np.ndarray) -> np.ndarray:
-        found = metric.aggregate(a, weights) - metric.aggregate(b, weights)
+        apart = [metric.aggregate(a, weights) - metric.aggregate(b, weights) for a, b in pairs]
+        found: np.ndarray = np.mean(apart, 0)
         return found if metric.greater_is_better else -found
 
-    value = float(difference(np.ones((1, len(a))))[0])
-    distinct = len(np.unique(units))
-    if metric.proportion and distinct == len(units):
-        won, lost = int((a > b).sum()), int((a < b).sum())
-        found = score(won, lost, len(units)), deciding(won, lost, len(units))
+    rows, distinct = len(units), len(np.unique(units))
+    value = float(difference(np.ones((1, rows)))[0])
+    if metric.proportion and distinct == rows:
+        won = float(np.mean([(a > b).sum() for a, b in pairs])) / overlap
+        lost = float(np.mean([(a < b).sum() for a, b in pairs])) / overlap
+        found = score(won, lost, rows / overlap), deciding(won, lost, rows / overlap)
         low, high = min(low for low, _ in found), max(high for _, high in found)
     else:
         drawn = np.concatenate([difference(weights) for weights in resamples(units, seed)])
-        wider = np.sqrt(distinct / max(1, distinct - 1))
+        wider = np.sqrt(overlap * distinct / max(1, distinct - 1))
         low, high = ends(value + (drawn - value) * wider)
     return Interval(value, min(low, value), max(high, value))
 
 
-def score(won: int, lost: int, rows: int) -> tuple[float, float]:
+def score(won: float, lost: float, rows: float) -> tuple[float, float]:
     """Return the score interval of a difference of two proportions on the same rows.
 
     Its ends are where the score statistic of the constrained model reaches the normal quantile
@@ -72,7 +97,7 @@ def score(won: int, lost: int, rows: int) -> tuple[float, float]:
     return low, high
 
 
-def deciding(won: int, lost: int, rows: int) -> tuple[float, float]:
+def deciding(won: float, lost: float, rows: float) -> tuple[float, float]:
     """Return the exact interval of a difference of two proportions, given how many rows decide.
 
     Of the rows on which only one of the two is right, `won` are ours and `lost` theirs. The share

@@ -15,6 +15,9 @@ from headstart.models.heads import HeadSpec
 from headstart.sources.families import families
 from headstart.sources.staged import Backbone, Boundary, pooled
 
+_FEW = 64
+"""Rows that are computed as they are sooner than a network is converted to an engine."""
+
 
 class Network(Model):
     """A whole network; its backbone runs in the fastest engine that agrees with eager PyTorch.
@@ -29,6 +32,9 @@ class Network(Model):
         What the head takes of the backbone: ``pooled``, ``map`` or ``sequence``.
     extractor
         Of the untouched source, where the backbone is one, so that its cached values serve.
+    fresh
+        It was just trained, and may be thrown away soon: a few rows it answers as it is, sooner
+        than it could be converted.
     """
 
     def __init__(
@@ -38,6 +44,7 @@ class Network(Model):
         spec: HeadSpec,
         output: str = "pooled",
         extractor: Extractor | None = None,
+        fresh: bool = False,
     ) -> None:
         self.backbone = backbone
         # training may have laid it out otherwise, in which it would round otherwise
@@ -45,18 +52,25 @@ class Network(Model):
         self.spec = spec
         self.output = output
         self._extractor = extractor
+        self._fresh = fresh
 
     def respond(self, rows: Dataset) -> Response:
         """Return the head's outputs (rows, …), and the backbone's features pooled (rows, width)."""
-        if self._extractor is None:
-            self._extractor = Extractor(self.backbone, self._digest(), cache=None)
         found: list[Boundary] = []
-        for some in self._extractor.extract(rows, self.backbone.end).chunks():
+        for some in self._extracting(len(rows)).extract(rows, self.backbone.end).chunks():
             with torch.no_grad():
                 outputs: Tensor = self.head({name: _float(v) for name, v in some.items()})
             features = pooled(some["features"].float(), some.get("attention_mask"))
             found.append({"outputs": outputs.float(), "features": features})
         return Response(**below(found))
+
+    def _extracting(self, rows: int) -> Extractor:
+        """Return what computes features of so many rows."""
+        if self._extractor is None:
+            if self._fresh and rows <= _FEW:
+                return Extractor(self.backbone, "fresh", cache=None, order=("eager",))
+            self._extractor = Extractor(self.backbone, self._digest(), cache=None)
+        return self._extractor
 
     def _digest(self) -> str:
         """Return a digest of all that the backbone's answer depends on."""

@@ -31,4 +31,5 @@ class Live(Listener):
             self.say(f"  {name} failed: {record.details.get('reason')}")
             return
         short = ", cut short by the budget" if record.details.get("cut_short") else ""
-        self.say(f"  {name}: {figure(record.score)} on the validation rows{short}")
+        where = "rows held out" if "folds" in record.details else "the validation rows"
+        self.say(f"  {name}: {figure(record.score)} on {where}{short}")

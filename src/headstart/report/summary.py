@@ -55,7 +55,12 @@ def summary(result: dict[str, Any], folder: Path) -> str:
     disagreement = _disagreement(result)
     if disagreement:
         lines.append(disagreement)
-    if winner["refitted"]:
+    if winner["refitted"] and "nested" in result:
+        lines.append(
+            f"It was fitted on all {winner['rows']:,} rows; the scores above are those of models "
+            "fitted in the same way on four fifths of them."
+        )
+    elif winner["refitted"]:
         lines.append(
             f"It was fitted again on {winner['rows']:,} rows, those of the test with them; the "
             "scores above are those of the model that had not seen the test rows."
@@ -100,8 +105,15 @@ def _scores(result: dict[str, Any], metric: str) -> str:
     if test is None:
         value = result["winner"]["validation"]["value"]
         return f"{_begun(metric)} on validation rows: {figure(value)} (test rows were not read)."
+    nested = result.get("nested")
+    rows = f"{result['data']['test']:,}"
+    whose = (
+        f"{rows} rows, each held out from the models that answered it"
+        if nested
+        else f"{rows} test rows it had never seen"
+    )
     lines = [
-        f"{_begun(metric)} on {result['data']['test']:,} test rows it had never seen "
+        f"{_begun(metric)} on {whose} "
         "(with the range in which the true value lies, 19 times out of 20):"
     ]
     finalists, trivial = result["finalists"], result["baselines"].get("majority") or {}
@@ -118,6 +130,12 @@ def _scores(result: dict[str, Any], metric: str) -> str:
                 f"  {figure(score['value'])} [{figure(score['low'])}, {figure(score['high'])}]  "
                 f"{name}{recipe}"
             )
+    if nested and nested["repeats"] > 1:
+        scores = nested["scores"]["winner"]
+        lines.append(
+            f"  Of {nested['repeats']} ways to hold rows out, the procedure scored "
+            f"{figure(min(scores))} to {figure(max(scores))}."
+        )
     return "\n".join(lines)
 
 
@@ -128,7 +146,7 @@ def _gain(result: dict[str, Any], metric: str) -> str:
         return f"  {verdict.get('reason', '')}"
     better = "better" if gain["value"] >= 0 else "worse"
     return (
-        f"  On the same test rows it is {figure(abs(gain['value']))} {better} in {metric}; the "
+        f"  On the same rows it is {figure(abs(gain['value']))} {better} in {metric}; the "
         f"difference lies between {figure(gain['low'], '+')} and {figure(gain['high'], '+')}."
     )
 

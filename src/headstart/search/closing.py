@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,16 +16,18 @@ from torch import Tensor
 from headstart.artifact.card import card
 from headstart.artifact.loading import load
 from headstart.artifact.saving import Artifact, save
-from headstart.errors import HeadstartError
 from headstart.evidence.calibration import Calibration, calibration
-from headstart.evidence.comparisons import gain
+from headstart.evidence.comparisons import gain, repeated_gain
 from headstart.evidence.intervals import (
+    OVERLAP,
     RESAMPLES,
     Interval,
     by_subgroup,
     figure,
+    repeated_interval,
     score_interval,
 )
+from headstart.evidence.nested import chosen
 from headstart.evidence.novelty import Novelty
 from headstart.evidence.verdict import Verdict, judge
 from headstart.features.extract import OutOfTime
@@ -36,13 +35,13 @@ from headstart.models import Model
 from headstart.recipes import Recipe
 from headstart.search.budget import Clock
 from headstart.search.flagging import HeldOut, flagging_seconds
+from headstart.search.folds import Fold, answered
 from headstart.search.preparation import Prepared
 from headstart.search.race import Contender, Listener, Standing
 from headstart.search.trial import assign, refit, validation_outputs
 from headstart.sources.opening import find_source
 from headstart.training.loop import Diverged
 
-SCHEMA = 1
 SAVING = 0.7
 """Seconds kept back for writing the artifact and the result."""
 COMPARING = 0.4
@@ -52,14 +51,14 @@ INTERVALS = 7
 _TRIED = 10
 CONVERTING = 4.0
 """Seconds kept back for converting a tuned network to an engine."""
-NOT_MEASURED = "not measured"
 
 
 @dataclass
 class Evaluation:
     """What the test rows said; empty where the run was stopped before they were read.
 
-    `refitted` is on how many rows the model that is handed back was fitted again, 0 if it was not.
+    `refitted` is on how many rows the model that is handed back was fitted again, 0 if it was not;
+    `spread` the scores of each deal into folds, in nested cross-validation.
     """
 
     test: dict[str, Interval] = field(default_factory=dict)
@@ -71,6 +70,7 @@ class Evaluation:
     seconds: float = 0.0
     held: HeldOut = field(default_factory=HeldOut)
     flagging: float = 0.0
+    spread: dict[str, list[float]] = field(default_factory=dict)
 
 
 def comparing_seconds(prepared: Prepared) -> float:
@@ -129,8 +129,8 @@ def evaluate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
     assert winner is not None
     held = bench.validation
     found = Evaluation()
-    chosen = validation_outputs(bench, model_of(winner, run), found.held.respond)
-    found.validation = score_interval(bench.metric, chosen, held.targets, held.units, bench.seed)
+    answers = validation_outputs(bench, model_of(winner, run), found.held.respond)
+    found.validation = score_interval(bench.metric, answers, held.targets, held.units, bench.seed)
     if not len(test.data):
         return found
     listener.say(f"reading {len(test.data):,} test rows, once")
@@ -167,6 +167,72 @@ def evaluate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
     found.verdict = _verdict(prepared, standing, outputs)
     found.seconds = time.monotonic() - started
     return found
+
+
+def estimate(prepared: Prepared, standing: Standing, run: Path, listener: Listener) -> Evaluation:
+    """Say how the procedure does on rows held out, fold by fold: nested cross-validation.
+
+    For each fold the finalists, and which of them is handed back, are chosen by the other folds.
+    """
+    started = time.monotonic()
+    bench, winner = prepared.bench, standing.winner
+    assert winner is not None
+    found = Evaluation()
+    validation_outputs(bench, model_of(winner, run), found.held.respond)  # its features are kept
+    deals = standing.deals
+    if not winner.answers or not deals:
+        found.verdict = no_verdict(prepared, "the race ended before any row was held out")
+        return found
+    held = deals[0].held
+    units = deals[0].rows.units[held]
+    listener.say(
+        f"{len(held):,} rows were held out in {len(deals[0].folds)} folds, {len(deals)} times"
+    )
+    sides = {
+        "transfer": [c for c in standing.tried if c.entry.recipe.has_head_start],
+        "scratch": [c for c in standing.tried if not c.entry.recipe.has_head_start],
+        "probe": [c for c in standing.tried if c.entry.recipe.name == "probe"],
+        "winner": standing.tried,
+    }
+    said = {
+        name: [
+            chosen(
+                bench.metric,
+                deal.fold_of[held],
+                [c.answers[repeat] for c in contenders if len(c.answers) > repeat],
+            )
+            for repeat, deal in enumerate(deals)
+        ]
+        for name, contenders in sides.items()
+        if contenders
+    }
+    said["majority"] = [answered(deals[0], _majority)]
+    for name, repeats in said.items():
+        found.test[name] = repeated_interval(
+            bench.metric, [r.statistics for r in repeats], units, bench.seed, OVERLAP
+        )
+        found.spread[name] = [r.score(bench.metric) for r in repeats]
+    found.validation = repeated_interval(
+        bench.metric, [winner.answers[0].statistics], units, bench.seed, OVERLAP
+    )
+    sure, right = said["winner"][0].sure, said["winner"][0].right
+    if sure is not None and right is not None:
+        each = np.repeat(units, sure.shape[1])
+        found.calibration = calibration(sure.ravel(), right.ravel(), each, bench.seed)
+    if "transfer" in said and "scratch" in said:
+        ours, theirs = ([r.statistics for r in said[side]] for side in ("transfer", "scratch"))
+        apart = repeated_gain(bench.metric, ours, theirs, units, bench.seed, OVERLAP)
+        found.verdict = Verdict(judge(apart), apart, bench.metric.name, prepared.split.method)
+    else:
+        found.verdict = no_verdict(prepared, _missing(prepared, "transfer" not in said))
+    found.seconds = time.monotonic() - started
+    return found
+
+
+def _majority(fold: Fold) -> Tensor:
+    bench = fold.bench
+    targets = np.concatenate([bench.train.targets, bench.validation.targets])
+    return bench.task.constant(targets, bench.spec).outputs(fold.held.data)
 
 
 def _verdict(prepared: Prepared, standing: Standing, outputs: dict[str, Tensor]) -> Verdict:
@@ -278,117 +344,3 @@ def save_model(
         model, bench.task.name, bench.spec, bench.metric.name, card(facts), facts, novelty
     )
     save(artifact, folder)
-
-
-def result(
-    options_path: str,
-    prepared: Prepared,
-    standing: Standing,
-    found: Evaluation,
-    status: str,
-    clock: Clock,
-    race_seconds: float,
-    trials: int,
-) -> dict[str, Any]:
-    """Return the content of ``result.json``."""
-    bench, winner = prepared.bench, standing.winner
-    assert winner is not None
-    data = prepared.dataset
-    verdict = found.verdict or no_verdict(prepared, "stopped before the test rows were read")
-    return {
-        "schema": SCHEMA,
-        "headstart": version("headstart"),
-        "status": status,
-        "task": bench.task.name,
-        "metric": bench.metric.name,
-        "greater_is_better": bench.metric.greater_is_better,
-        "seed": bench.seed,
-        "data": {
-            "path": options_path,
-            "fingerprint": bench.data,
-            "rows": len(data),
-            "train": len(bench.train.data),
-            "validation": len(bench.validation.data),
-            "test": len(prepared.test.data),
-            "quarantined": len(data.set_aside),
-            "left_out": prepared.left_out,
-            "classes": bench.spec.get("classes", []),
-            "outputs": bench.spec.get("names", []),
-        },
-        "findings": prepared.findings,
-        "sources": {name: known.data() for name, known in prepared.coverage.items()},
-        "winner": _winner(winner, prepared, found),
-        "finalists": {
-            "transfer": _finalist(standing.transfer, found.test.get("transfer")),
-            "scratch": _finalist(standing.scratch, found.test.get("scratch")),
-        },
-        "baselines": _baselines(standing, found, bench.task.trivial),
-        "verdict": verdict.data(),
-        **({"subgroups": found.subgroups} if found.subgroups else {}),
-        **({"calibration": found.calibration.data()} if found.calibration else {}),
-        "trials": trials,
-        "left_out": standing.skipped,
-        "seconds": {
-            "total": round(clock.used, 2),
-            "embed": round(prepared.embedded.seconds, 2),
-            "race": round(race_seconds, 2),
-            "evaluate": round(found.seconds, 2),
-            "flagging": round(found.flagging, 2),
-        },
-    }
-
-
-def _winner(winner: Contender, prepared: Prepared, found: Evaluation) -> dict[str, Any]:
-    side = "transfer" if winner.entry.recipe.has_head_start else "scratch"
-    test = found.test.get(side)
-    return {
-        "source": winner.entry.source if winner.entry.recipe.has_head_start else None,
-        "recipe": winner.entry.recipe.name,
-        "cut": winner.record.details["cut"],
-        "trial": winner.record.id,
-        "refitted": bool(found.refitted),
-        "rows": found.refitted or len(prepared.bench.train.data),
-        "validation": found.validation.data()
-        if found.validation
-        else {"value": winner.record.score, "low": None, "high": None},
-        "test": test.data() if test else None,
-    }
-
-
-def _finalist(contender: Contender | None, test: Interval | None) -> dict[str, Any] | None:
-    if contender is None:
-        return None
-    return {
-        "trial": contender.record.id,
-        "recipe": contender.entry.recipe.name,
-        "source": contender.entry.source,
-        "test": test.data() if test else None,
-    }
-
-
-def _baselines(standing: Standing, found: Evaluation, trivial: str) -> dict[str, Any]:
-    baselines: dict[str, Any] = {"scratch-same-architecture": NOT_MEASURED}
-    if standing.probe is not None and "probe" in found.test:
-        baselines["probe"] = {
-            "source": standing.probe.entry.source,
-            "test": found.test["probe"].data(),
-        }
-    if "majority" in found.test:
-        baselines["majority"] = {"says": trivial, "test": found.test["majority"].data()}
-    same = standing.same_architecture
-    if same is not None:
-        baselines["scratch-same-architecture"] = {
-            "trial": same.record.id,
-            "validation": same.record.score,
-        }
-    return baselines
-
-
-def write_result(content: dict[str, Any], run: Path) -> None:
-    """Write ``result.json`` in one step."""
-    partial = run / ".result.json"
-    try:
-        partial.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
-        os.replace(partial, run / "result.json")
-    except OSError as error:
-        raise HeadstartError(f"{run}/result.json cannot be written ({error.strerror}).") from None

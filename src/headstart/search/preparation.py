@@ -24,8 +24,10 @@ from headstart.features.coverage import Coverage, coverage
 from headstart.features.extract import Extractor
 from headstart.search.budget import Clock
 from headstart.search.examining import Embedded, embed, examined, findings, tie
+from headstart.search.folds import FEWEST, SHARE, UNITS, Deal, dealt
+from headstart.search.folds import affordable as affordable_on
 from headstart.search.race import Entry, Listener, entries
-from headstart.search.reach import READING, Reach, affordable, subset
+from headstart.search.reach import CLOSING, READING, Reach, affordable, subset
 from headstart.search.trial import Bench
 from headstart.sources.catalogue import Source, side_by_side, those
 from headstart.sources.families import Output
@@ -34,6 +36,8 @@ from headstart.sources.loading import load_source
 from headstart.sources.opening import find_source, is_named_here
 from headstart.tasks import metric_for, task_for
 from headstart.training.learners import Rows
+
+EVALUATIONS = ("auto", "holdout", "nested-cv")
 
 
 @dataclass(frozen=True)
@@ -60,18 +64,22 @@ class Options:
     refit: bool = True
     resume: bool = False
     long: str = MODES[0]
+    evaluation: str = EVALUATIONS[0]
 
     def __post_init__(self) -> None:
         if self.max_trials is not None and self.max_trials < 1:
             raise UsageError("--max-trials must be 1 or more")
         if self.long not in MODES:
             raise UsageError(f"--long {self.long} is not known; it is {', '.join(MODES)}")
+        if self.evaluation not in EVALUATIONS:
+            known = ", ".join(EVALUATIONS)
+            raise UsageError(f"--evaluation {self.evaluation} is not known; it is {known}")
         if self.class_weights not in (None, "balanced"):
             raise UsageError(f"--class-weights is balanced or nothing, not {self.class_weights!r}")
 
     def identity(self) -> dict[str, object]:
         """Return what must be the same in every session of one run, as JSON data."""
-        named = ("task", "metric", "class_weights", "long", "seed", "refit")
+        named = ("task", "metric", "class_weights", "long", "evaluation", "seed", "refit")
         found = {name: getattr(self, name) for name in named}
         columns = [list(pair) for pair in self.roles.named()]
         test = None if self.test is None else title(self.test)
@@ -96,6 +104,10 @@ class Prepared:
         How much of the rows each source reads, where it may be less than all.
     findings
         What is wrong with the rows, as JSON data.
+    everything
+        All rows that are used.
+    deal
+        The folds in which they are held out in nested cross-validation; else None.
     """
 
     dataset: Dataset
@@ -107,6 +119,8 @@ class Prepared:
     embedded: Embedded
     coverage: dict[str, Coverage]
     findings: list[dict[str, Any]]
+    everything: Rows
+    deal: Deal | None = None
 
     @property
     def left_out(self) -> int:
@@ -168,11 +182,13 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
     kept = [i for i in range(len(dataset)) if i not in twice]
     dataset = rows.dataset.without(twice)
     everything = _rows(dataset, everything.targets[kept])
-    parts = split(dataset, task.strata(everything.targets), options.seed)
-    listener.say(
-        f"  {len(parts.train):,} rows to learn from, {len(parts.validation):,} to choose by, "
-        f"{len(parts.test):,} to test on ({parts.method})"
+    strata = task.strata(everything.targets)
+    parts = split(dataset, strata, options.seed)
+    reach.evaluation = reach.evaluation or _evaluation(
+        options.evaluation, parts.method, everything, replace(bench, split=""), planned, clock
     )
+    if nested := reach.evaluation == "nested-cv":
+        parts = split(dataset, strata, options.seed, tested=False)
     train = everything.take(parts.train)
     bench = replace(
         bench,
@@ -181,6 +197,7 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
         validation=everything.take(parts.validation),
         split=_digest(dataset, parts),
     )
+    listener.say(_said_of(parts))
     return Prepared(
         dataset=dataset,
         bench=bench,
@@ -191,6 +208,49 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
         embedded=embedded,
         coverage=covered,
         findings=[finding.data(rows.dataset.names) for finding in found],
+        everything=everything,
+        deal=dealt(everything, bench, 0) if nested else None,
+    )
+
+
+def _evaluation(
+    asked: str, method: str, rows: Rows, bench: Bench, planned: list[Entry], clock: Clock
+) -> str:
+    """Return how the models are judged: ``nested-cv``, or as the rows were split.
+
+    Raises
+    ------
+    UsageError
+        If nested cross-validation is asked for where the user gives the test rows, or times.
+    """
+    if asked == "nested-cv" and method != "holdout":
+        raise UsageError(
+            "--evaluation nested-cv holds out every row in turn, which does not go together with "
+            "test rows of your own, or --time"
+        )
+    given = any(part is not None for part in rows.data.parts)
+    count = len(np.unique(rows.units))
+    if asked == "holdout" or method != "holdout" or (given and asked == "auto"):
+        return method
+    if asked == "nested-cv":
+        return asked
+    if not FEWEST <= count < UNITS:
+        return method
+    cheapest = [(entry.recipe, entry.source) for entry in planned if entry.recipe.stages == 0]
+    share = SHARE * (clock.left - CLOSING)
+    return "nested-cv" if affordable_on(dealt(rows, bench, 0), cheapest[:2], share) else method
+
+
+def _said_of(parts: Split) -> str:
+    """Return how many rows there are for what, in a line."""
+    if parts.method == "nested-cv":
+        count = len(parts.train) + len(parts.validation)
+        return (
+            f"  {count:,} rows, each held out in turn ({parts.method}): too few to set some aside"
+        )
+    return (
+        f"  {len(parts.train):,} rows to learn from, {len(parts.validation):,} to choose by, "
+        f"{len(parts.test):,} to test on ({parts.method})"
     )
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from headstart.evidence.intervals import figure
+import numpy as np
+
+from headstart.evidence.comparisons import repeated_gain
+from headstart.evidence.intervals import OVERLAP, figure
+from headstart.evidence.nested import Answered
 from headstart.models import Model
 from headstart.recipes import Recipe, recipes_for
 from headstart.search.budget import Clock
+from headstart.search.folds import Deal, Unfinished, answered, fitted_without, forecast
 from headstart.search.ledger import Ledger, TrialRecord
 from headstart.search.trial import Bench, TrialResult, TrialSpec, assign, run_trial, specify
-from headstart.tasks import Task
+from headstart.tasks import Metric, Task
 from headstart.training.learners import Assignment, learners, settle
 
 BEGINNING = 5.0
@@ -47,6 +53,8 @@ class Contender:
     record: TrialRecord
     model: Model | None
     restored: bool = False
+    answers: list[Answered] = field(default_factory=list)
+    """What models of its recipe said of rows held out, deal by deal, in nested cross-validation."""
 
     @property
     def cut_short(self) -> bool:
@@ -68,10 +76,16 @@ class Standing:
     probe: Contender | None = None
     same_architecture: Contender | None = None
     skipped: list[str] = field(default_factory=list)
+    tried: list[Contender] = field(default_factory=list)
+    """All that have answers of their folds."""
+    deals: list[Deal] = field(default_factory=list)
+    """How rows were dealt into folds: as many as there are answers of each that was tried."""
 
     def enter(self, contender: Contender) -> bool:
         """Take a contender into the standing; return whether it now leads somewhere."""
         recipe = contender.entry.recipe
+        if contender.answers:
+            self.tried.append(contender)
         leads = False
         if recipe.name == "probe" and self._beats(contender, self.probe):
             self.probe, leads = contender, True
@@ -101,6 +115,23 @@ class Standing:
 
     def _beats(self, contender: Contender, champion: Contender | None) -> bool:
         return champion is None or self._value(contender) > self._value(champion)
+
+
+def in_question(
+    standing: Standing, metric: Metric, units: np.ndarray, seed: int
+) -> list[Contender]:
+    """Return who may still lead in another deal: not shown to be worse than the leader by now."""
+    best = {c.record.id: c for c in standing.leaders() if c.answers}
+
+    def beaten(contender: Contender) -> bool:
+        recipe = contender.entry.recipe
+        leader = standing.transfer if recipe.has_head_start else standing.scratch
+        if leader is None or contender.record.id in best or not leader.answers:
+            return False
+        ours, theirs = (c.answers[0].statistics for c in (leader, contender))
+        return repeated_gain(metric, [ours], [theirs], units, seed, OVERLAP).low > 0
+
+    return [contender for contender in standing.tried if not beaten(contender)]
 
 
 class Listener:
@@ -138,6 +169,9 @@ class Race:
         How many times the cost of a trial its refit on all rows is forecast to take; 0 without.
     keep
         Called with each contender that leads somewhere, to make it durable.
+    deal
+        Folds on which each recipe is scored, in nested cross-validation; else None, and the
+        validation rows serve.
     """
 
     bench: Bench
@@ -149,6 +183,7 @@ class Race:
     refitting: float
     keep: Callable[[Contender], None]
     most: int | None = None
+    deal: Deal | None = None
     too_dear: dict[tuple[str, str | None], float] = field(default_factory=dict)
     """Stages from which on a recipe of a source does not fit, by what was refused."""
 
@@ -175,16 +210,52 @@ class Race:
                 else figure(best.record.score)
             )
             self.listener.trial(entry.name, score, self.clock.left)
-            begun += 1
             result = run_trial(assignment)
+            if self.deal is not None and result.fitted is not None:
+                result = self._on_folds(self.deal, entry, assignment, result)
+            begun += 1
             record = self._recorded(begun, spec, result)
             if result.fitted is not None:
-                contender = Contender(entry, record, result.fitted.model)
+                answers = [result.answers] if result.answers else []
+                contender = Contender(entry, record, result.fitted.model, answers=answers)
                 if self.standing.enter(contender):
                     self.keep(contender)
                 else:
                     contender.model = None
             self.listener.done(record, entry.name)
+
+    def _on_folds(
+        self, deal: Deal, entry: Entry, assignment: Assignment, tried: TrialResult
+    ) -> TrialResult:
+        """Return the trial with the score of its recipe on rows held out fold by fold."""
+        started = time.monotonic()
+        recipe, source = entry.recipe, entry.source
+        seconds = forecast(deal, recipe, source, assignment.settled)
+        to_refit = self.refitting * self._to_refit(entry, tried.seconds)
+        if seconds + to_refit > self._available(entry):
+            return self._without_folds(tried, f"no time for its folds ({seconds:.0f} s)")
+        try:
+            answers = answered(
+                deal,
+                lambda fold: fitted_without(
+                    fold, recipe, source, assignment.settled, assignment.late
+                ),
+            )
+        except Unfinished as why:
+            return self._without_folds(tried, f"on its folds: {why}")
+        return replace(
+            tried,
+            score=answers.score(self.bench.metric),
+            loss=float(answers.losses.mean()),
+            answers=answers,
+            folding=time.monotonic() - started,
+        )
+
+    def _without_folds(self, tried: TrialResult, reason: str) -> TrialResult:
+        """Return a trial that cannot be compared with others; it serves if there is no other."""
+        if self.standing.winner is None:
+            return replace(tried, reason=reason)
+        return replace(tried, fitted=None, reason=reason)
 
     def _assigned(self, entry: Entry) -> Assignment:
         def late() -> bool:
@@ -271,6 +342,8 @@ class Race:
                 "history": list(fitted.history),
                 "loss": result.loss,
             }
+            if result.answers is not None:
+                details |= {"folds": result.answers.data(), "folding": result.folding}
         record = TrialRecord(
             id=number,
             key=spec.key,

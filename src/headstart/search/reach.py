@@ -39,11 +39,14 @@ class Reach:
         Rows of the subset that is used; None until it is known.
     alike
         Set of near duplicates of each content that is in one, by its digest; None until known.
+    evaluation
+        How the models are judged; empty until it is known.
     """
 
     looked: dict[str, int] = field(default_factory=dict)
     rows: int | None = None
     alike: dict[str, str] | None = None
+    evaluation: str = ""
 
     def enough(self, until: float) -> Enough:
         """Return what ends the reading: the earlier end if there was one, else the time `until`."""

@@ -14,6 +14,7 @@ from typing import Any
 from headstart.data.dataset import Data, SetAside
 from headstart.data.readers import reader_of, title
 from headstart.errors import ArtifactError, DataError, HeadstartError, UsageError
+from headstart.evidence.nested import Answered
 from headstart.evidence.novelty import Novelty
 from headstart.models import Model
 from headstart.search.budget import Clock, Stopped, arm, stoppable, too_short
@@ -22,18 +23,19 @@ from headstart.search.closing import (
     Evaluation,
     closing_seconds,
     comparing_seconds,
+    estimate,
     evaluate,
     model_of,
     refitted,
-    result,
     save_model,
-    write_result,
 )
 from headstart.search.flagging import cached, novelty_of
+from headstart.search.folds import REPEATS, Deal, Unfinished, answered, dealt, fitted_without
 from headstart.search.ledger import Ledger, TrialRecord
 from headstart.search.preparation import Options, Prepared, prepare
-from headstart.search.race import Contender, Entry, Listener, Race, Standing
+from headstart.search.race import Contender, Entry, Listener, Race, Standing, in_question
 from headstart.search.reach import Reach
+from headstart.search.result import result, write_result
 from headstart.search.trial import specify
 
 
@@ -142,7 +144,9 @@ class _Session:
                 refitting=ratio if self.options.refit else 0.0,
                 keep=self._keep,
                 most=self.options.max_trials,
+                deal=prepared.deal,
             ).run(prepared.entries)
+            self._deal_again()
         finally:
             self.race_seconds = time.monotonic() - started
         if self.standing.winner is None:
@@ -151,12 +155,57 @@ class _Session:
                 raise HeadstartError(f"every trial failed; {_why(failed)}")
             raise too_short(self.options.budget)
 
+    def _deal_again(self) -> None:
+        """Hold out all rows again in other folds, as often as there is time.
+
+        Recipes that the first deal has shown to be worse than others take no part.
+        """
+        first, standing, bench = self.prepared.deal, self.standing, self.prepared.bench
+        if first is None or not standing.tried:
+            return
+        standing.deals = [first]
+        left = in_question(standing, bench.metric, first.rows.units[first.held], bench.seed)
+        leaders = standing.leaders()
+        comparing = comparing_seconds(self.prepared)
+        closing = closing_seconds(self.prepared, [c.entry.recipe for c in leaders], comparing)
+        needed = sum(c.record.details["folding"] for c in left)
+        needed += max(c.record.seconds for c in leaders)
+        known = {event["repeat"]: event["answers"] for event in self.ledger.events("dealt again")}
+        for repeat in range(1, REPEATS):
+            deal = dealt(first.rows, bench, repeat)
+            answers = known.get(repeat, {})
+            if any(str(c.record.id) not in answers for c in left):
+                if needed > self.clock.left - closing:
+                    return
+                self.listener.say(f"holding out all rows once more, in other folds ({repeat})")
+                try:
+                    answers = {str(c.record.id): self._again(deal, c) for c in left}
+                except Unfinished:
+                    return
+                used = self.clock.used
+                self.ledger.event(used, "dealt again", repeat=repeat, answers=answers)
+            for contender in left:
+                contender.answers.append(Answered.of(answers[str(contender.record.id)]))
+            standing.deals.append(deal)
+
+    def _again(self, deal: Deal, contender: Contender) -> dict[str, Any]:
+        entry, settled = contender.entry, contender.record.details["settled"]
+        machine = {n: v for n, v in settled.items() if n in contender.record.spec["machine"]}
+
+        def late() -> bool:
+            return self.clock.left < SAVING
+
+        return answered(
+            deal, lambda fold: fitted_without(fold, entry.recipe, entry.source, machine, late)
+        ).data()
+
     def close(self) -> None:
         """Evaluate, refit, save."""
         winner = self.standing.winner
         assert winner is not None
         self.ledger.event(self.clock.used, "test rows read")
-        self.found = evaluate(self.prepared, self.standing, self.folder, self.listener)
+        judge = evaluate if self.prepared.deal is None else estimate
+        self.found = judge(self.prepared, self.standing, self.folder, self.listener)
         self._hand_back(winner)
         self._finish("complete")
         shutil.rmtree(self.folder / "trials", ignore_errors=True)
@@ -254,9 +303,13 @@ class _Session:
             self.listener.say(f"  {len(known)} trials of earlier sessions are kept")
 
     def _take_over(self, entry: Entry, record: TrialRecord) -> None:
-        contender = Contender(entry, record, None)
+        folds = record.details.get("folds")
+        answers = [Answered.of(folds)] if folds else []
+        contender = Contender(entry, record, None, answers=answers)
         if (self.folder / "trials" / str(record.id)).is_dir():
             self.standing.enter(contender)
+        elif answers:
+            self.standing.tried.append(contender)
 
 
 def _leave(folder: Path) -> None:

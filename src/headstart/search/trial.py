@@ -16,6 +16,7 @@ from headstart.data.dataset import Dataset
 from headstart.devices import device
 from headstart.digest import digest_data
 from headstart.evidence.calibration import temperature
+from headstart.evidence.nested import Answered
 from headstart.features.extract import Extractor
 from headstart.models import Model
 from headstart.models.adjusted import Adjusted
@@ -73,7 +74,9 @@ class Bench:
 class TrialResult:
     """How a trial ended; `fitted` is None where it failed, and `reason` says why.
 
-    `loss` is the mean loss on the validation rows, which tells models of one score apart.
+    `loss` is the mean loss on the validation rows, which tells models of one score apart. In nested
+    cross-validation both are of the rows held out fold by fold, and `answers` what was said of
+    them, which took `folding` seconds.
     """
 
     fitted: Fitted | None
@@ -81,6 +84,8 @@ class TrialResult:
     seconds: float
     reason: str = ""
     loss: float | None = None
+    answers: Answered | None = None
+    folding: float = 0.0
 
 
 def specify(

@@ -240,7 +240,7 @@ class Tune:
         if at_once.rows < recipe.batch:
             settled["at_once"] = at_once.rows
         return Fitted(
-            Network(backbone, tuned.head, spec, task.output),
+            Network(backbone, tuned.head, spec, task.output, fresh=True),
             settled,
             extractor.backbone.cut_name(cut),
             trained.cut_short,

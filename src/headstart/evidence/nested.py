@@ -1,0 +1,87 @@
+"""Cross-validation in which nothing is chosen by the rows that it is judged by.
+
+What would have been handed back is chosen for each fold by the rows of the other folds alone, so
+what is said of a fold's rows is what the procedure says of rows that took no part in the choice. It
+costs no models of its own (Tsamardinos, Greasidou and Borboudakis, Bootstrapping the out-of-sample
+predictions for efficient and accurate cross-validation, Machine Learning 107, 2018).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from headstart.tasks import Metric
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What models of one recipe said of the rows that they did not learn from.
+
+    Attributes
+    ----------
+    statistics
+        (m, …) the metric's, of the rows that are held out once, in their order.
+    losses
+        (m,) mean loss of the fold that the row is in.
+    sure, right
+        (m, k) how sure each answer was, and whether it was right; None where answers are no
+        decisions.
+    """
+
+    statistics: np.ndarray
+    losses: np.ndarray
+    sure: np.ndarray | None
+    right: np.ndarray | None
+
+    def data(self) -> dict[str, Any]:
+        """Return it as JSON data."""
+        return {name: None if v is None else v.tolist() for name, v in vars(self).items()}
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Answered:
+        """Return what `data` gave."""
+        statistics, losses = (np.array(data[name]) for name in ("statistics", "losses"))
+        sure, right = (None if data[n] is None else np.array(data[n]) for n in ("sure", "right"))
+        return cls(statistics, losses, sure, right)
+
+    def score(self, metric: Metric, rows: np.ndarray | slice = slice(None)) -> float:
+        """Return the score on some of the rows."""
+        some = self.statistics[rows]
+        return float(metric.aggregate(some, np.ones((1, len(some))))[0])
+
+
+def chosen(metric: Metric, fold_of: np.ndarray, tried: Sequence[Answered]) -> Answered:
+    """Return what is said of each fold's rows by whichever is best on the rows of the others.
+
+    Of equal scores the lesser loss decides.
+
+    Parameters
+    ----------
+    fold_of
+        (m,) fold of each row.
+    tried
+        What each recipe's models said of these rows.
+    """
+    best = np.zeros(len(fold_of), np.int64)
+    for number in np.unique(fold_of).tolist():
+        others = np.flatnonzero(fold_of != number)
+        values = [
+            (metric.signed(one.score(metric, others)), -float(one.losses[others].mean()))
+            for one in tried
+        ]
+        best[fold_of == number] = max(range(len(tried)), key=lambda i: values[i])
+
+    def picked(parts: Sequence[np.ndarray]) -> np.ndarray:
+        return np.stack(parts)[best, np.arange(len(best))]
+
+    decided = all(one.sure is not None for one in tried)
+    return Answered(
+        picked([one.statistics for one in tried]),
+        picked([one.losses for one in tried]),
+        picked([one.sure for one in tried if one.sure is not None]) if decided else None,
+        picked([one.right for one in tried if one.right is not None]) if decided else None,
+    )

@@ -1,0 +1,143 @@
+"""The content of ``result.json``, and writing it."""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from headstart.errors import HeadstartError
+from headstart.evidence.intervals import Interval
+from headstart.search.budget import Clock
+from headstart.search.closing import Evaluation, no_verdict
+from headstart.search.preparation import Prepared
+from headstart.search.race import Contender, Standing
+
+SCHEMA = 1
+NOT_MEASURED = "not measured"
+
+
+def result(
+    options_path: str,
+    prepared: Prepared,
+    standing: Standing,
+    found: Evaluation,
+    status: str,
+    clock: Clock,
+    race_seconds: float,
+    trials: int,
+) -> dict[str, Any]:
+    """Return the content of ``result.json``."""
+    bench, winner = prepared.bench, standing.winner
+    assert winner is not None
+    data = prepared.dataset
+    verdict = found.verdict or no_verdict(prepared, "stopped before the test rows were read")
+    return {
+        "schema": SCHEMA,
+        "headstart": version("headstart"),
+        "status": status,
+        "task": bench.task.name,
+        "metric": bench.metric.name,
+        "greater_is_better": bench.metric.greater_is_better,
+        "seed": bench.seed,
+        "data": {
+            "path": options_path,
+            "fingerprint": bench.data,
+            "rows": len(data),
+            "train": len(bench.train.data),
+            "validation": len(bench.validation.data),
+            "test": len(prepared.deal.held if prepared.deal else prepared.test.data),
+            "quarantined": len(data.set_aside),
+            "left_out": prepared.left_out,
+            "classes": bench.spec.get("classes", []),
+            "outputs": bench.spec.get("names", []),
+        },
+        "findings": prepared.findings,
+        "sources": {name: known.data() for name, known in prepared.coverage.items()},
+        "winner": _winner(winner, prepared, found),
+        "finalists": {
+            "transfer": _finalist(standing.transfer, found.test.get("transfer")),
+            "scratch": _finalist(standing.scratch, found.test.get("scratch")),
+        },
+        "baselines": _baselines(standing, found, bench.task.trivial),
+        "verdict": verdict.data(),
+        **({"subgroups": found.subgroups} if found.subgroups else {}),
+        **({"nested": _nested(standing, found)} if found.spread else {}),
+        **({"calibration": found.calibration.data()} if found.calibration else {}),
+        "trials": trials,
+        "left_out": standing.skipped,
+        "seconds": {
+            "total": round(clock.used, 2),
+            "embed": round(prepared.embedded.seconds, 2),
+            "race": round(race_seconds, 2),
+            "evaluate": round(found.seconds, 2),
+            "flagging": round(found.flagging, 2),
+        },
+    }
+
+
+def _winner(winner: Contender, prepared: Prepared, found: Evaluation) -> dict[str, Any]:
+    side = "transfer" if winner.entry.recipe.has_head_start else "scratch"
+    test = found.test.get("winner", found.test.get(side))
+    return {
+        "source": winner.entry.source if winner.entry.recipe.has_head_start else None,
+        "recipe": winner.entry.recipe.name,
+        "cut": winner.record.details["cut"],
+        "trial": winner.record.id,
+        "refitted": bool(found.refitted),
+        "rows": found.refitted or len(prepared.bench.train.data),
+        "validation": found.validation.data()
+        if found.validation
+        else {"value": winner.record.score, "low": None, "high": None},
+        "test": test.data() if test else None,
+    }
+
+
+def _nested(standing: Standing, found: Evaluation) -> dict[str, Any]:
+    """Return how the rows were held out, and how far the scores lie apart from deal to deal."""
+    return {
+        "folds": len(standing.deals[0].folds),
+        "repeats": len(standing.deals),
+        "scores": {name: [round(s, 6) for s in spread] for name, spread in found.spread.items()},
+    }
+
+
+def _finalist(contender: Contender | None, test: Interval | None) -> dict[str, Any] | None:
+    if contender is None:
+        return None
+    return {
+        "trial": contender.record.id,
+        "recipe": contender.entry.recipe.name,
+        "source": contender.entry.source,
+        "test": test.data() if test else None,
+    }
+
+
+def _baselines(standing: Standing, found: Evaluation, trivial: str) -> dict[str, Any]:
+    baselines: dict[str, Any] = {"scratch-same-architecture": NOT_MEASURED}
+    if standing.probe is not None and "probe" in found.test:
+        baselines["probe"] = {
+            "source": standing.probe.entry.source,
+            "test": found.test["probe"].data(),
+        }
+    if "majority" in found.test:
+        baselines["majority"] = {"says": trivial, "test": found.test["majority"].data()}
+    same = standing.same_architecture
+    if same is not None:
+        baselines["scratch-same-architecture"] = {
+            "trial": same.record.id,
+            "validation": same.record.score,
+        }
+    return baselines
+
+
+def write_result(content: dict[str, Any], run: Path) -> None:
+    """Write ``result.json`` in one step."""
+    partial = run / ".result.json"
+    try:
+        partial.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+        os.replace(partial, run / "result.json")
+    except OSError as error:
+        raise HeadstartError(f"{run}/result.json cannot be written ({error.strerror}).") from None
