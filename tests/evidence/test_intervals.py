@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from headstart.evidence import intervals
 from headstart.evidence.intervals import (
-    OVERLAP,
     Interval,
     by_subgroup,
     ends,
@@ -156,7 +155,7 @@ def test_overlap_widens_and_repeats_are_averaged(units):
     accuracy = CLASSIFICATION["accuracy"]
     one, other = (np.repeat([1.0, 0.0], [right, 200 - right])[:, None] for right in (160, 120))
     plain = repeated_interval(accuracy, [one, other], units)
-    wide = repeated_interval(accuracy, [one, other], units, overlap=OVERLAP)
+    wide = repeated_interval(accuracy, [one, other], units, overlap=1.5)
     assert (plain.value, wide.value) == pytest.approx((0.7, 0.7))
     ratio = (wide.high - wide.low) / (plain.high - plain.low)
-    assert ratio == pytest.approx(np.sqrt(OVERLAP), rel=0.02)
+    assert ratio == pytest.approx(np.sqrt(1.5), rel=0.02)

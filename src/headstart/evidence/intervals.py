@@ -14,12 +14,6 @@ from headstart.tasks import Metric
 
 LEVEL = 0.95
 RESAMPLES = 2_000
-OVERLAP = 1.3
-"""How many times the variance of independent rows that of rows has of which each was scored by a
-model that learnt from most of the others. Counted as independent they give too narrow an interval
-(Bates, Hastie and Tibshirani, Cross-validation: what does it estimate and how well does it do it?,
-JASA 119, 2024); there is no unbiased estimate of the factor (Bengio and Grandvalet, JMLR 5, 2004),
-so it is the least that holds in `benchmarks/coverage.py`."""
 _CHUNK = 100
 _SMALL = 1e-3
 
@@ -98,7 +92,7 @@ def repeated_interval(
     units
         (n,) rows of equal number are resampled together.
     overlap
-        How many times its variance is that of independent rows: `OVERLAP` of cross-validation.
+        How many times its variance is that of independent rows.
     """
     n = len(units)
 

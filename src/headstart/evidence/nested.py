@@ -16,6 +16,14 @@ import numpy as np
 
 from headstart.tasks import Metric
 
+SCORE_OVERLAP = 1.25
+GAIN_OVERLAP = 1.5
+"""How many times the variance of independent rows that of rows has of which each was scored by a
+model that learnt from most of the others; counted as independent they give too narrow an interval
+(Bates, Hastie and Tibshirani, Cross-validation: what does it estimate and how well does it do it?,
+JASA 119, 2024). There is no unbiased estimate of it (Bengio and Grandvalet, JMLR 5, 2004): these
+are the least that hold in `benchmarks/coverage.py`."""
+
 
 @dataclass(frozen=True)
 class Answered:

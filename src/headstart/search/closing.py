@@ -19,7 +19,6 @@ from headstart.artifact.saving import Artifact, save
 from headstart.evidence.calibration import Calibration, calibration
 from headstart.evidence.comparisons import gain, repeated_gain
 from headstart.evidence.intervals import (
-    OVERLAP,
     RESAMPLES,
     Interval,
     by_subgroup,
@@ -27,7 +26,7 @@ from headstart.evidence.intervals import (
     repeated_interval,
     score_interval,
 )
-from headstart.evidence.nested import chosen
+from headstart.evidence.nested import GAIN_OVERLAP, SCORE_OVERLAP, chosen
 from headstart.evidence.novelty import Novelty
 from headstart.evidence.verdict import Verdict, judge
 from headstart.features.extract import OutOfTime
@@ -209,11 +208,11 @@ def estimate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
     said["majority"] = [answered(deals[0], _majority)]
     for name, repeats in said.items():
         found.test[name] = repeated_interval(
-            bench.metric, [r.statistics for r in repeats], units, bench.seed, OVERLAP
+            bench.metric, [r.statistics for r in repeats], units, bench.seed, SCORE_OVERLAP
         )
         found.spread[name] = [r.score(bench.metric) for r in repeats]
     found.validation = repeated_interval(
-        bench.metric, [winner.answers[0].statistics], units, bench.seed, OVERLAP
+        bench.metric, [winner.answers[0].statistics], units, bench.seed, SCORE_OVERLAP
     )
     sure, right = said["winner"][0].sure, said["winner"][0].right
     if sure is not None and right is not None:
@@ -221,7 +220,7 @@ def estimate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
         found.calibration = calibration(sure.ravel(), right.ravel(), each, bench.seed)
     if "transfer" in said and "scratch" in said:
         ours, theirs = ([r.statistics for r in said[side]] for side in ("transfer", "scratch"))
-        apart = repeated_gain(bench.metric, ours, theirs, units, bench.seed, OVERLAP)
+        apart = repeated_gain(bench.metric, ours, theirs, units, bench.seed, GAIN_OVERLAP)
         found.verdict = Verdict(judge(apart), apart, bench.metric.name, prepared.split.method)
     else:
         found.verdict = no_verdict(prepared, _missing(prepared, "transfer" not in said))

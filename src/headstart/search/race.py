@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from headstart.evidence.comparisons import repeated_gain
-from headstart.evidence.intervals import OVERLAP, figure
-from headstart.evidence.nested import Answered
+from headstart.evidence.intervals import figure
+from headstart.evidence.nested import GAIN_OVERLAP, Answered
 from headstart.models import Model
 from headstart.recipes import Recipe, recipes_for
 from headstart.search.budget import Clock
@@ -129,7 +129,7 @@ def in_question(
         if leader is None or contender.record.id in best or not leader.answers:
             return False
         ours, theirs = (c.answers[0].statistics for c in (leader, contender))
-        return repeated_gain(metric, [ours], [theirs], units, seed, OVERLAP).low > 0
+        return repeated_gain(metric, [ours], [theirs], units, seed, GAIN_OVERLAP).low > 0
 
     return [contender for contender in standing.tried if not beaten(contender)]
 

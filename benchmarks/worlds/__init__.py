@@ -1,0 +1,1 @@
+"""Made-up worlds, in which it is known whether a head start helps."""
