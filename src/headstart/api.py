@@ -12,6 +12,7 @@ from headstart.artifact.predictor import Predictor
 from headstart.data.columns import Roles
 from headstart.data.dataset import Data, SetAside
 from headstart.devices import AUTO, using
+from headstart.evidence.learning_curve import LearningCurve
 from headstart.evidence.verdict import sentence
 from headstart.report.live import Live
 from headstart.report.page import write_page
@@ -43,6 +44,16 @@ class Study:
     def verdict(self) -> str:
         """Return the verdict in one line, such as ``helps: +0.31 accuracy [0.27, 0.35] …``."""
         return sentence(self.result["verdict"], self.result["metric"])
+
+    @property
+    def learning_curve(self) -> LearningCurve | None:
+        """Return the score by the number of labels, such as ``learning_curve.at(2000)``.
+
+        It is that of a linear head on the source's features, as far as there was time to measure
+        it; else None.
+        """
+        data = self.result.get("learning_curve")
+        return LearningCurve.of(data) if data else None
 
     @cached_property
     def model(self) -> Predictor:

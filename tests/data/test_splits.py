@@ -18,6 +18,7 @@ from headstart.data.splits import (
     shares,
     split,
     straddling,
+    stratified_order,
     units,
 )
 from headstart.errors import DataError
@@ -122,6 +123,17 @@ def test_every_row_of_a_frequent_stratum_is_held_out_once_with_its_unit(
     assert (fold == -1).tolist() == np.isin(unit_of, unit_of[np.isin(strata, rare)]).tolist()
     for held in range(NESTED_FOLDS):  # what is held out can be learnt from the rest
         assert set(strata[fold == held]) <= set(strata[fold != held])
+
+
+@given(labels=st.lists(st.sampled_from("abc"), min_size=1, max_size=80), seed=st.integers(0, 9))
+def test_every_stratum_has_its_share_up_to_any_place(labels, seed):
+    strata = np.array(labels)
+    order = stratified_order(strata, np.random.default_rng(seed))
+    assert sorted(order.tolist()) == list(range(len(labels)))
+    for stratum in set(labels):
+        share = (strata == stratum).mean()
+        have = np.cumsum(strata[order] == stratum)
+        assert np.abs(have - share * np.arange(1, len(labels) + 1)).max() <= 2
 
 
 def test_rows_are_dealt_anew_in_every_repeat_and_alike_for_a_seed(dataset_of):

@@ -141,6 +141,20 @@ def split(dataset: Dataset, strata: np.ndarray, seed: int, tested: bool = True) 
     )
 
 
+def stratified_order(strata: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Return an order of the rows in which every stratum has its share up to any place."""
+    order = random.permutation(len(strata))
+    _, codes = np.unique(strata, return_inverse=True)
+    total, seen = np.bincount(codes), np.zeros(codes.max() + 1)
+    place = np.zeros(len(strata))
+    for i in order.tolist():
+        seen[codes[i]] += 1
+        place[i] = (seen[codes[i]] - 0.5) / total[codes[i]]
+    # ties are broken by lot, else the first rows would always be the small ones
+    found: np.ndarray = order[np.argsort(place[order], kind="stable")]
+    return found
+
+
 def nested_folds(dataset: Dataset, strata: np.ndarray, seed: int, repeat: int = 0) -> np.ndarray:
     """Return the fold in which each row is held out, once; -1 where it never is.
 

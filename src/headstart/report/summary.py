@@ -49,6 +49,7 @@ def summary(result: dict[str, Any], folder: Path) -> str:
         f"Did the head start help? {_ANSWER[verdict['transfer']]}",
     ]
     lines.append(_gain(result, metric))
+    lines += _outlook(result.get("learning_curve"))
     lines += subgroup_lines(result.get("subgroups", {}), metric)
     lines += _warnings(result.get("findings", []))
     lines += ["", f"You get: {_handed_back(winner)}."]
@@ -69,6 +70,20 @@ def summary(result: dict[str, Any], folder: Path) -> str:
         lines.append(f"Not tried for lack of time: {'; '.join(result['left_out'][:4])}.")
     lines += ["", f"Saved in {folder}/model. Use it: headstart predict {folder} INPUT..."]
     return "\n".join(lines)
+
+
+def _outlook(curve: dict[str, Any] | None) -> list[str]:
+    """Return what more labels would bring."""
+    if curve is None:
+        return []
+    says = curve["says"][:1].upper() + curve["says"][1:]
+    lines = ["", f"Would more labels help? {says} ({curve['of']})."]
+    if curve.get("meets"):
+        lines.append(
+            f"From about {curve['meets']['value']:,.0f} labels on, {curve['other']['of']} is "
+            "forecast to be as good."
+        )
+    return lines
 
 
 def _warnings(findings: list[dict[str, Any]]) -> list[str]:

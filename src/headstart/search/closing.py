@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,7 +58,8 @@ class Evaluation:
     """What the test rows said; empty where the run was stopped before they were read.
 
     `refitted` is on how many rows the model that is handed back was fitted again, 0 if it was not;
-    `spread` the scores of each deal into folds, in nested cross-validation.
+    `spread` the scores of each deal into folds, in nested cross-validation; `outlook` what more
+    labels would bring.
     """
 
     test: dict[str, Interval] = field(default_factory=dict)
@@ -70,6 +72,7 @@ class Evaluation:
     held: HeldOut = field(default_factory=HeldOut)
     flagging: float = 0.0
     spread: dict[str, list[float]] = field(default_factory=dict)
+    outlook: dict[str, Any] | None = None
 
 
 def comparing_seconds(prepared: Prepared) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 
 from headstart.data.dataset import Dataset
 from headstart.data.reading import Enough
-from headstart.data.splits import FOLDS, shares
+from headstart.data.splits import FOLDS, shares, stratified_order
 from headstart.search.budget import Clock
 from headstart.search.race import Entry
 from headstart.search.trial import Bench, assign
@@ -105,15 +105,6 @@ def subset(dataset: Dataset, strata: np.ndarray, size: int, seed: int) -> np.nda
 
     The numbers of the other rows follow, such that the rows up to any place are such a subset.
     """
-    order = np.random.default_rng(seed).permutation(len(dataset))
-    kind = [f"{dataset.parts[i]}/{strata[i]}" for i in range(len(dataset))]
-    total: dict[str, int] = {}
-    for name in kind:
-        total[name] = total.get(name, 0) + 1
-    seen: dict[str, int] = {}
-    place = np.zeros(len(dataset))
-    for i in order.tolist():
-        seen[kind[i]] = seen.get(kind[i], 0) + 1
-        place[i] = (seen[kind[i]] - 0.5) / total[kind[i]]
-    ordered = np.argsort(place, kind="stable")
+    kind = np.array([f"{dataset.parts[i]}/{strata[i]}" for i in range(len(dataset))])
+    ordered = stratified_order(kind, np.random.default_rng(seed))
     return np.concatenate([np.sort(ordered[:size]), ordered[size:]])

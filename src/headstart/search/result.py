@@ -66,6 +66,7 @@ def result(
         **({"subgroups": found.subgroups} if found.subgroups else {}),
         **({"nested": _nested(standing, found)} if found.spread else {}),
         **({"calibration": found.calibration.data()} if found.calibration else {}),
+        **({"learning_curve": found.outlook} if found.outlook else {}),
         "trials": trials,
         "left_out": standing.skipped,
         "seconds": {

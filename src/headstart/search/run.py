@@ -32,6 +32,7 @@ from headstart.search.closing import (
 from headstart.search.flagging import cached, novelty_of
 from headstart.search.folds import REPEATS, Deal, Unfinished, answered, dealt, fitted_without
 from headstart.search.ledger import Ledger, TrialRecord
+from headstart.search.outlook import outlook
 from headstart.search.preparation import Options, Prepared, prepare
 from headstart.search.race import Contender, Entry, Listener, Race, Standing, in_question
 from headstart.search.reach import Reach
@@ -207,6 +208,7 @@ class _Session:
         judge = evaluate if self.prepared.deal is None else estimate
         self.found = judge(self.prepared, self.standing, self.folder, self.listener)
         self._hand_back(winner)
+        self.found.outlook = outlook(self.prepared, self.standing, self.clock, self.listener)
         self._finish("complete")
         shutil.rmtree(self.folder / "trials", ignore_errors=True)
 

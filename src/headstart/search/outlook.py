@@ -1,0 +1,119 @@
+"""What more labels would bring: learning curves of the finalists, where there is time for them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from headstart.data.splits import stratified_order
+from headstart.evidence.intervals import Interval, figure
+from headstart.evidence.learning_curve import (
+    FOLDS,
+    LearningCurve,
+    deals_of,
+    learning_curve,
+    sizes_of,
+)
+from headstart.search.budget import Clock
+from headstart.search.preparation import Prepared
+from headstart.search.race import Contender, Listener, Standing
+from headstart.search.trial import assign
+from headstart.training.learners import Rows, learners
+
+SHARE = 0.1
+"""Share of the budget that the curves may take, of time that is left at the end."""
+ENDING = 0.5
+"""Seconds that are left to write the result in."""
+_OF_ONE_TRIAL = ("offsets", "temperature")
+"""What a trial settled that depends on what its model answers. The strength of regularisation stays
+as it is: it does not grow with the rows."""
+
+
+def outlook(
+    prepared: Prepared, standing: Standing, clock: Clock, listener: Listener
+) -> dict[str, Any] | None:
+    """Return the learning curves of both sides: the better one's first, and where they meet.
+
+    That of a head start is of fixed features: no network is tuned for it. Each is measured as far
+    as there is time, on fewer rows where it is short; None without any.
+    """
+    known = standing.transfer
+    transfer = known if known and known.entry.recipe.stages == 0 else standing.probe
+    sides = [transfer, standing.scratch]
+    if standing.winner is standing.scratch:
+        sides.reverse()
+    end = max(ENDING, clock.left - SHARE * clock.budget)
+    curves = [(side, _curve(prepared, side, end, clock)) for side in sides if side is not None]
+    found = [(side.entry.name, curve) for side, curve in curves if curve is not None]
+    if not found:
+        return None
+    name, curve = found[0]
+    says = said(curve, len(prepared.everything.data))
+    listener.say(f"{says} ({name})")
+    data: dict[str, Any] = {"of": name, "says": says, **curve.data()}
+    if len(found) == 2:
+        meets = curve.meets(found[1][1])
+        data["other"] = {"of": found[1][0], **found[1][1].data()}
+        data["meets"] = meets.data() if meets else None
+    return data
+
+
+def said(curve: LearningCurve, rows: int) -> str:
+    """Return what about as many more labels would bring, in words."""
+    more = round_number(rows)
+    return f"with {more:,} more labels expect {expected(curve.at(rows + more), curve.metric)}"
+
+
+def expected(score: Interval, metric: str) -> str:
+    """Return a score with its band, in words."""
+    return f"{figure(score.value)} {metric} [{figure(score.low)}, {figure(score.high)}]"
+
+
+def round_number(rows: int) -> int:
+    """Return one, two or five times a power of ten: the largest that is not above `rows`."""
+    power = 10 ** int(np.log10(max(1, rows)))
+    return max(times * power for times in (1, 2, 5) if times * power <= max(1, rows))
+
+
+def _curve(
+    prepared: Prepared, contender: Contender, end: float, clock: Clock
+) -> LearningCurve | None:
+    """Return the curve of a recipe on as many rows as there is time for, or None.
+
+    `end` is how much of the budget shall be left.
+    """
+    bench, entry = prepared.bench, contender.entry
+    rows = prepared.everything
+    settled = {
+        name: value
+        for name, value in contender.record.details["settled"].items()
+        if name not in _OF_ONE_TRIAL
+    }
+    assignment = replace(
+        assign(bench, entry.recipe, entry.source, lambda: False), validation=None, settled=settled
+    )
+    learner = learners.get(entry.recipe.learner)
+    strata = bench.task.strata(rows.targets)
+    while sizes := sizes_of(len(rows.data), len(np.unique(strata))):
+        some = replace(assignment, train=(rows.take(np.arange(sizes[-1])),))
+        share = sum(sizes) / sizes[-1]
+        known = contender.record.seconds * sizes[-1] / len(bench.train.data)
+        a_deal = FOLDS * share * min(known, learner.forecast(some))
+        if a_deal <= clock.left - end:
+            break
+        random = np.random.default_rng([bench.seed, len(rows.data)])
+        rows = rows.take(stratified_order(strata, random)[: len(rows.data) // 2])
+        strata = bench.task.strata(rows.targets)
+
+    def answer(learnt: np.ndarray, held: np.ndarray) -> Tensor:
+        pieces: tuple[Rows, ...] = (rows.take(learnt),)
+        fitted = learner.fit(replace(assignment, train=pieces))
+        return fitted.model.outputs(rows.data.take(held.tolist()))
+
+    if not sizes:
+        return None
+    deals = min(deals_of(len(rows.data)), int((clock.left - end) / a_deal))
+    return learning_curve(answer, bench.metric, rows.targets, strata, rows.units, bench.seed, deals)
