@@ -184,12 +184,20 @@ def predict(
     csv_: Annotated[
         bool, typer.Option("--csv", help="Print a CSV table; of a table, with columns added.")
     ] = False,
+    precision: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P", help="Say which answers are sure enough for P of them to be right."
+        ),
+    ] = None,
 ) -> None:
     """Predict files, all files in folders, or the rows of tables; answers come at once."""
     from headstart.artifact.predictor import Predictor
     from headstart.report.answers import Counted, write_csv, write_json, write_text
 
-    counted = Counted(Predictor.load(model).stream(inputs, tuple(input or ())), _complain)
+    counted = Counted(
+        Predictor.load(model).stream(inputs, tuple(input or ()), precision), _complain
+    )
     if csv_:
         write_csv(counted, sys.stdout, alone=len(inputs) == 1)
     elif json_:

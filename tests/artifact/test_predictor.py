@@ -339,3 +339,33 @@ def test_real_weights_survive_saving(squares, tmp_path):
     assert torch.equal(again.artifact.model.outputs(few), model.outputs(few))
     answers = [answer.data["probabilities"] for answer in again.stream(few.inputs)]
     assert again.predict_proba(few.inputs) == answers
+
+
+def with_decisions(reader, sure, right):
+    decisions = {"sure": list(sure), "right": list(right)}
+    return Predictor(replace(reader.artifact, facts={"decisions": decisions}))
+
+
+def test_answers_say_whether_they_keep_a_wanted_precision(reader, tmp_path):
+    paths = []
+    for i, text in enumerate([*TEXTS, "w1 w22 w45"]):
+        paths.append(tmp_path / f"{i}.txt")
+        paths[-1].write_text(text)
+    likely = [max(row.values()) for row in reader.predict_proba([p.read_text() for p in paths])]
+    # of rows that were tested, those were right that were as sure as the second surest here
+    least = sorted(likely)[-2]
+    known = with_decisions(reader, [least] * 200 + [least / 2] * 200, [1] * 200 + [0] * 200)
+    assert known.threshold(0.9) == least
+    said = [answer.data["sure"] for answer in known.stream(paths, precision=0.9)]
+    assert said == [one >= least for one in likely] and 0 < sum(said) < len(said)
+    assert "sure" not in next(known.stream(paths)).data
+
+
+def test_a_precision_that_cannot_be_promised_is_refused(reader):
+    few = with_decisions(reader, [0.9] * 20, [1] * 20)
+    with pytest.raises(UsageError, match="of 20 answers to test rows 20 were right"):
+        few.threshold(0.99)
+    with pytest.raises(UsageError, match="between 0 and 1, not 95"):
+        few.threshold(95)
+    with pytest.raises(UsageError, match="saved before its test rows were read"):
+        reader.threshold(0.9)

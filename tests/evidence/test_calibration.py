@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.evidence.calibration import (
+    KEPT,
+    Decisions,
     calibration,
     errors,
     grouped,
@@ -101,3 +103,14 @@ def test_the_temperature_of_a_world_is_found(true):
 def test_a_few_right_answers_do_not_make_a_model_certain():
     assert 0.2 < temperature(lambda t: float(np.log1p(np.exp(-2 / t))), 8) < 1
     assert temperature(lambda t: float("nan"), 8) == 1
+
+
+def test_decisions_are_kept_where_there_is_one_a_row_and_not_too_many():
+    random = np.random.default_rng(0)
+    sure, right = random.random((5000, 1)), random.random((5000, 1)) < 0.5
+    kept = Decisions.of(sure, right)
+    assert len(kept.sure) == KEPT and len(kept.data()["right"]) == KEPT
+    assert set(kept.sure) <= set(sure[:, 0])
+    assert Decisions.of(sure[:9], right[:9]).data()["right"] == right[:9, 0].astype(int).tolist()
+    assert Decisions.of(np.ones((4, 3)), np.ones((4, 3))) is None
+    assert Decisions.of(None, None) is None

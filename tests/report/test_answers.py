@@ -136,3 +136,21 @@ def test_none_that_can_be_used_is_an_error_that_names_them():
         counted(bad("y"), bad("z"))
     with pytest.raises(DataError, match="nothing to predict"):
         counted()
+
+
+def test_where_a_precision_was_asked_for_it_is_said_who_keeps_it():
+    answers = [answer("x.png"), answer("y.png", "b")]
+    answers = [
+        Answer(one.name, {**one.data, "sure": sure})
+        for one, sure in zip(answers, (True, False), strict=True)
+    ]
+    assert written(write_text, *answers) == "x.png\ta\t0.750\ny.png\tb\t0.750\tunsure\n"
+    header, first, second, third = table(*answers, bad("z.png"))
+    assert header[-3:] == ["unlike", "sure", "problem"]
+    assert (first[-2:], second[-2:]) == (["true", ""], ["false", ""])
+    assert len(third) == len(header) and third[-2] == ""
+    lines = []
+    passing = Counted(answers, lines.append)
+    list(passing)
+    passing.close()
+    assert lines[0] == "1 of 2 answers are sure enough"

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from headstart.data.splits import units
 from headstart.data.unlabelled import Asked, inputs_in
 from headstart.devices import cores
 from headstart.errors import DataError, Unreadable, UsageError
+from headstart.evidence.calibration import threshold_for
 from headstart.evidence.intervals import by_subgroup, score_interval
 from headstart.models import Response
 from headstart.tasks import tasks
@@ -126,7 +127,47 @@ class Predictor:
             raise UsageError(f"a model for {self.task.name} gives no probabilities; use predict")
         return [data["probabilities"] for data in answers]
 
-    def stream(self, paths: Data | Iterable[Data], input: tuple[str, ...] = ()) -> Iterator[Answer]:
+    def threshold(self, precision: float) -> float:
+        """Return how sure an answer must be for so many of such answers to be right.
+
+        It comes from rows that the model was tested on, and holds in nine of ten data sets like
+        these.
+
+        Parameters
+        ----------
+        precision
+            Wanted share of right answers, above 0 and below 1.
+
+        Raises
+        ------
+        UsageError
+            If the precision has no meaning, or cannot be promised.
+        """
+        if not 0 < precision < 1:
+            raise UsageError(f"a precision is between 0 and 1, not {precision:g}")
+        known = self.artifact.facts.get("decisions")
+        if not known:
+            raise UsageError(
+                f"a precision cannot be promised by this model: it is for {self.task.name}, or was "
+                "saved before its test rows were read. It needs one class an input, and a run that "
+                "came to its end."
+            )
+        found = threshold_for(precision, known["sure"], known["right"])
+        if found is None:
+            rows, right = len(known["sure"]), sum(known["right"])
+            raise UsageError(
+                f"a precision of {precision:g} cannot be promised: of {rows:,} answers to test "
+                f"rows {right:,} were right, and the surest are too few or too often wrong. Ask for "
+                "less, or fit with more rows."
+            )
+        return found
+
+    def stream(
+        self,
+        paths: Data | Iterable[Data],
+        input: tuple[str, ...] = (),
+        precision: float | None = None,
+    ) -> Iterator[Answer]:
         """Yield an answer for each input in files, folders and tables, as soon as it is there.
 
         However many inputs there are, some hundreds are decoded and held at a time. One that
@@ -139,13 +180,19 @@ class Predictor:
             given in files and tables.
         input
             Columns of a table; inferred where there are none.
+        precision
+            Each answer says as ``sure`` whether it is among those of which so many are right.
 
         Raises
         ------
         DataError
             If the inputs are of another modality, or a table cannot be read.
+        UsageError
+            If the precision cannot be promised.
         """
-        return self._stream(inputs_in(_listed(paths), input, self._columns("inputs")))
+        threshold = None if precision is None else self.threshold(precision)
+        answers = self._stream(inputs_in(_listed(paths), input, self._columns("inputs")))
+        return answers if threshold is None else _weighed(answers, threshold)
 
     def _answers_to(self, inputs: Any) -> list[dict[str, Any]]:
         if is_in_memory(inputs):
@@ -275,6 +322,15 @@ class Predictor:
         if rows.modality != self.task.modality:
             raise _of_another(self.task.modality, rows.modality)
         return rows
+
+
+def _weighed(answers: Iterator[Answer], threshold: float) -> Iterator[Answer]:
+    """Yield answers which say whether they are as sure as `threshold`."""
+    for answer in answers:
+        if not answer.problem:
+            sure = max(answer.data["probabilities"].values())
+            answer = replace(answer, data={**answer.data, "sure": sure >= threshold})
+        yield answer
 
 
 def _with_path(cell: Cell) -> Cell:

@@ -14,6 +14,8 @@ from headstart.evidence.intervals import Interval, ends, resamples, wilson
 BINS = 10
 """Groups of equally many answers, by how sure they are."""
 PRIOR = 0.5
+KEPT = 2_000
+"""Decisions that are kept with a model."""
 SURE = 0.9
 """With which a wanted precision is kept."""
 
@@ -131,6 +133,39 @@ def errors(
 def _described(confidence: np.ndarray, right: np.ndarray) -> dict[str, float]:
     share = wilson(float(right.sum()), len(right))
     return {"rows": len(right), "confidence": round(float(confidence.mean()), 6), **share.data()}
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What a model decided about rows that it did not learn from, at most `KEPT` of them.
+
+    Attributes
+    ----------
+    sure, right
+        (n,) probability that each decision was given, and whether it was right.
+    """
+
+    sure: np.ndarray
+    right: np.ndarray
+
+    @classmethod
+    def of(
+        cls, sure: np.ndarray | None, right: np.ndarray | None, seed: int = 0
+    ) -> Decisions | None:
+        """Return decisions given as (n, k); None where there is not just one a row."""
+        if sure is None or right is None or sure.shape[1] != 1 or not len(sure):
+            return None
+        rows = np.arange(len(sure))
+        if len(rows) > KEPT:
+            rows = np.sort(np.random.default_rng([seed, 17]).choice(rows, KEPT, replace=False))
+        return cls(sure[rows, 0], right[rows, 0])
+
+    def data(self) -> dict[str, list[Any]]:
+        """Return them as JSON data."""
+        return {
+            "sure": [round(float(one), 6) for one in self.sure],
+            "right": [int(one) for one in self.right],
+        }
 
 
 def threshold_for(

@@ -34,6 +34,7 @@ class Counted:
         self.unlike = 0
         self.judged = 0
         self.weighed = 0
+        self.sure: int | None = None
 
     def __iter__(self) -> Iterator[Answer]:
         for answer in self._answers:
@@ -45,6 +46,8 @@ class Counted:
                 self.unlike += answer.data["unlike"] is True
                 self.judged += answer.data["unlike"] is not None
                 self.weighed += answer.data["novelty"] is not None
+                if "sure" in answer.data:
+                    self.sure = (self.sure or 0) + answer.data["sure"]
             yield answer
 
     def close(self) -> None:
@@ -58,6 +61,8 @@ class Counted:
         if not self.rows:
             named = f" {'; '.join(self._bad)}." if self._bad else ""
             raise DataError(f"There is nothing to predict: no input can be used.{named}")
+        if self.sure is not None:
+            self._say(f"{self.sure:,} of {self.rows:,} answers are sure enough")
         if self.judged:
             self._say(
                 f"{self.unlike:,} of {self.judged:,} rows are unlike the training data"
@@ -71,7 +76,7 @@ class Counted:
 
 
 def write_text(answers: Iterable[Answer], out: TextIO) -> None:
-    """Write a line each: input, prediction, its probability, and ``unlike`` where it is so."""
+    """Write a line each: input, prediction, its probability; ``unlike``, ``unsure`` if it is so."""
     for answer in answers:
         if answer.problem:
             continue
@@ -81,6 +86,7 @@ def write_text(answers: Iterable[Answer], out: TextIO) -> None:
         if "probabilities" in data and isinstance(data["prediction"], str):
             shown.append(f"{max(data['probabilities'].values()):.3f}")
         mark = ["unlike"] if data["unlike"] else []
+        mark += [] if data.get("sure", True) else ["unsure"]
         out.write("\t".join([answer.name, *shown, *mark]) + "\n")
 
 
@@ -97,9 +103,9 @@ def write_csv(answers: Iterable[Answer], out: TextIO, alone: bool) -> None:
 
     A table's own columns come first, as they are; of other inputs the column ``input``. Then
     ``prediction`` (of several outputs ``prediction(output)`` for each; several labels are joined by
-    ``|``), ``p(class)`` for each class, ``unlike``, and last ``problem``, which says why a row was
-    set aside. It is always there, since the header is written before that is known. A
-    name that the table has already gets a number: ``prediction.1``.
+    ``|``), ``p(class)`` for each class, ``unlike``, ``sure`` where a precision was asked for, and
+    last ``problem``, which says why a row was set aside. It is always there, since the header is
+    written before that is known. A name that the table has already gets a number: ``prediction.1``.
 
     Parameters
     ----------
@@ -113,13 +119,14 @@ def write_csv(answers: Iterable[Answer], out: TextIO, alone: bool) -> None:
     classes = list(first.data.get("probabilities", ()))
     outputs = list(_by_output(first.data.get("prediction", "")))
     named = [f"prediction({name})" if name else "prediction" for name in outputs]
-    added = [*named, *(f"p({name})" for name in classes), "unlike", "problem"]
+    sure = ["sure"] if "sure" in first.data else []
+    added = [*named, *(f"p({name})" for name in classes), "unlike", *sure, "problem"]
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*own, *_distinct(added, own)])
     for answer in itertools.chain(held, coming):
         columns: Mapping[str, Any] = answer.columns or {}
         row = [columns[name] for name in own] if table else [answer.name]
-        writer.writerow([*row, *_added(answer, outputs, classes)])
+        writer.writerow([*row, *_added(answer, outputs, classes, sure)])
 
 
 def _until_answered(coming: Iterator[Answer]) -> tuple[list[Answer], Answer]:
@@ -132,14 +139,15 @@ def _until_answered(coming: Iterator[Answer]) -> tuple[list[Answer], Answer]:
     return held, held[0] if held else Answer("")
 
 
-def _added(answer: Answer, outputs: list[str], classes: list[str]) -> list[Any]:
+def _added(answer: Answer, outputs: list[str], classes: list[str], sure: list[str]) -> list[Any]:
     if answer.problem:
-        empty = [""] * (len(outputs) + len(classes) + 1)
+        empty = [""] * (len(outputs) + len(classes) + 1 + len(sure))
         return [*empty, f"{answer.name}: {answer.problem}"]
     data = answer.data
     said = _by_output(data["prediction"]).values()
     unlike = "" if data["unlike"] is None else json.dumps(data["unlike"])
-    return [*said, *(data["probabilities"][name] for name in classes), unlike, ""]
+    kept = [json.dumps(data[name]) for name in sure]
+    return [*said, *(data["probabilities"][name] for name in classes), unlike, *kept, ""]
 
 
 def _by_output(prediction: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from headstart.artifact.card import card
 from headstart.artifact.loading import load
 from headstart.artifact.saving import Artifact, save
-from headstart.evidence.calibration import Calibration, calibration
+from headstart.evidence.calibration import Calibration, Decisions, calibration
 from headstart.evidence.comparisons import gain, repeated_gain
 from headstart.evidence.intervals import (
     RESAMPLES,
@@ -67,6 +67,7 @@ class Evaluation:
     verdict: Verdict | None = None
     subgroups: dict[str, dict[str, float]] = field(default_factory=dict)
     calibration: Calibration | None = None
+    decisions: Decisions | None = None
     refitted: int = 0
     seconds: float = 0.0
     held: HeldOut = field(default_factory=HeldOut)
@@ -166,6 +167,7 @@ def evaluate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
         sure, right = decided
         each = np.repeat(test.units, sure.shape[1])
         found.calibration = calibration(sure.ravel(), right.ravel(), each, bench.seed)
+        found.decisions = Decisions.of(sure, right, bench.seed)
     found.verdict = _verdict(prepared, standing, outputs)
     found.seconds = time.monotonic() - started
     return found
@@ -221,6 +223,7 @@ def estimate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
     if sure is not None and right is not None:
         each = np.repeat(units, sure.shape[1])
         found.calibration = calibration(sure.ravel(), right.ravel(), each, bench.seed)
+        found.decisions = Decisions.of(sure, right, bench.seed)
     if "transfer" in said and "scratch" in said:
         ours, theirs = ([r.statistics for r in said[side]] for side in ("transfer", "scratch"))
         apart = repeated_gain(bench.metric, ours, theirs, units, bench.seed, GAIN_OVERLAP)
@@ -341,6 +344,7 @@ def save_model(
         "version": version("headstart"),
         "seed": bench.seed,
         "refitted": bool(found.refitted),
+        "decisions": found.decisions.data() if found.decisions else None,
     }
     artifact = Artifact(
         model, bench.task.name, bench.spec, bench.metric.name, card(facts), facts, novelty
