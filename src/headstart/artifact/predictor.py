@@ -157,8 +157,8 @@ class Predictor:
             rows, right = len(known["sure"]), sum(known["right"])
             raise UsageError(
                 f"a precision of {precision:g} cannot be promised: of {rows:,} answers to test "
-                f"rows {right:,} were right, and the surest are too few or too often wrong. Ask for "
-                "less, or fit with more rows."
+                f"rows {right:,} were right, and the surest are too few or too often wrong. "
+                "Ask for less, or fit with more rows."
             )
         return found
 
