@@ -34,6 +34,7 @@ def test_a_verdict_says_by_how_much_and_over_what():
         "level": 0.95,
         "method": "holdout",
         "comparisons": [],
+        "likely": [],
     }
 
 

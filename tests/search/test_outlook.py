@@ -35,6 +35,9 @@ def test_the_curves_of_both_sides_are_in_the_result(study):
     assert {data["of"].split()[0], data["other"]["of"].split()[0]} <= {
         *("probe", "layers", "tfidf-linear")
     }
+    assert {data["side"], data["other"]["side"]} == {"transfer", "scratch"}
+    page = (study.folder / "report.html").read_text()
+    assert page.count("<polygon") == 2 and "How sure it is, and how often right" in page
     # one label in five is wrong, which no number of rows takes away
     assert 0.65 < curve.at(1000).low < curve.at(1000).value < 0.92
     assert study.result["seconds"]["total"] < 300

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 from torch import nn
 
+from headstart.training import memory
 from headstart.training.memory import (
     AtOnce,
     NotEnoughMemory,
     available_memory,
     kept_bytes,
     out_of_memory,
+    peak_memory,
     rows_that_fit,
 )
 
@@ -125,3 +129,18 @@ def test_available_is_the_least_that_is_told(tmp_path):
 def test_this_machine_tells():
     found = available_memory()
     assert found is None or found > 1e6
+
+
+def test_the_peak_is_told_though_memory_is_given_back():
+    with peak_memory() as found:
+        held = torch.ones(50 * 2**20 // 4)  # 50 MiB
+        time.sleep(0.1)
+        del held
+    assert len(found) == 1 and 45 * 2**20 < found[0] < 90 * 2**20
+
+
+def test_where_the_system_does_not_tell_nothing_is_said(monkeypatch):
+    monkeypatch.setattr(memory, "_anonymous", lambda: 0)
+    with peak_memory() as found:
+        pass
+    assert found == []

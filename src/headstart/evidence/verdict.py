@@ -27,6 +27,9 @@ class Verdict:
         ``holdout`` or ``given``.
     reason
         Why there is no gain, where there is none.
+    likely
+        Why the head start did not help, where it did not and that is seen; each a clause that
+        follows on "because".
     """
 
     transfer: Answer
@@ -34,6 +37,7 @@ class Verdict:
     metric: str
     method: str
     reason: str = ""
+    likely: tuple[str, ...] = ()
 
     def data(self) -> dict[str, Any]:
         """Return the verdict as JSON data."""
@@ -44,6 +48,7 @@ class Verdict:
             "level": LEVEL,
             "method": self.method,
             "comparisons": [],
+            "likely": list(self.likely),
         }
         return {**data, "reason": self.reason} if self.reason else data
 

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader
 
 from headstart.errors import ArtifactError
 from headstart.evidence.intervals import figure
+from headstart.report.charts import HEIGHT, WIDTH, learning_chart, reliability_chart
 from headstart.report.summary import MOST_FREQUENT, said, summary
 from headstart.search.ledger import Ledger
 
@@ -32,6 +33,7 @@ def write_page(result: dict[str, Any], folder: Path) -> Path:
         If the page cannot be written.
     """
     ledger = Ledger(folder / "ledger.db")
+    curve, sure = result.get("learning_curve"), result.get("calibration")
     template = Environment(
         loader=PackageLoader("headstart.report", "."), autoescape=True, trim_blocks=True
     ).get_template("page.html.j2")
@@ -42,6 +44,11 @@ def write_page(result: dict[str, Any], folder: Path) -> Path:
         figure=figure,
         summary=summary(result, folder).strip(),
         bars=_bars(result),
+        learning=learning_chart(curve) if curve else None,
+        reliability=reliability_chart(sure["groups"]) if sure else None,
+        width=WIDTH,
+        height=HEIGHT,
+        colours=_COLOURS,
         trials=ledger.trials(),
         notes=ledger.fact("notes") or [],
         set_aside=ledger.fact("set aside") or [],

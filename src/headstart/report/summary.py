@@ -49,6 +49,8 @@ def summary(result: dict[str, Any], folder: Path) -> str:
         f"Did the head start help? {_ANSWER[verdict['transfer']]}",
     ]
     lines.append(_gain(result, metric))
+    lines += [f"  Likely because {clause}." for clause in verdict.get("likely", ())]
+    lines += _calibration(result.get("calibration"))
     lines += _outlook(result.get("learning_curve"))
     lines += subgroup_lines(result.get("subgroups", {}), metric)
     lines += _warnings(result.get("findings", []))
@@ -70,6 +72,22 @@ def summary(result: dict[str, Any], folder: Path) -> str:
         lines.append(f"Not tried for lack of time: {'; '.join(result['left_out'][:4])}.")
     lines += ["", f"Saved in {folder}/model. Use it: headstart predict {folder} INPUT..."]
     return "\n".join(lines)
+
+
+def _calibration(found: dict[str, Any] | None) -> list[str]:
+    """Return whether the model's probabilities can be taken as they are."""
+    if found is None:
+        return []
+    error, chance = figure(found["error"]["value"]), figure(found["chance"])
+    if found["off"]:
+        return [
+            "",
+            f"Its probabilities are off by {error} on average: do not take them as they are.",
+        ]
+    return [
+        "",
+        f"Its probabilities are off by {error} on average; chance alone gives up to {chance}.",
+    ]
 
 
 def _outlook(curve: dict[str, Any] | None) -> list[str]:

@@ -1,7 +1,8 @@
-"""What more labels would bring: learning curves of the finalists, where there is time for them."""
+"""What more labels would bring, and why a head start did not help, where there is time for it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,8 @@ from headstart.evidence.learning_curve import (
     learning_curve,
     sizes_of,
 )
+from headstart.evidence.reasons import likely_reasons
+from headstart.evidence.similarity import similarity
 from headstart.search.budget import Clock
 from headstart.search.preparation import Prepared
 from headstart.search.race import Contender, Listener, Standing
@@ -25,6 +28,8 @@ from headstart.training.learners import Rows, learners
 
 SHARE = 0.1
 """Share of the budget that the curves may take, of time that is left at the end."""
+LOOKING = 10.0
+"""Seconds that have to be left to look at how like the rows are to the source's own."""
 ENDING = 0.5
 """Seconds that are left to write the result in."""
 _OF_ONE_TRIAL = ("offsets", "temperature")
@@ -32,33 +37,69 @@ _OF_ONE_TRIAL = ("offsets", "temperature")
 as it is: it does not grow with the rows."""
 
 
-def outlook(
-    prepared: Prepared, standing: Standing, clock: Clock, listener: Listener
-) -> dict[str, Any] | None:
-    """Return the learning curves of both sides: the better one's first, and where they meet.
+Curves = dict[str, tuple[Contender, LearningCurve]]
+"""Of the sides ``transfer`` and ``scratch``, as far as there was time."""
+
+
+def curves(prepared: Prepared, standing: Standing, clock: Clock) -> Curves:
+    """Return the learning curves of both sides, that of the one that is handed back first.
 
     That of a head start is of fixed features: no network is tuned for it. Each is measured as far
-    as there is time, on fewer rows where it is short; None without any.
+    as there is time, on fewer rows where it is short.
     """
     known = standing.transfer
     transfer = known if known and known.entry.recipe.stages == 0 else standing.probe
-    sides = [transfer, standing.scratch]
+    sides = [("transfer", transfer), ("scratch", standing.scratch)]
     if standing.winner is standing.scratch:
         sides.reverse()
     end = max(ENDING, clock.left - SHARE * clock.budget)
-    curves = [(side, _curve(prepared, side, end, clock)) for side in sides if side is not None]
-    found = [(side.entry.name, curve) for side, curve in curves if curve is not None]
+    found: Curves = {}
+    for name, contender in sides:
+        curve = _curve(prepared, contender, end, clock) if contender is not None else None
+        if contender is not None and curve is not None:
+            found[name] = contender, curve
+    return found
+
+
+def outlook(prepared: Prepared, found: Curves, listener: Listener) -> dict[str, Any] | None:
+    """Return what more labels would bring, as JSON data, and say it; None where nothing is known.
+
+    The curve that comes first, and where another is forecast to be as good.
+    """
     if not found:
         return None
-    name, curve = found[0]
+    (side, (contender, curve)), *others = found.items()
     says = said(curve, len(prepared.everything.data))
-    listener.say(f"{says} ({name})")
-    data: dict[str, Any] = {"of": name, "says": says, **curve.data()}
-    if len(found) == 2:
-        meets = curve.meets(found[1][1])
-        data["other"] = {"of": found[1][0], **found[1][1].data()}
+    listener.say(f"{says} ({contender.entry.name})")
+    data: dict[str, Any] = {"of": contender.entry.name, "side": side, "says": says, **curve.data()}
+    for name, (other, its) in others:
+        meets = curve.meets(its)
+        data["other"] = {"of": other.entry.name, "side": name, **its.data()}
         data["meets"] = meets.data() if meets else None
     return data
+
+
+def likely(
+    prepared: Prepared,
+    standing: Standing,
+    scores: Mapping[str, Interval],
+    found: Curves,
+    clock: Clock,
+) -> tuple[str, ...]:
+    """Return why a head start may not have helped, from its `scores` on the test and the curves."""
+    like = None
+    if standing.transfer is not None and clock.left > max(LOOKING, SHARE * clock.budget):
+        extractor = prepared.bench.extractors[standing.transfer.entry.source or ""]
+        like = similarity(prepared.everything.data, extractor, prepared.bench.seed)
+    return tuple(
+        likely_reasons(
+            like,
+            scores["scratch"].value,
+            scores["majority"].value,
+            prepared.bench.metric.greater_is_better,
+            {side: curve for side, (_, curve) in found.items()},
+        )
+    )
 
 
 def said(curve: LearningCurve, rows: int) -> str:

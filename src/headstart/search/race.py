@@ -341,6 +341,7 @@ class Race:
                 "cut_short": fitted.cut_short,
                 "history": list(fitted.history),
                 "loss": result.loss,
+                "memory": result.memory,
             }
             if result.answers is not None:
                 details |= {"folds": result.answers.data(), "folding": result.folding}

@@ -12,6 +12,7 @@ from headstart.errors import HeadstartError
 from headstart.evidence.intervals import Interval
 from headstart.search.budget import Clock
 from headstart.search.closing import Evaluation, no_verdict
+from headstart.search.ledger import TrialRecord
 from headstart.search.preparation import Prepared
 from headstart.search.race import Contender, Standing
 
@@ -27,7 +28,7 @@ def result(
     status: str,
     clock: Clock,
     race_seconds: float,
-    trials: int,
+    records: list[TrialRecord],
 ) -> dict[str, Any]:
     """Return the content of ``result.json``."""
     bench, winner = prepared.bench, standing.winner
@@ -67,7 +68,7 @@ def result(
         **({"nested": _nested(standing, found)} if found.spread else {}),
         **({"calibration": found.calibration.data()} if found.calibration else {}),
         **({"learning_curve": found.outlook} if found.outlook else {}),
-        "trials": trials,
+        "trials": len(records),
         "left_out": standing.skipped,
         "seconds": {
             "total": round(clock.used, 2),
@@ -75,6 +76,7 @@ def result(
             "race": round(race_seconds, 2),
             "evaluate": round(found.seconds, 2),
             "flagging": round(found.flagging, 2),
+            "savings": savings(records, standing, prepared.embedded.seconds),
         },
     }
 
@@ -93,6 +95,45 @@ def _winner(winner: Contender, prepared: Prepared, found: Evaluation) -> dict[st
         if found.validation
         else {"value": winner.record.score, "low": None, "high": None},
         "test": test.data() if test else None,
+    }
+
+
+def savings(
+    records: list[TrialRecord], standing: Standing, embedding: float
+) -> dict[str, Any] | None:
+    """Return what it cost either side to reach the best score from scratch, by validation.
+
+    For the head start it is the trial that was first to reach it, with embedding all rows once.
+    None where one side is missing; `transfer` is None where no trial of it reached the score.
+    """
+    scratch = standing.scratch
+    if scratch is None or standing.transfer is None or scratch.record.score is None:
+        return None
+    wanted = standing.signed(scratch.record.score)
+    reached = [
+        record
+        for record in records
+        if record.score is not None
+        and record.spec["recipe"]["start"] == "source"
+        and standing.signed(record.score) >= wanted
+    ]
+    ours = None if not reached else _cost(reached[0], embedding)
+    theirs = _cost(scratch.record)
+    times = theirs["seconds"] / max(ours["seconds"], 1e-3) if ours else None
+    return {
+        "score": scratch.record.score,
+        "transfer": ours,
+        "scratch": theirs,
+        "times_sooner": None if times is None else round(times, 2),
+    }
+
+
+def _cost(record: TrialRecord, before: float = 0.0) -> dict[str, Any]:
+    memory = record.details.get("memory")
+    return {
+        "trial": record.id,
+        "seconds": round(record.seconds + before, 3),
+        "memory_mib": None if memory is None else round(memory / 2**20, 1),
     }
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from headstart.search.closing import (
 from headstart.search.flagging import cached, novelty_of
 from headstart.search.folds import REPEATS, Deal, Unfinished, answered, dealt, fitted_without
 from headstart.search.ledger import Ledger, TrialRecord
-from headstart.search.outlook import outlook
+from headstart.search.outlook import curves, likely, outlook
 from headstart.search.preparation import Options, Prepared, prepare
 from headstart.search.race import Contender, Entry, Listener, Race, Standing, in_question
 from headstart.search.reach import Reach
@@ -208,9 +208,19 @@ class _Session:
         judge = evaluate if self.prepared.deal is None else estimate
         self.found = judge(self.prepared, self.standing, self.folder, self.listener)
         self._hand_back(winner)
-        self.found.outlook = outlook(self.prepared, self.standing, self.clock, self.listener)
+        self._look_ahead()
         self._finish("complete")
         shutil.rmtree(self.folder / "trials", ignore_errors=True)
+
+    def _look_ahead(self) -> None:
+        """Say what more labels would bring, and why the head start did not help if it did not."""
+        found = self.found
+        known = curves(self.prepared, self.standing, self.clock)
+        found.outlook = outlook(self.prepared, known, self.listener)
+        verdict = found.verdict
+        if verdict is not None and verdict.gain is not None and verdict.transfer != "helps":
+            why = likely(self.prepared, self.standing, found.test, known, self.clock)
+            found.verdict = replace(verdict, likely=why)
 
     def stop(self, status: str) -> None:
         """End at once with the best model so far, which is in ``model/`` or on its way there."""
@@ -260,7 +270,7 @@ class _Session:
             status,
             self.clock,
             self.race_seconds,
-            len(self.ledger.trials()),
+            self.ledger.trials(),
         )
         write_result(self.result, self.folder)
 

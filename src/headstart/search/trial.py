@@ -24,6 +24,7 @@ from headstart.recipes import Recipe
 from headstart.tasks import Metric, TargetSpec, Task, TuneDecision
 from headstart.tasks.thresholds import out_of_fold
 from headstart.training.learners import Assignment, Fitted, Rows, learners
+from headstart.training.memory import peak_memory
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class TrialResult:
 
     `loss` is the mean loss on the validation rows, which tells models of one score apart. In nested
     cross-validation both are of the rows held out fold by fold, and `answers` what was said of
-    them, which took `folding` seconds.
+    them, which took `folding` seconds. `memory` is by how many bytes it grew while fitting.
     """
 
     fitted: Fitted | None
@@ -86,6 +87,7 @@ class TrialResult:
     loss: float | None = None
     answers: Answered | None = None
     folding: float = 0.0
+    memory: int | None = None
 
 
 def specify(
@@ -137,8 +139,10 @@ def run_trial(assignment: Assignment) -> TrialResult:
     started = time.monotonic()
     held = assignment.validation
     assert held is not None
+    memory: list[int] = []
     try:
-        fitted = learners.get(assignment.recipe.learner).fit(assignment)
+        with peak_memory() as memory:
+            fitted = learners.get(assignment.recipe.learner).fit(assignment)
         outputs = fitted.model.outputs(held.data)
         tune = assignment.task.tuner(assignment.metric, assignment.targets, assignment.spec)
         if tune is not None:
@@ -158,7 +162,8 @@ def run_trial(assignment: Assignment) -> TrialResult:
     finally:
         trim()
     known = loss if math.isfinite(loss) else None
-    return TrialResult(fitted, score, time.monotonic() - started, loss=known)
+    seconds = time.monotonic() - started
+    return TrialResult(fitted, score, seconds, loss=known, memory=next(iter(memory), None))
 
 
 def _loss(assignment: Assignment, outputs: Tensor) -> float:

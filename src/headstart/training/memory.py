@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +23,7 @@ BACKWARD = 2.0
 """How many times what forward keeps for backward a step takes at its peak."""
 COPIES = 4
 """Copies of the weights that training holds: themselves, gradients, two moments."""
+_LOOK = 0.02
 _TOLD = ("out of memory", "not enough memory", "allocate memory", "bad_alloc")
 
 
@@ -34,6 +36,47 @@ def out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(part in str(error).lower() for part in _TOLD)
+
+
+@contextlib.contextmanager
+def peak_memory() -> Iterator[list[int]]:
+    """Yield a list that is given, at the end, the bytes by which memory grew at most meanwhile.
+
+    On a GPU it is its own memory; on a CPU what no file backs, looked at fifty times a second. The
+    list stays empty where the system does not tell.
+    """
+    found: list[int] = []
+    if device().type == "cuda":
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        yield found
+        found.append(max(0, torch.cuda.max_memory_allocated() - before))
+        return
+    before = _anonymous()
+    seen, over = [before], threading.Event()
+
+    def look() -> None:
+        while not over.wait(_LOOK):
+            seen.append(max(seen.pop(), _anonymous()))
+
+    watching = threading.Thread(target=look, daemon=True)
+    watching.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        watching.join()
+        if before:
+            found.append(max(0, max(seen[0], _anonymous()) - before))
+
+
+def _anonymous() -> int:
+    """Return the bytes of this process that no file backs; 0 where that is not told."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return max((1024 * int(x.split()[1]) for x in lines if x.startswith("RssAnon")), default=0)
 
 
 @dataclass
