@@ -33,7 +33,7 @@ def data(tmp_path_factory):
     return place
 
 
-OPTIONS = {"label": "topic", "input": "headline", "budget": "5m", "max_trials": 3}
+OPTIONS = {"label": "topic", "input": "headline", "budget": "60m", "max_trials": 3}
 
 
 @pytest.fixture(scope="module")
