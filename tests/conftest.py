@@ -15,7 +15,7 @@ from headstart.data.splits import units
 from headstart.digest import digest_bytes
 from headstart.features import extract, shared
 from headstart.places import cache_folder
-from headstart.search import preparation
+from headstart.search import outlook, preparation
 from headstart.sources.families import families
 from headstart.tasks import metric_for, task_for
 from headstart.training.learners import Assignment, Rows
@@ -25,10 +25,14 @@ settings.load_profile("headstart")
 
 
 @pytest.fixture(autouse=True, scope="session")
-def few_rows_are_split():
-    """Judge by a hold-out unless a test says otherwise: all folds take ten times as long."""
+def in_haste():
+    """Judge by a hold-out unless a test says otherwise, and look ahead for some seconds at most.
+
+    All folds take ten times as long.
+    """
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(preparation, "UNITS", 0)
+        patched.setattr(outlook, "SHARE", 0.01)
         yield
 
 

@@ -24,7 +24,7 @@ def study(tmp_path_factory):
             topic, other = list(words) if i % 2 else list(words)[::-1]
             said = chance.sample(words[other if i % 5 == 0 else topic].split(), 3)
             table.writerow([f"{' '.join(said)} in town {i}", topic])
-    options = {"label": "topic", "budget": "5m", "max_trials": 3}
+    options = {"label": "topic", "budget": "60m", "max_trials": 3}
     return hs.fit(place / "news.csv", out=place / "run", **options)
 
 

@@ -26,7 +26,7 @@ from headstart.search.race import Contender, Listener, Standing
 from headstart.search.trial import assign
 from headstart.training.learners import Rows, learners
 
-SHARE = 0.1
+SHARE = 0.05
 """Share of the budget that the curves may take, of time that is left at the end."""
 LOOKING = 10.0
 """Seconds that have to be left to look at how like the rows are to the source's own."""
