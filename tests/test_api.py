@@ -43,7 +43,7 @@ def studies(tmp_path_factory):
     """Two runs of the same call. Do not change them."""
     place = tmp_path_factory.mktemp("api")
     data = news(place / "news.csv")
-    options = {"label": "topic", "group": "author", "budget": "5m", "max_trials": 3}
+    options = {"label": "topic", "group": "author", "budget": "60m", "max_trials": 3}
     return [hs.fit(data, out=place / f"run-{i}", **options) for i in range(2)]
 
 
@@ -93,7 +93,7 @@ def test_own_test_rows_are_used_and_leaks_set_aside(tmp_path):
 def test_a_data_frame_gives_the_same_study_as_its_file(studies, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     frame = pd.read_csv(news(tmp_path / "news.csv"))
-    options = {"label": "topic", "group": "author", "budget": "5m", "max_trials": 3}
+    options = {"label": "topic", "group": "author", "budget": "60m", "max_trials": 3}
     study = hs.fit(frame, **options)
     assert study.folder == Path("runs/dataframe") and study.result["data"]["path"] == "DataFrame"
     changed = ("seconds", "data", "findings")  # rows of the latter have other names
@@ -132,7 +132,7 @@ def test_a_picture_and_a_text_of_a_row_are_read_together(tmp_path):
             Image.new("RGB", (40, 40), shade).save(tmp_path / f"{i}.png")
             said = chance.sample(WORDS[topic].split(), 4)
             table.writerow([f"{i}.png", " and ".join(said), f"{colour} {topic}"])
-    options = {"input": ["caption", "picture"], "budget": "5m", "max_trials": 3}
+    options = {"input": ["caption", "picture"], "budget": "60m", "max_trials": 3}
     study = hs.fit(data, out=tmp_path / "run", **options)
     assert study.result["task"] == "image+text-classification"
     assert study.result["finalists"]["transfer"]["source"] == (
@@ -167,7 +167,7 @@ def repeats(tmp_path_factory):
     options = {
         "input": ["first", "second"],
         "label": "repeats",
-        "budget": "5m",
+        "budget": "60m",
         "long": "chunks",
     }
     return data, options, hs.fit(data, out=place / "run", **options)
