@@ -18,7 +18,7 @@ from headstart.artifact.card import card
 from headstart.artifact.loading import load
 from headstart.artifact.saving import Artifact, save
 from headstart.evidence.calibration import Calibration, Decisions, calibration
-from headstart.evidence.comparisons import gain, repeated_gain
+from headstart.evidence.comparisons import repeated_gain
 from headstart.evidence.intervals import (
     RESAMPLES,
     Interval,
@@ -149,10 +149,6 @@ def evaluate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
             scored[contender.record.id] = respond(model, test.data)
         outputs[name] = scored[contender.record.id]
     outputs["majority"] = bench.task.constant(bench.train.targets, bench.spec).outputs(test.data)
-    for name, values in outputs.items():
-        found.test[name] = score_interval(
-            bench.metric, values, test.targets, test.units, bench.seed
-        )
     if test.data.subgroups is not None:
         found.subgroups = by_subgroup(
             bench.metric,
@@ -163,12 +159,8 @@ def evaluate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
             bench.seed,
         )
     decided = bench.task.decided(scored[winner.record.id], test.targets)
-    if decided is not None:
-        sure, right = decided
-        each = np.repeat(test.units, sure.shape[1])
-        found.calibration = calibration(sure.ravel(), right.ravel(), each, bench.seed)
-        found.decisions = Decisions.of(sure, right, bench.seed)
-    found.verdict = _verdict(prepared, standing, outputs)
+    said = {name: [bench.metric.statistics(o, test.targets)] for name, o in outputs.items()}
+    _judge(found, prepared, said, decided, test.units)
     found.seconds = time.monotonic() - started
     return found
 
@@ -212,24 +204,14 @@ def estimate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
     }
     said["majority"] = [answered(deals[0], _majority)]
     for name, repeats in said.items():
-        found.test[name] = repeated_interval(
-            bench.metric, [r.statistics for r in repeats], units, bench.seed, SCORE_OVERLAP
-        )
         found.spread[name] = [r.score(bench.metric) for r in repeats]
     found.validation = repeated_interval(
         bench.metric, [winner.answers[0].statistics], units, bench.seed, SCORE_OVERLAP
     )
-    sure, right = said["winner"][0].sure, said["winner"][0].right
-    if sure is not None and right is not None:
-        each = np.repeat(units, sure.shape[1])
-        found.calibration = calibration(sure.ravel(), right.ravel(), each, bench.seed)
-        found.decisions = Decisions.of(sure, right, bench.seed)
-    if "transfer" in said and "scratch" in said:
-        ours, theirs = ([r.statistics for r in said[side]] for side in ("transfer", "scratch"))
-        apart = repeated_gain(bench.metric, ours, theirs, units, bench.seed, GAIN_OVERLAP)
-        found.verdict = Verdict(judge(apart), apart, bench.metric.name, prepared.split.method)
-    else:
-        found.verdict = no_verdict(prepared, _missing(prepared, "transfer" not in said))
+    first = said["winner"][0]
+    decided = None if first.sure is None or first.right is None else (first.sure, first.right)
+    statistics = {name: [r.statistics for r in repeats] for name, repeats in said.items()}
+    _judge(found, prepared, statistics, decided, units, SCORE_OVERLAP, GAIN_OVERLAP)
     found.seconds = time.monotonic() - started
     return found
 
@@ -240,15 +222,45 @@ def _majority(fold: Fold) -> Tensor:
     return bench.task.constant(targets, bench.spec).outputs(fold.held.data)
 
 
-def _verdict(prepared: Prepared, standing: Standing, outputs: dict[str, Tensor]) -> Verdict:
-    bench, test = prepared.bench, prepared.test
-    method = prepared.split.method
-    if "transfer" not in outputs or "scratch" not in outputs:
-        return no_verdict(prepared, _missing(prepared, "transfer" not in outputs))
-    found = gain(
-        bench.metric, outputs["transfer"], outputs["scratch"], test.targets, test.units, bench.seed
+def _judge(
+    found: Evaluation,
+    prepared: Prepared,
+    said: dict[str, list[np.ndarray]],
+    decided: tuple[np.ndarray, np.ndarray] | None,
+    units: np.ndarray,
+    score_overlap: float = 1.0,
+    gain_overlap: float = 1.0,
+) -> None:
+    """Put scores, calibration and verdict into `found`.
+
+    Parameters
+    ----------
+    said
+        The metric's statistics of the same rows for each model, once a repeat.
+    decided
+        How sure the model that is handed back was, and whether it was right; as a task says it.
+    units
+        (n,) unit of each row.
+    score_overlap, gain_overlap
+        How many times the variance is that of independent rows.
+    """
+    bench = prepared.bench
+    for name, repeats in said.items():
+        found.test[name] = repeated_interval(
+            bench.metric, repeats, units, bench.seed, score_overlap
+        )
+    if decided is not None:
+        sure, right = decided
+        each = np.repeat(units, sure.shape[1])
+        found.calibration = calibration(sure.ravel(), right.ravel(), each, bench.seed)
+        found.decisions = Decisions.of(sure, right, bench.seed)
+    if "transfer" not in said or "scratch" not in said:
+        found.verdict = no_verdict(prepared, _missing(prepared, "transfer" not in said))
+        return
+    apart = repeated_gain(
+        bench.metric, said["transfer"], said["scratch"], units, bench.seed, gain_overlap
     )
-    return Verdict(judge(found), found, bench.metric.name, method)
+    found.verdict = Verdict(judge(apart), apart, bench.metric.name, prepared.split.method)
 
 
 def _missing(prepared: Prepared, transfer: bool) -> str:
