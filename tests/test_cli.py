@@ -18,6 +18,8 @@ import pytest
 from PIL import Image
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+OURS = ("--source", "bundled/efficientnet-lite0")
+"""Other sources on this machine take no part."""
 COLOURS = {"red": (220, 30, 30), "green apple": (40, 200, 40), "🫐": (40, 40, 210)}
 
 
@@ -49,7 +51,7 @@ def fitted(tmp_path_factory):
     (data / "red" / "empty.png").write_bytes(b"")
     options = ("--budget", "90s", "--max-trials", "3", "--out", place / "run", "--json")
     options += ("--evaluation", "holdout")
-    return place, run("fit", data, *options)
+    return place, run("fit", data, *OURS, *options)
 
 
 def test_fit_reports_the_result_as_the_design_says(fitted):
@@ -135,7 +137,7 @@ def wardrobe(tmp_path_factory):
             folder.mkdir(parents=True, exist_ok=True)
             shutil.copy(pictures[i], folder)
     options = ("--budget", "20m", "--max-trials", "1", "--no-refit", "--out", place / "run")
-    done = run("fit", place / "data", *options)
+    done = run("fit", place / "data", *OURS, *options)
     assert done.returncode == 0, done.stderr
     return place
 
@@ -377,7 +379,8 @@ def test_texts_with_missing_labels_broken_rows_and_a_megabyte(tmp_path):
     with path.open("a", encoding="cp1252") as out:
         out.write("one field only\nüber, too, many\n")
     options = ("--budget", "90s", "--max-trials", "3", "--out", tmp_path / "run", "--json")
-    done = run("fit", path, *options, "--evaluation", "holdout")
+    options += ("--source", "bundled/minilm", "--evaluation", "holdout")
+    done = run("fit", path, *options)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["task"] == "text-classification"
@@ -404,7 +407,8 @@ def test_interrupt_after_the_first_trial_leaves_a_usable_model(tmp_path):
         (few / kind).mkdir(parents=True)
         for picture in sorted((EXAMPLES / "fashion" / kind).glob("*.png"))[:60]:
             shutil.copy(picture, few / kind)
-    command = [sys.executable, "-m", "headstart.cli", "fit", str(few), "--evaluation", "holdout"]
+    judged = (*OURS, "--evaluation", "holdout")
+    command = [sys.executable, "-m", "headstart.cli", "fit", str(few), *judged]
     process = subprocess.Popen(
         [*command, "--budget", "120s", "--out", str(out)], stderr=subprocess.PIPE, text=True
     )
@@ -419,7 +423,7 @@ def test_interrupt_after_the_first_trial_leaves_a_usable_model(tmp_path):
     assert result["status"] == "interrupted" and result["verdict"]["gain"] is None
     assert run("predict", out, picture).returncode == 0
     options = ("--budget", "120s", "--out", out, "--resume", "--max-trials", "3", "--json")
-    resumed = run("fit", few, *options, "--evaluation", "holdout")
+    resumed = run("fit", few, *options, *judged)
     assert resumed.returncode == 0, resumed.stderr
     assert "trials of earlier sessions are kept" in resumed.stderr
     assert json.loads(resumed.stdout)["status"] == "complete"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from headstart.auditing import Audit, audit
     from headstart.embedding import Embedding, embed
     from headstart.estimators import TransferClassifier, TransferRegressor
-    from headstart.ranking import Ranking, rank
+    from headstart.ranking import rank
 
 __all__ = [
     "Audit",
@@ -36,7 +36,7 @@ _PLACES = {
     "audit": "auditing",
     "Embedding": "embedding",
     "embed": "embedding",
-    "Ranking": "ranking",
+    "Ranking": "evidence.shortlist",
     "rank": "ranking",
     "TransferClassifier": "estimators",
     "TransferRegressor": "estimators",

@@ -375,9 +375,9 @@ def list_sources(
     json_: Json = False,
 ) -> None:
     """List the sources of the catalogue; * marks those that fit tries where none is named."""
-    from headstart.report.table import table
     from headstart.sources.catalogue import those
     from headstart.sources.fetching import is_fetched
+    from headstart.table import table
 
     listed = [(source, is_fetched(source)) for source in those(modality, licence)]
     if json_:

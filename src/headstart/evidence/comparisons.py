@@ -41,8 +41,9 @@ def repeated_gain(
     units: np.ndarray,
     seed: int = 0,
     overlap: float = 1.0,
+    level: float = LEVEL,
 ) -> Interval:
-    """Return the mean gain of repeats on the same rows, with a 95% interval, as `gain` does.
+    """Return the mean gain of repeats on the same rows, with its interval, as `gain` does.
 
     Parameters
     ----------
@@ -50,6 +51,8 @@ def repeated_gain(
         (n, …) statistics of the rows, once a repeat.
     overlap
         How many times its variance is that of independent rows.
+    level
+        Of the interval.
     """
     pairs = list(zip(ours, theirs, strict=True))
 
@@ -63,16 +66,17 @@ def repeated_gain(
     if metric.proportion and distinct == rows:
         won = float(np.mean([(a > b).sum() for a, b in pairs])) / overlap
         lost = float(np.mean([(a < b).sum() for a, b in pairs])) / overlap
-        found = score(won, lost, rows / overlap), deciding(won, lost, rows / overlap)
+        of = rows / overlap
+        found = score(won, lost, of, level), deciding(won, lost, of, level)
         low, high = min(low for low, _ in found), max(high for _, high in found)
     else:
         drawn = np.concatenate([difference(weights) for weights in resamples(units, seed)])
         wider = np.sqrt(overlap * distinct / max(1, distinct - 1))
-        low, high = ends(value + (drawn - value) * wider)
+        low, high = ends(value + (drawn - value) * wider, level)
     return Interval(value, min(low, value), max(high, value))
 
 
-def score(won: float, lost: float, rows: float) -> tuple[float, float]:
+def score(won: float, lost: float, rows: float, level: float = LEVEL) -> tuple[float, float]:
     """Return the score interval of a difference of two proportions on the same rows.
 
     Its ends are where the score statistic of the constrained model reaches the normal quantile
@@ -82,7 +86,7 @@ def score(won: float, lost: float, rows: float) -> tuple[float, float]:
     from scipy.optimize import brentq
     from scipy.stats import norm
 
-    z = float(norm.ppf(0.5 + LEVEL / 2))
+    z = float(norm.ppf(0.5 + level / 2))
     value = (won - lost) / rows
 
     def surplus(true: float) -> float:
@@ -97,7 +101,7 @@ def score(won: float, lost: float, rows: float) -> tuple[float, float]:
     return low, high
 
 
-def deciding(won: float, lost: float, rows: float) -> tuple[float, float]:
+def deciding(won: float, lost: float, rows: float, level: float = LEVEL) -> tuple[float, float]:
     """Return the exact interval of a difference of two proportions, given how many rows decide.
 
     Of the rows on which only one of the two is right, `won` are ours and `lost` theirs. The share
@@ -106,7 +110,7 @@ def deciding(won: float, lost: float, rows: float) -> tuple[float, float]:
     """
     from scipy.stats import beta
 
-    tail = (1 - LEVEL) / 2
+    tail = (1 - level) / 2
     low = float(beta.ppf(tail, won, lost + 1)) if won else 0.0
     high = float(beta.ppf(1 - tail, won + 1, lost)) if lost else 1.0
     scale = (won + lost) / rows

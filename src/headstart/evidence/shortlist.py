@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.evidence.similarity import Similarity
+from headstart.evidence.similarity import Similarity, similarity
 from headstart.evidence.transferability import Suit, answers_of, transferability
+from headstart.features.extract import Extractor
+from headstart.models.heads import Readout
+from headstart.sources.catalogue import Source
+from headstart.table import table
 from headstart.tasks import Metric, TargetSpec, Task
 from headstart.tasks.matrix import Matrix
 from headstart.tasks.ridge import held_out
+from headstart.training.learners import Rows
 
 LENGTH = 3
 """Sources of a shortlist."""
@@ -53,6 +58,105 @@ class Candidate:
     def data(self) -> dict[str, Any]:
         """Return it as JSON data."""
         return {**vars(self), "similarity": self.similarity.data()}
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Sources for a target, the best first.
+
+    Attributes
+    ----------
+    candidates
+        With what was measured of them.
+    shortlist
+        Those that are worth a race, each with the reason.
+    left_out
+        Those that were not looked at, each with the reason.
+    metric
+        Of the probe; its score is such that more is better.
+    rows
+        By which they were ranked.
+    """
+
+    candidates: tuple[Candidate, ...]
+    shortlist: dict[str, str]
+    left_out: dict[str, str]
+    metric: str
+    rows: int
+
+    @classmethod
+    def of(
+        cls, candidates: Sequence[Candidate], left_out: dict[str, str], metric: Metric, rows: int
+    ) -> Ranking:
+        """Return candidates in order, with the shortlist of them."""
+        order = tuple(ranked(candidates))
+        return cls(order, shortlist(order), left_out, metric.name, rows)
+
+    def data(self) -> dict[str, Any]:
+        """Return it as JSON data."""
+        return {
+            "schema": 1,
+            "rows": self.rows,
+            "metric": self.metric,
+            "sources": [candidate.data() for candidate in self.candidates],
+            "shortlist": self.shortlist,
+            "left_out": self.left_out,
+        }
+
+    def __str__(self) -> str:
+        names = sorted({name for c in self.candidates for name in c.scores})
+        head = ["source", self.metric, *names, "similarity", "rows/s", "parameters", "licence"]
+        lines = [head]
+        for c in self.candidates:
+            mark = f"{c.source} *" if c.source in self.shortlist else c.source
+            scores = [c.probe, *(c.scores.get(name) for name in names), c.similarity.score]
+            said = ["?" if score is None else f"{score:.3g}" for score in scores]
+            lines.append([mark, *said, f"{c.rate:.0f}", f"{c.parameters / 1e6:.1f} M", c.licence])
+        told = [f"{source}: not ranked, {reason}" for source, reason in self.left_out.items()]
+        chosen = [f"* {source}: {reason}" for source, reason in self.shortlist.items()]
+        return "\n".join([*table(lines, right=range(1, len(head) - 1)), "", *chosen, *told])
+
+
+def candidate(
+    source: Source,
+    extractor: Extractor,
+    rows: Rows,
+    task: Task,
+    spec: TargetSpec,
+    metric: Metric,
+    seed: int = 0,
+    late: Callable[[], bool] = lambda: False,
+) -> Candidate:
+    """Return what a source's features of labelled rows say of it.
+
+    Raises
+    ------
+    OutOfTime
+        If `late` says that time is over before they are computed.
+    """
+    end = extractor.backbone.end
+    values = extractor.extract(rows.data, end, late=late)
+    probe, scores = measured(
+        task,
+        spec,
+        metric,
+        probed=Readout(values, "layers"),
+        features=Readout(values, "linear"),
+        targets=rows.targets,
+        units=rows.units,
+        head=extractor.backbone.head,
+        seed=seed,
+    )
+    rates = [rate for place, rate in extractor.rates.items() if place.startswith(f"{end}@")]
+    return Candidate(
+        source=source.id,
+        probe=probe,
+        scores=scores,
+        similarity=similarity(rows.data, extractor, seed),
+        rate=max(rates, default=source.speed),
+        parameters=source.parameters,
+        licence=source.licence,
+    )
 
 
 def measured(

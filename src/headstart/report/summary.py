@@ -48,7 +48,7 @@ def summary(result: dict[str, Any], folder: Path) -> str:
         "",
         f"Did the head start help? {_ANSWER[verdict['transfer']]}",
     ]
-    lines.append(_gain(result, metric))
+    lines += [_gain(result, metric), *_by_source(verdict["comparisons"])]
     lines += [f"  Likely because {clause}." for clause in verdict.get("likely", ())]
     lines += _calibration(result.get("calibration"))
     lines += _outlook(result.get("learning_curve"))
@@ -182,6 +182,18 @@ def _gain(result: dict[str, Any], metric: str) -> str:
         f"  On the same rows it is {figure(abs(gain['value']))} {better} in {metric}; the "
         f"difference lies between {figure(gain['low'], '+')} and {figure(gain['high'], '+')}."
     )
+
+
+def _by_source(comparisons: list[dict[str, Any]]) -> list[str]:
+    """Return what each source gains over the model from scratch, where there are several."""
+    if not comparisons:
+        return []
+    lines = [
+        f"    {figure(c['gain']['value'], '+')} [{figure(c['gain']['low'], '+')}, "
+        f"{figure(c['gain']['high'], '+')}]  {c['source']} ({c['recipe']})"
+        for c in comparisons
+    ]
+    return ["  Each source over the model from scratch (ranges that all hold at once):", *lines]
 
 
 def _handed_back(winner: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from headstart.artifact.saving import Artifact, save
 from headstart.evidence.calibration import Calibration, Decisions, calibration
 from headstart.evidence.comparisons import repeated_gain
 from headstart.evidence.intervals import (
+    LEVEL,
     RESAMPLES,
     Interval,
     by_subgroup,
@@ -27,9 +28,9 @@ from headstart.evidence.intervals import (
     repeated_interval,
     score_interval,
 )
-from headstart.evidence.nested import GAIN_OVERLAP, SCORE_OVERLAP, chosen
+from headstart.evidence.nested import GAIN_OVERLAP, SCORE_OVERLAP, Answered, chosen
 from headstart.evidence.novelty import Novelty
-from headstart.evidence.verdict import Verdict, judge
+from headstart.evidence.verdict import Comparison, Verdict, judge
 from headstart.features.extract import OutOfTime
 from headstart.models import Model
 from headstart.recipes import Recipe
@@ -109,7 +110,7 @@ def closing_seconds(prepared: Prepared, recipes: Iterable[Recipe], comparing: fl
     rate = min(rates, default=math.inf)
     recipes = list(recipes)
     converting = CONVERTING if any(recipe.learner == "tune" for recipe in recipes) else 0.0
-    done = len(prepared.embedded.values) == len(prepared.bench.extractors)
+    done = prepared.bench.extractors.keys() <= prepared.embedded.values.keys()
     tuned = sum(recipe.learner == "tune" for recipe in recipes) if done else len(recipes)
     scoring = (1 + tuned) * len(prepared.test.data) / rate  # the small model has its own pace
     flagging = max(flagging_seconds(recipe, prepared, rate, converting) for recipe in recipes)
@@ -139,15 +140,13 @@ def evaluate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
     listener.say(f"reading {len(test.data):,} test rows, once")
     outputs: dict[str, Tensor] = {}
     scored: dict[int, Tensor] = {}
+    for leader in standing.leaders():
+        respond = found.held.respond if leader is winner else Model.outputs
+        scored[leader.record.id] = respond(model_of(leader, run), test.data)
     for name in ("transfer", "scratch", "probe"):
         contender: Contender | None = getattr(standing, name)
-        if contender is None:
-            continue
-        if contender.record.id not in scored:
-            model = model_of(contender, run)
-            respond = found.held.respond if contender is winner else Model.outputs
-            scored[contender.record.id] = respond(model, test.data)
-        outputs[name] = scored[contender.record.id]
+        if contender is not None:
+            outputs[name] = scored[contender.record.id]
     outputs["majority"] = bench.task.constant(bench.train.targets, bench.spec).outputs(test.data)
     if test.data.subgroups is not None:
         found.subgroups = by_subgroup(
@@ -160,7 +159,11 @@ def evaluate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
         )
     decided = bench.task.decided(scored[winner.record.id], test.targets)
     said = {name: [bench.metric.statistics(o, test.targets)] for name, o in outputs.items()}
-    _judge(found, prepared, said, decided, test.units)
+    by_source = {
+        source: [bench.metric.statistics(scored[contender.record.id], test.targets)]
+        for source, contender in standing.by_source.items()
+    }
+    _judge(found, prepared, standing, said, by_source, decided, test.units)
     found.seconds = time.monotonic() - started
     return found
 
@@ -184,23 +187,31 @@ def estimate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
     listener.say(
         f"{len(held):,} rows were held out in {len(deals[0].folds)} folds, {len(deals)} times"
     )
-    sides = {
-        "transfer": [c for c in standing.tried if c.entry.recipe.has_head_start],
-        "scratch": [c for c in standing.tried if not c.entry.recipe.has_head_start],
-        "probe": [c for c in standing.tried if c.entry.recipe.name == "probe"],
-        "winner": standing.tried,
-    }
-    said = {
-        name: [
+
+    def handed(contenders: list[Contender]) -> list[Answered]:
+        """Return what is said, deal by deal, by those of some contenders that the folds choose."""
+        again = max(len(c.answers) for c in contenders)
+        return [
             chosen(
                 bench.metric,
                 deal.fold_of[held],
                 [c.answers[repeat] for c in contenders if len(c.answers) > repeat],
             )
-            for repeat, deal in enumerate(deals)
+            for repeat, deal in enumerate(deals[:again])
         ]
-        for name, contenders in sides.items()
-        if contenders
+
+    transfer = [c for c in standing.tried if c.entry.recipe.has_head_start]
+    sides = {
+        "transfer": transfer,
+        "scratch": [c for c in standing.tried if not c.entry.recipe.has_head_start],
+        "probe": [c for c in standing.tried if c.entry.recipe.name == "probe"],
+        "winner": standing.tried,
+    }
+    said = {name: handed(contenders) for name, contenders in sides.items() if contenders}
+    by_source = {
+        source: [a.statistics for a in handed([c for c in transfer if c.entry.source == source])]
+        for source in {c.entry.source: None for c in transfer}
+        if source is not None
     }
     said["majority"] = [answered(deals[0], _majority)]
     for name, repeats in said.items():
@@ -211,7 +222,8 @@ def estimate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
     first = said["winner"][0]
     decided = None if first.sure is None or first.right is None else (first.sure, first.right)
     statistics = {name: [r.statistics for r in repeats] for name, repeats in said.items()}
-    _judge(found, prepared, statistics, decided, units, SCORE_OVERLAP, GAIN_OVERLAP)
+    overlaps = SCORE_OVERLAP, GAIN_OVERLAP
+    _judge(found, prepared, standing, statistics, by_source, decided, units, *overlaps)
     found.seconds = time.monotonic() - started
     return found
 
@@ -225,7 +237,9 @@ def _majority(fold: Fold) -> Tensor:
 def _judge(
     found: Evaluation,
     prepared: Prepared,
+    standing: Standing,
     said: dict[str, list[np.ndarray]],
+    by_source: dict[str, list[np.ndarray]],
     decided: tuple[np.ndarray, np.ndarray] | None,
     units: np.ndarray,
     score_overlap: float = 1.0,
@@ -237,6 +251,8 @@ def _judge(
     ----------
     said
         The metric's statistics of the same rows for each model, once a repeat.
+    by_source
+        Those of each source's best model, of as many repeats as it took part in.
     decided
         How sure the model that is handed back was, and whether it was right; as a task says it.
     units
@@ -260,7 +276,20 @@ def _judge(
     apart = repeated_gain(
         bench.metric, said["transfer"], said["scratch"], units, bench.seed, gain_overlap
     )
-    found.verdict = Verdict(judge(apart), apart, bench.metric.name, prepared.split.method)
+    level = 1 - (1 - LEVEL) / max(1, len(by_source))
+    compared = []
+    for source, repeats in by_source.items() if len(by_source) > 1 else ():
+        over = said["scratch"][: len(repeats)]
+        its = repeated_gain(bench.metric, repeats, over, units, bench.seed, gain_overlap, level)
+        recipe = standing.by_source[source].entry.recipe.name
+        compared.append(Comparison(source, recipe, its, level))
+    found.verdict = Verdict(
+        judge(apart),
+        apart,
+        bench.metric.name,
+        prepared.split.method,
+        comparisons=tuple(compared),
+    )
 
 
 def _missing(prepared: Prepared, transfer: bool) -> str:

@@ -20,6 +20,7 @@ from headstart.data.splits import Split, split, straddling, units
 from headstart.data.tokenizing import MODES
 from headstart.digest import digest_data
 from headstart.errors import DataError, SourceError, UsageError
+from headstart.evidence.shortlist import LENGTH
 from headstart.features.coverage import Coverage, coverage
 from headstart.features.extract import Extractor
 from headstart.search.budget import Clock
@@ -28,6 +29,7 @@ from headstart.search.folds import FEWEST, SHARE, UNITS, Deal, dealt
 from headstart.search.folds import affordable as affordable_on
 from headstart.search.race import Entry, Listener, entries
 from headstart.search.reach import CLOSING, READING, Reach, affordable, subset
+from headstart.search.shortlisting import Shortlisting, rivals_of
 from headstart.search.trial import Bench
 from headstart.sources.catalogue import Source, side_by_side, those
 from headstart.sources.families import Output
@@ -108,6 +110,8 @@ class Prepared:
         All rows that are used.
     deal
         The folds in which they are held out in nested cross-validation; else None.
+    ranking
+        Of sources, as JSON data, where several were ranked.
     """
 
     dataset: Dataset
@@ -121,6 +125,7 @@ class Prepared:
     findings: list[dict[str, Any]]
     everything: Rows
     deal: Deal | None = None
+    ranking: dict[str, Any] | None = None
 
     @property
     def left_out(self) -> int:
@@ -142,12 +147,14 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
     _say_what_was_read(dataset, task.name, listener)
     if options.long != MODES[0]:
         _check_long(options.long, dataset.modality, task.output)
-    chosen = _shortlist(options, dataset.modality, clock, listener)
-    extractors = _load(chosen, task.output, clock, listener)
-    for extractor in extractors.values():
-        _read_long(extractor, options.long)
+    chosen, rivals = _sources(options, dataset.modality, clock, listener)
+
+    def opened(source: Source) -> Extractor:
+        return _opened(source, task.output, options.long, clock, listener)
+
+    extractors = {source.id: opened(source) for source in chosen}
     dataset, covered = _covered(dataset, extractors, listener)
-    planned = list(entries(task, list(extractors)))
+    planned = entries(task, list(extractors))
     everything = _rows(dataset, task.encode(dataset, spec))
     bench = Bench(
         task=task,
@@ -198,6 +205,16 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
         split=_digest(dataset, parts),
     )
     listener.say(_said_of(parts))
+    if rivals and task.output == "pooled" and embedded.values:
+        listed = Shortlisting(
+            [*chosen, *rivals], opened, bench, embedded, everything, clock, listener
+        )
+        reach.ranking = listed.run(reach.ranking)
+        bench, embedded = listed.bench, listed.embedded
+        planned = entries(task, list(bench.extractors))
+        added = {n: e for n, e in bench.extractors.items() if n not in extractors}
+        dataset, more = _covered(dataset, added, listener)
+        covered |= more
     return Prepared(
         dataset=dataset,
         bench=bench,
@@ -210,6 +227,7 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
         findings=[finding.data(rows.dataset.names) for finding in found],
         everything=everything,
         deal=dealt(everything, bench, 0) if nested else None,
+        ranking=reach.ranking,
     )
 
 
@@ -282,19 +300,27 @@ def _say_what_was_read(dataset: Dataset, task: str, listener: Listener) -> None:
             listener.say("    … all of them are in the ledger")
 
 
-def _load(
-    chosen: list[Source], output: Output, clock: Clock, listener: Listener
-) -> dict[str, Extractor]:
-    """Load the sources; what has to be fetched first is not part of the budget."""
-    extractors: dict[str, Extractor] = {}
-    for source in chosen:
-        if not is_fetched(source):
-            with clock.paused():
-                listener.say(f"{source.id} is not on this machine yet (not part of the budget)")
-                fetch(source, listener.say)
-        loaded = load_source(source, output)
-        extractors[source.id] = Extractor(loaded.backbone, loaded.digest)
-    return extractors
+def _opened(
+    source: Source, output: Output, long: str, clock: Clock, listener: Listener
+) -> Extractor:
+    """Open a source; what has to be fetched first is not part of the budget.
+
+    Of long texts it reads what `long` says; the default leaves no trace in its keys.
+    """
+    if not is_fetched(source):
+        with clock.paused():
+            listener.say(f"{source.id} is not on this machine yet (not part of the budget)")
+            fetch(source, listener.say)
+    loaded = load_source(source, output)
+    backbone = loaded.backbone
+    if long != MODES[0]:
+        settings = dict(backbone.preprocessing.settings)
+        if "text" in settings:  # a text beside a picture
+            settings["text"] = {**settings["text"], "long": long}
+        else:
+            settings["long"] = long
+        backbone.preprocessing = replace(backbone.preprocessing, settings=settings)
+    return Extractor(backbone, loaded.digest)
 
 
 def _check_long(long: str, modality: str, output: Output) -> None:
@@ -306,18 +332,6 @@ def _check_long(long: str, modality: str, output: Output) -> None:
             "--long chunks is for tasks that take one vector of a text alone; --long head-tail is "
             "for all"
         )
-
-
-def _read_long(extractor: Extractor, long: str) -> None:
-    """Let a source read long texts in this mode; the default one leaves no trace in its keys."""
-    if long != MODES[0]:
-        known = extractor.backbone.preprocessing
-        settings = dict(known.settings)
-        if "text" in settings:  # a text beside a picture
-            settings["text"] = {**settings["text"], "long": long}
-        else:
-            settings["long"] = long
-        extractor.backbone.preprocessing = replace(known, settings=settings)
 
 
 def _covered(
@@ -336,10 +350,13 @@ def _covered(
     return replace(dataset, notes=(*dataset.notes, *notes)), covered
 
 
-def _shortlist(options: Options, modality: str, clock: Clock, listener: Listener) -> list[Source]:
-    """Return the sources to try: those asked for, or the modality's default ones.
+def _sources(
+    options: Options, modality: str, clock: Clock, listener: Listener
+) -> tuple[list[Source], list[Source]]:
+    """Return the sources to try, and those that may take their place once they are ranked.
 
-    For rows of several inputs it is every source of the one beside every source of the other.
+    They are those asked for, or the modality's default ones and what else is on this machine. For
+    rows of several inputs it is every source of the one beside every source of the other.
     """
     kinds = modality.split(TOGETHER)
     asked = [_asked(name, kinds, clock, listener) for name in options.source]
@@ -347,7 +364,11 @@ def _shortlist(options: Options, modality: str, clock: Clock, listener: Listener
     for kind in kinds:
         fitting = [source for source in asked if source.modality == kind]
         found.append(fitting or [source for source in those(kind) if source.default])
-    return [side_by_side(*one) if len(one) > 1 else one[0] for one in itertools.product(*found)]
+    if len(kinds) > 1:
+        return [side_by_side(*one) for one in itertools.product(*found)], []
+    if not asked:
+        return found[0], rivals_of(found[0], modality)
+    return (asked, []) if len(asked) <= LENGTH else (asked[:1], asked[1:])
 
 
 def _asked(name: str, kinds: list[str], clock: Clock, listener: Listener) -> Source:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -64,7 +64,7 @@ class Contender:
 
 @dataclass
 class Standing:
-    """Who leads: the best contender with a head start, without, and the best probe.
+    """Who leads: the best contender with a head start, without, of each source, the best probe.
 
     Few validation rows give many models one score. Of these the one leads that is surer of what is
     right: whose loss is least.
@@ -76,6 +76,8 @@ class Standing:
     probe: Contender | None = None
     same_architecture: Contender | None = None
     skipped: list[str] = field(default_factory=list)
+    by_source: dict[str, Contender] = field(default_factory=dict)
+    """The best of each source, which is one of its models with a head start."""
     tried: list[Contender] = field(default_factory=list)
     """All that have answers of their folds."""
     deals: list[Deal] = field(default_factory=list)
@@ -93,6 +95,9 @@ class Standing:
             self.same_architecture = contender
         if recipe.has_head_start and self._beats(contender, self.transfer):
             self.transfer, leads = contender, True
+        source = contender.entry.source
+        if recipe.has_head_start and source and self._beats(contender, self.by_source.get(source)):
+            self.by_source[source], leads = contender, True
         if not recipe.has_head_start and self._beats(contender, self.scratch):
             self.scratch, leads = contender, True
         return leads
@@ -105,7 +110,8 @@ class Standing:
 
     def leaders(self) -> list[Contender]:
         """Return every contender that still matters."""
-        found = {c.record.id: c for c in (self.transfer, self.scratch, self.probe) if c}
+        leading = (self.transfer, self.scratch, self.probe, *self.by_source.values())
+        found = {c.record.id: c for c in leading if c}
         return list(found.values())
 
     def _value(self, contender: Contender) -> tuple[float, float]:
@@ -121,7 +127,8 @@ def in_question(
     standing: Standing, metric: Metric, units: np.ndarray, seed: int
 ) -> list[Contender]:
     """Return who may still lead in another deal: not shown to be worse than the leader by now."""
-    best = {c.record.id: c for c in standing.leaders() if c.answers}
+    finalists = (standing.transfer, standing.scratch, standing.probe)
+    best = {c.record.id for c in finalists if c is not None and c.answers}
 
     def beaten(contender: Contender) -> bool:
         recipe = contender.entry.recipe
@@ -147,14 +154,29 @@ class Listener:
         """Receive a trial that has ended."""
 
 
-def entries(task: Task, sources: list[str]) -> Iterator[Entry]:
-    """Yield every recipe for a task with every source, in the order of the race."""
-    for recipe in recipes_for(task.modality, task.output):
-        if recipe.start == "small":
-            yield Entry(recipe, None)
-        else:
-            for source in sources:
-                yield Entry(recipe, source)
+def entries(task: Task, sources: list[str]) -> list[Entry]:
+    """Return every recipe for a task with every source, in the order of the race.
+
+    The first source and the small models come first; before any is tuned the features of all
+    sources are tried, and the others are tuned after the first.
+    """
+    recipes = recipes_for(task.modality, task.output)
+    planned = [
+        Entry(recipe, None if recipe.start == "small" else sources[0])
+        for recipe in recipes
+        if sources or recipe.start == "small"
+    ]
+    others = [
+        Entry(recipe, source)
+        for source in sources[1:]
+        for recipe in recipes
+        if recipe.has_head_start
+    ]
+    features = [entry for entry in others if entry.recipe.stages == 0]
+    rest = [entry for entry in others if entry.recipe.stages != 0]
+    tuned = [number for number, entry in enumerate(planned) if entry.recipe.stages != 0]
+    first = min(tuned, default=len(planned))
+    return [*planned[:first], *features, *planned[first:], *rest]
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -41,12 +42,15 @@ class Reach:
         Set of near duplicates of each content that is in one, by its digest; None until known.
     evaluation
         How the models are judged; empty until it is known.
+    ranking
+        Of sources, as JSON data; None until they are ranked.
     """
 
     looked: dict[str, int] = field(default_factory=dict)
     rows: int | None = None
     alike: dict[str, str] | None = None
     evaluation: str = ""
+    ranking: dict[str, Any] | None = None
 
     def enough(self, until: float) -> Enough:
         """Return what ends the reading: the earlier end if there was one, else the time `until`."""

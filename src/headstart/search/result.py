@@ -57,6 +57,7 @@ def result(
         },
         "findings": prepared.findings,
         "sources": {name: known.data() for name, known in prepared.coverage.items()},
+        **({"ranking": prepared.ranking} if prepared.ranking else {}),
         "winner": _winner(winner, prepared, found),
         "finalists": {
             "transfer": _finalist(standing.transfer, found.test.get("transfer")),

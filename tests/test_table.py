@@ -1,4 +1,4 @@
-from headstart.report.table import table
+from headstart.table import table
 
 
 def test_columns_are_aligned():

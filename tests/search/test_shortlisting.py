@@ -1,0 +1,185 @@
+"""Several sources in one run: which of them are worth a race, and what each gains."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import timm
+from safetensors.torch import save_file
+
+import headstart as hs
+from headstart.data.splits import units
+from headstart.features.extract import Extractor
+from headstart.search.budget import Clock
+from headstart.search.examining import embed
+from headstart.search.race import Listener, entries
+from headstart.search.shortlisting import Shortlisting, rivals_of
+from headstart.search.trial import Bench
+from headstart.sources.catalogue import Source, those
+from headstart.sources.loading import load_source
+from headstart.sources.opening import find_source
+from headstart.tasks import metric_for, task_for, tasks
+from headstart.training.learners import Rows
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+OURS = "bundled/efficientnet-lite0"
+FRESH = ("test_efficientnet", "test_resnet", "test_vit")
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    """Three small networks with random weights, as checkpoints of timm."""
+    folder = tmp_path_factory.mktemp("fresh")
+    paths = []
+    for name in FRESH:
+        paths.append(folder / f"{name}.fresh.safetensors")
+        save_file(timm.create_model(name, num_classes=7).state_dict(), paths[-1])
+    return [str(path) for path in paths]
+
+
+class Told(Listener):
+    def __init__(self):
+        self.lines = []
+
+    def say(self, message):
+        self.lines.append(message)
+
+
+@pytest.fixture
+def listing(squares, fresh):
+    """A function that makes a shortlisting of painted squares with so many seconds left."""
+
+    def make(budget: float) -> Shortlisting:
+        sources = [find_source(path) for path in fresh]
+        task = task_for(squares)
+        dataset, spec = task.validate(squares)
+        rows = Rows(dataset, task.encode(dataset, spec), units(dataset))
+
+        def opened(source: Source) -> Extractor:
+            loaded = load_source(source, "pooled")
+            return Extractor(loaded.backbone, loaded.digest)
+
+        bench = Bench(
+            task=task,
+            spec=spec,
+            metric=metric_for(task, spec),
+            train=rows,
+            validation=rows,
+            extractors={sources[0].id: opened(sources[0])},
+            data="data",
+            split="",
+            seed=0,
+        )
+        clock, listener = Clock(60.0), Told()
+        embedded = embed(dataset, bench, clock, listener)
+        return Shortlisting(sources, opened, bench, embedded, rows, Clock(budget), listener)
+
+    return make
+
+
+def test_those_that_are_kept_embed_all_rows(listing, fresh):
+    listed = listing(600.0)
+    ranking = listed.run(None)
+    assert set(ranking["shortlist"]) == set(fresh)
+    assert list(listed.bench.extractors) == list(ranking["shortlist"])
+    assert set(listed.embedded.values) == set(fresh)
+    assert not ranking["left_out"]
+    json.dumps(ranking)
+
+
+def test_without_time_the_first_source_races_alone(listing, fresh):
+    listed = listing(5.0)
+    ranking = listed.run(None)
+    assert list(ranking["shortlist"]) == fresh[:1]
+    assert ranking["left_out"] == dict.fromkeys(fresh[1:], "no time to rank it")
+    assert list(listed.bench.extractors) == fresh[:1]
+
+
+def test_a_source_that_embeds_too_slowly_is_left_out(listing, fresh, monkeypatch):
+    listed = listing(600.0)
+    forecast = Extractor.forecast
+
+    def slow(self, *given, **more):
+        dear = self is listed.extractors.get(fresh[1])
+        return 1e6 if dear else forecast(self, *given, **more)
+
+    monkeypatch.setattr(Extractor, "forecast", slow)
+    ranking = listed.run(None)
+    assert ranking["left_out"] == {fresh[1]: "no time to embed all rows"}
+    assert fresh[1] not in listed.bench.extractors
+
+
+def test_a_resumed_run_ranks_nothing_again(listing, fresh, monkeypatch):
+    known = listing(600.0).run(None)
+    listed = listing(5.0)
+    monkeypatch.setattr(Shortlisting, "_ranked", lambda self: pytest.fail("ranked again"))
+    again = listed.run(json.loads(json.dumps(known)))
+    kept = [name for name in known["shortlist"] if name not in again["left_out"]]
+    assert list(again["shortlist"]) == kept and fresh[0] in kept
+
+
+def test_what_cannot_be_opened_is_left_out_with_the_reason(listing, fresh):
+    listed = listing(600.0)
+    broken = replace(listed.sources[2], config={"name": "no_such_network", "arguments": {}})
+    listed.sources = [*listed.sources[:2], broken]
+    assert "no_such_network" in listed.run(None)["left_out"][fresh[2]]
+
+
+def test_rivals_are_on_this_machine(own_cache):
+    default = [source for source in those("image") if source.default]
+    assert all(source.id != OURS for source in rivals_of(default, "image"))
+    (own_cache / "sources").unlink()
+    (own_cache / "sources").mkdir()
+    assert rivals_of(default, "image") == []
+
+
+def test_features_of_all_come_before_any_is_tuned_and_the_first_is_tuned_before_the_others():
+    planned = entries(tasks.get("image-classification"), ["a", "b"])
+    kinds = [(entry.source, entry.recipe.stages) for entry in planned]
+    tuned = [number for number, (_, stages) in enumerate(kinds) if stages != 0]
+    assert {source for source, _ in kinds[: tuned[0]]} == {"a", "b", None}
+    assert kinds[0][0] == "a" and kinds.index((None, 0)) < kinds.index(("b", 0))
+    last_of_a = max(n for n, (source, _) in enumerate(kinds) if source == "a")
+    assert all(n > last_of_a for n, (s, stages) in enumerate(kinds) if s == "b" and stages != 0)
+    random = [entry.source for entry in planned if entry.recipe.start == "random"]
+    assert random == ["a"]
+    alone = entries(tasks.get("image-classification"), ["a"])
+    assert [e for e in planned if e.source != "b"] == alone
+
+
+@pytest.fixture(scope="module")
+def study(fresh, tmp_path_factory):
+    out = tmp_path_factory.mktemp("study") / "run"
+    return hs.fit(
+        EXAMPLES / "fashion", source=[fresh[0], OURS, *fresh[1:]], budget="10m", max_trials=6,
+        out=out, refit=False,
+    )  # fmt: skip
+
+
+def test_fit_races_the_three_that_suit(study, fresh):
+    ranking = study.result["ranking"]
+    assert len(ranking["sources"]) == 4 and len(ranking["shortlist"]) == 3
+    assert ranking["sources"][0]["source"] == OURS
+    assert study.result["winner"]["source"] == OURS
+
+
+def test_each_source_is_compared_with_the_error_of_all_under_control(study):
+    compared = study.result["verdict"]["comparisons"]
+    kept = study.result["ranking"]["shortlist"]
+    assert {c["source"] for c in compared} <= set(kept) and len(compared) > 1
+    assert all(c["level"] == pytest.approx(1 - 0.05 / len(compared), abs=1e-4) for c in compared)
+    ours = next(c for c in compared if c["source"] == OURS)
+    gain = study.result["verdict"]["gain"]
+    assert ours["gain"]["value"] == pytest.approx(gain["value"])
+    assert ours["gain"]["low"] < gain["low"] and gain["high"] < ours["gain"]["high"]
+    assert ours["transfer"] == "helps"
+
+
+def test_summary_and_page_tell_of_them(study, fresh):
+    said = str(study)
+    assert "Each source over the model from scratch" in said
+    page = (Path(study.folder) / "report.html").read_text()
+    assert "Which source suits" in page and "not raced" in page
