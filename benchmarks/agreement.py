@@ -19,27 +19,29 @@ from typing import Any
 import numpy as np
 import torch
 
+from benches import bench_of, parts
 from headstart.artifact.loading import load
 from headstart.artifact.saving import Artifact, save
 from headstart.data.dataset import Dataset
 from headstart.data.reading import read
-from headstart.data.splits import split, units
+from headstart.data.splits import units
 from headstart.features import engines
 from headstart.features.extract import Extractor
 from headstart.models.heads import Readout
 from headstart.recipes import Recipe, recipes_for
+from headstart.search.trial import assign
 from headstart.sources.catalogue import default_source
 from headstart.sources.loading import LoadedSource, load_source
-from headstart.tasks import metric_for, task_for
 from headstart.tasks.linear import Features
 from headstart.tasks.logistic import solve_multinomial
-from headstart.training.learners import Assignment, Rows, learners
+from headstart.training.learners import learners
 from peers.tasks import TASKS
 from records import keep
 
 TESTED = 1_000
 """Test rows at most: eager PyTorch computes some dozens a second."""
 LEARNT = 1_000
+NAME = "source"
 AGREEING = 0.995
 EPOCHS = 2
 EACH = (("openvino",), ("openvino-f32",), ("eager",))
@@ -88,14 +90,8 @@ def short(recipe: Recipe) -> Recipe:
 
 def answered(source: LoadedSource, dataset: Dataset, place: Path) -> list[dict[str, Any]]:
     """Return how many answers of each saved model are those of its trial, engine by engine."""
-    task = task_for(dataset)
-    dataset, spec = task.validate(dataset)
-    metric = metric_for(task, spec)
-    targets, unit_of = task.encode(dataset, spec), units(dataset)
-    parts = split(dataset, task.strata(targets), seed=0)
-    rows = Rows(dataset, targets, unit_of).take
-
-    learnt, held = rows(parts.train), rows(np.concatenate([parts.validation, parts.test]))
+    known = parts(dataset)
+    others = np.concatenate([known.validation, known.test])
     recipes = [
         recipe
         for recipe in recipes_for(dataset.modality, "pooled")
@@ -104,21 +100,15 @@ def answered(source: LoadedSource, dataset: Dataset, place: Path) -> list[dict[s
     found = []
     for order, recipe in itertools.product(EACH, recipes):
         extractor = Extractor(source.backbone, source.digest, order=order)
-        assignment = Assignment(
-            recipe=short(recipe),
-            task=task,
-            spec=spec,
-            metric=metric,
-            train=(learnt,),
-            validation=held,
-            extractor=extractor,
-            seed=0,
-        )
+        bench = bench_of(dataset, {NAME: extractor}, known.train, others)
+        assignment = assign(bench, short(recipe), NAME, lambda: False)
+        held = bench.validation
         with using(order):
             fitted = learners.get(recipe.learner).fit(assignment)
             expected = fitted.model.outputs(held.data).argmax(1)
         folder = place / f"{order[0]}-{recipe.name}-{recipe.rank}"
-        save(Artifact(fitted.model, task.name, spec, metric.name, "", {}, None), folder)
+        named = (bench.task.name, bench.spec, bench.metric.name)
+        save(Artifact(fitted.model, *named, "", {}, None), folder)
         for other in EACH:
             with using(other):
                 answers = load(folder).model.outputs(held.data).argmax(1)

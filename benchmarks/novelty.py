@@ -19,26 +19,22 @@ import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
+from benches import divided, opened
 from headstart.data.dataset import Dataset
 from headstart.data.modalities import modalities
 from headstart.data.modalities.image import load
 from headstart.data.reading import read
-from headstart.data.splits import split, units
 from headstart.evidence.novelty import LEVEL, describe
-from headstart.features.extract import Extractor
 from headstart.models import Model
 from headstart.recipes import recipes_for
-from headstart.search.trial import refit
-from headstart.sources.catalogue import sources
-from headstart.sources.loading import load_source
-from headstart.tasks import metric_for, task_for
-from headstart.training.learners import Assignment, Rows, learners
+from headstart.search.trial import assign, refit
+from headstart.sources.catalogue import default_source
+from headstart.training.learners import learners
 from records import keep
 from targets import bbc_articles, bbc_folders, fashion_folder
 
 STAMPS = Path("/usr/share/tuxpaint/stamps")
 SPAM = Path(__file__).parent.parent / "examples" / "spam.csv"
-SOURCES = {"image": "bundled/efficientnet-lite0", "text": "bundled/minilm"}
 NEIGHBOURS = 5
 
 
@@ -97,32 +93,17 @@ def measured(
 ) -> list[dict[str, Any]]:
     """Fit the recipes called so (and so deep), each as evaluated and as refitted."""
     dataset = read(train)
-    task = task_for(dataset)
-    dataset, spec = task.validate(dataset)
-    targets, unit_of = task.encode(dataset, spec), units(dataset)
-    parts = split(dataset, task.strata(targets), seed=0)
-    rows = Rows(dataset, targets, unit_of).take
-
-    learnt, chosen_by, tested = (rows(p) for p in (parts.train, parts.validation, parts.test))
-    loaded = load_source(sources.get(SOURCES[dataset.modality]))
-    extractor = Extractor(loaded.backbone, loaded.digest)
+    source = default_source(dataset.modality)
+    bench, tested = divided(dataset, {source.id: opened(source)})
     found = []
     for recipe in recipes_for(dataset.modality, "pooled"):
         if names.get(recipe.name, -1) != recipe.stages:
             continue
-        assignment = Assignment(
-            recipe=recipe,
-            task=task,
-            spec=spec,
-            metric=metric_for(task),
-            train=(learnt,),
-            validation=chosen_by,
-            extractor=None if recipe.start == "small" else extractor,
-            seed=0,
-        )
+        start = None if recipe.start == "small" else source.id
+        assignment = assign(bench, recipe, start, lambda: False)
         fitted = learners.get(recipe.learner).fit(assignment)
         again = refit(assignment, fitted.settled, (tested,))
-        pieces = [learnt.data, chosen_by.data, tested.data]
+        pieces = [bench.train.data, bench.validation.data, tested.data]
         for name, model in (("evaluated", fitted.model), ("refitted", again.model)):
             found.append(
                 {"recipe": recipe.name, "model": name, **rates(model, pieces, like, unlike)}

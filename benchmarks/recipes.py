@@ -7,14 +7,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benches import divided, opened
 from headstart.data.reading import read
-from headstart.data.splits import split, units
-from headstart.features.extract import Extractor
 from headstart.recipes import recipes_for
-from headstart.sources.catalogue import sources
-from headstart.sources.loading import load_source
-from headstart.tasks import metric_for, task_for
-from headstart.training.learners import Assignment, Rows, learners
+from headstart.search.trial import assign
+from headstart.sources.catalogue import default_source
+from headstart.training.learners import learners
 from records import keep
 from targets import bbc_articles, bbc_folders, fashion_folder
 
@@ -25,33 +23,17 @@ LEFT_OUT = ("full", "scratch-same-architecture")
 def compared(train: Path, test: Path) -> list[dict[str, Any]]:
     """Fit every recipe on the training part of `train`; score each on `test`."""
     dataset, held = read(train), read(test)
-    task = task_for(dataset)
-    dataset, spec = task.validate(dataset)
-    metric = metric_for(task, spec)
-    targets, truth = task.encode(dataset, spec), task.encode(held, spec)
-    parts = split(dataset, task.strata(targets), seed=0)
-    unit_of = units(dataset)
-    rows = Rows(dataset, targets, unit_of).take
-
-    learnt, chosen_by = rows(parts.train), rows(parts.validation)
-    source = next(s for s in sources if s.modality == dataset.modality)
-    loaded = load_source(source)
-    extractor = Extractor(loaded.backbone, loaded.digest)
-    extractor.extract(learnt.data, loaded.backbone.end)  # what every recipe builds on
+    source = default_source(dataset.modality)
+    bench, _ = divided(dataset, {source.id: opened(source)})
+    truth = bench.task.encode(held, bench.spec)
+    extractor = bench.extractors[source.id]
+    extractor.extract(bench.train.data, extractor.backbone.end)  # what every recipe builds on
     found = []
     for recipe in recipes_for(dataset.modality, "pooled"):
         if recipe.name in LEFT_OUT:
             continue
-        assignment = Assignment(
-            recipe=recipe,
-            task=task,
-            spec=spec,
-            metric=metric,
-            train=(learnt,),
-            validation=chosen_by,
-            extractor=None if recipe.start == "small" else extractor,
-            seed=0,
-        )
+        start = None if recipe.start == "small" else source.id
+        assignment = assign(bench, recipe, start, lambda: False)
         learner = learners.get(recipe.learner)
         forecast = learner.forecast(assignment)
         started = time.monotonic()
@@ -61,9 +43,9 @@ def compared(train: Path, test: Path) -> list[dict[str, Any]]:
             {
                 "recipe": recipe.name,
                 "cut": fitted.cut,
-                "rows": len(learnt.data),
+                "rows": len(bench.train.data),
                 "test_rows": len(held),
-                "accuracy": metric.score(fitted.model.outputs(held), truth),
+                "accuracy": bench.metric.score(fitted.model.outputs(held), truth),
                 "forecast_seconds": forecast,
                 "seconds": seconds,
             }

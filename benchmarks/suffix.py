@@ -16,14 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from benches import bench_of, opened
 from headstart.data.reading import read
-from headstart.data.splits import units
-from headstart.features.extract import Extractor
 from headstart.recipes import Recipe, recipes_for
-from headstart.sources.catalogue import sources
-from headstart.sources.loading import load_source
-from headstart.tasks import metric_for, task_for
-from headstart.training.learners import Assignment, Rows, learners, settle
+from headstart.search.trial import assign
+from headstart.sources.catalogue import default_source
+from headstart.training.learners import Assignment, learners, settle
 from records import keep
 from targets import bbc_articles, bbc_folders, fashion_folder
 
@@ -34,25 +32,11 @@ PLAIN = {"precision": "f32", "layout": "contiguous"}
 def assigned(folder: Path) -> Assignment:
     """Return an assignment of rows in `folder`, with the source of their modality."""
     dataset = read(folder)
-    task = task_for(dataset)
-    dataset, spec = task.validate(dataset)
+    source = default_source(dataset.modality)
     order = np.random.default_rng(0).permutation(len(dataset))
-    targets, unit_of = task.encode(dataset, spec), units(dataset)
-    rows = Rows(dataset, targets, unit_of).take
-
-    loaded = load_source(
-        next(s for s in sources if s.modality == dataset.modality and s.default), task.output
-    )
-    return Assignment(
-        recipe=next(r for r in recipes_for(dataset.modality, "pooled") if r.name == "finetune"),
-        task=task,
-        spec=spec,
-        metric=metric_for(task, spec),
-        train=(rows(order[HELD : HELD + ROWS]),),
-        validation=rows(order[:HELD]),
-        extractor=Extractor(loaded.backbone, loaded.digest),
-        seed=0,
-    )
+    bench = bench_of(dataset, {source.id: opened(source)}, order[HELD : HELD + ROWS], order[:HELD])
+    recipe = next(r for r in recipes_for(dataset.modality, "pooled") if r.name == "finetune")
+    return assign(bench, recipe, source.id, lambda: False)
 
 
 def trained(assignment: Assignment) -> tuple[float, float]:

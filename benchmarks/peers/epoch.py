@@ -24,14 +24,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 
+from benches import bench_of, opened
 from headstart.data.reading import read
-from headstart.data.splits import units
-from headstart.features.extract import Extractor
 from headstart.recipes import Phase, recipes_for
+from headstart.search.trial import assign
 from headstart.sources.catalogue import default_source
-from headstart.sources.loading import load_source
-from headstart.tasks import metric_for, task_for
-from headstart.training.learners import Assignment, Rows, learners, settle
+from headstart.training.learners import learners, settle
 from peers.environments import python
 from peers.tasks import TASKS
 from peers.weights import weights
@@ -45,12 +43,9 @@ TASK = "fashion-1000"
 
 def ours(folder: Path) -> dict[str, Any]:
     """Return the seconds of an epoch over cached values, and of filling the cache."""
-    dataset = read(folder)
-    task = task_for(dataset)
-    dataset, spec = task.validate(dataset)
-    targets = task.encode(dataset, spec)
-    loaded = load_source(default_source("image"))
-    extractor = Extractor(loaded.backbone, loaded.digest)
+    dataset, source = read(folder), default_source("image")
+    extractor = opened(source)
+    bench = bench_of(dataset, {source.id: extractor}, range(len(dataset)))
     recipe = next(r for r in recipes_for("image", "pooled") if r.name == "finetune")
     recipe = replace(
         recipe,
@@ -66,18 +61,8 @@ def ours(folder: Path) -> dict[str, Any]:
         marks.append(time.perf_counter())
         return False
 
-    assignment = Assignment(
-        recipe=recipe,
-        task=task,
-        spec=spec,
-        metric=metric_for(task, spec),
-        train=(Rows(dataset, targets, units(dataset)),),
-        validation=None,
-        extractor=extractor,
-        seed=0,
-        late=late,
-    )
-    cut = loaded.backbone.cut_before_last(recipe.stages or 0)
+    assignment = replace(assign(bench, recipe, source.id, late), validation=None)
+    cut = extractor.backbone.cut_before_last(recipe.stages or 0)
     started = time.perf_counter()
     extractor.extract(dataset, cut)
     filling = time.perf_counter() - started
@@ -88,8 +73,8 @@ def ours(folder: Path) -> dict[str, Any]:
     begun = marks[::steps]
     return {
         "rows": len(dataset),
-        "cut": loaded.backbone.cut_name(cut),
-        "stages": [s.name for s in loaded.backbone.stages[cut:]],
+        "cut": extractor.backbone.cut_name(cut),
+        "stages": [s.name for s in extractor.backbone.stages[cut:]],
         "filling_the_cache": filling,
         "epochs": [after - before for before, after in pairwise(begun)],
         "settled": settled,

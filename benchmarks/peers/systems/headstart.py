@@ -13,13 +13,15 @@ import transformers  # noqa: F401
 import headstart as hs
 from peers.job import files
 from peers.race import Answers, Race, main
+from peers.weights import SOURCES
 
 
 def run(race: Race) -> Answers:
-    """Call `fit`, and nothing else."""
+    """Call `fit`, with the source that all systems start from, and nothing else."""
     job = race.job
     race.configuration = {"budget": job.budget}
-    study = hs.fit(job.train, budget=job.budget or job.limit, out=job.out / "run")
+    source, budget = SOURCES[job.modality], job.budget or job.limit
+    study = hs.fit(job.train, source=source, budget=budget, out=job.out / "run")
     race.point(lambda path: None)
     winner = study.result["winner"]
     race.configuration |= {"source": winner["source"], "recipe": winner["recipe"]}
