@@ -92,7 +92,9 @@ def test_rows_are_answered_once_a_size_by_models_that_did_not_see_them():
         return torch.eye(2)[np.where(right, targets[held], 1 - targets[held])]
 
     accuracy = CLASSIFICATION["accuracy"]
-    curve = learning_curve(answer, accuracy, targets, targets, np.arange(100), deals=1)
+    curve = learning_curve(
+        answer, accuracy, targets, targets, np.arange(100), late=lambda _deals: True
+    )
     assert curve.rows == (20, 40, 80)
     for size in curve.rows:
         rows = itertools.chain.from_iterable(held for n, held in seen if n == size)

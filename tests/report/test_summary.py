@@ -79,6 +79,24 @@ def test_it_says_so_in_plain_words(changes, said):
     assert said in changed(**changes)
 
 
+def test_what_the_head_start_saved_is_told_where_it_is_worth_it():
+    def cost(times):
+        ours, theirs = {"seconds": 2.0}, {"seconds": 2.0 * times}
+        return {"transfer": ours, "scratch": theirs, "times_sooner": times}
+
+    sooner = "as good as the best model from scratch after 2.0 seconds; that one took 20.0"
+    assert sooner in changed(seconds__savings=cost(10.0))
+    assert "that one took" not in changed(seconds__savings=cost(1.2))
+    assert "that one took" not in changed(seconds__savings={**cost(1.2), "transfer": None})
+
+
+def test_each_source_is_told_where_several_raced():
+    gain = {"value": 0.3, "low": 0.2, "high": 0.4}
+    compared = [{"source": "a/b", "recipe": "probe", "gain": gain, "level": 0.975}]
+    assert "+0.300 [+0.200, +0.400]  a/b (probe)" in changed(verdict__comparisons=compared)
+    assert "Each source" not in changed()
+
+
 def test_each_task_has_its_words():
     data = {**RESULT["data"], "classes": []}
     trivial = {"majority": {"says": "always the mean", "test": SCORE}}

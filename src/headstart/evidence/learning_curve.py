@@ -151,7 +151,7 @@ def learning_curve(
     strata: np.ndarray,
     units: np.ndarray,
     seed: int = 0,
-    deals: int | None = None,
+    late: Callable[[int], bool] = lambda _deals: False,
 ) -> LearningCurve | None:
     """Measure a recipe at several sizes, each fold held out in turn, and fit the law to it.
 
@@ -161,8 +161,8 @@ def learning_curve(
         Fits the recipe.
     targets, strata, units
         (n,) of all rows; rows of one unit are held out together.
-    deals
-        How often rows are dealt into folds; as many rows need it where None.
+    late
+        Says after how many deals into folds there is no time for another; few rows need several.
 
     Returns
     -------
@@ -174,7 +174,9 @@ def learning_curve(
     random = np.random.default_rng([seed, 11])
     rows = len(targets)
     found: list[list[np.ndarray]] = []
-    for _ in range(deals or deals_of(rows)):
+    for deals in range(deals_of(rows)):
+        if deals and late(deals):
+            break
         fold_of = deal(strata, units, random.permutation(rows), FOLDS)
         statistics: list[list[np.ndarray]] = [[] for _ in sizes]
         places = []

@@ -9,6 +9,8 @@ from headstart.evidence.intervals import figure
 
 MOST_FREQUENT = "always the most frequent answer"
 _SHORT = {"rmse": "RMSE", "mae": "MAE", "r2": "R²", "auroc": "AUROC", "mAP": "mAP"}
+_SOONER = 1.5
+"""How many times sooner a head start has to be as good for it to be told."""
 _ANSWER = {
     "helps": "Yes: starting from a pre-trained model helped.",
     "hurts": "No: starting from a pre-trained model made it worse.",
@@ -48,8 +50,9 @@ def summary(result: dict[str, Any], folder: Path) -> str:
         "",
         f"Did the head start help? {_ANSWER[verdict['transfer']]}",
     ]
-    lines += [_gain(result, metric), *_by_source(verdict["comparisons"])]
+    lines += [_gain(result, metric), *_by_source(verdict.get("comparisons", []))]
     lines += [f"  Likely because {clause}." for clause in verdict.get("likely", ())]
+    lines += _savings(result["seconds"].get("savings"))
     lines += _calibration(result.get("calibration"))
     lines += _outlook(result.get("learning_curve"))
     lines += subgroup_lines(result.get("subgroups", {}), metric)
@@ -182,6 +185,17 @@ def _gain(result: dict[str, Any], metric: str) -> str:
         f"  On the same rows it is {figure(abs(gain['value']))} {better} in {metric}; the "
         f"difference lies between {figure(gain['low'], '+')} and {figure(gain['high'], '+')}."
     )
+
+
+def _savings(found: dict[str, Any] | None) -> list[str]:
+    """Return how much sooner the head start was as good as the model from scratch."""
+    if not found or not found["transfer"] or found["times_sooner"] < _SOONER:
+        return []
+    ours, theirs = found["transfer"]["seconds"], found["scratch"]["seconds"]
+    return [
+        f"  It was as good as the best model from scratch after {ours:.1f} seconds; that one took "
+        f"{theirs:.1f}."
+    ]
 
 
 def _by_source(comparisons: list[dict[str, Any]]) -> list[str]:

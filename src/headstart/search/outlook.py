@@ -14,7 +14,6 @@ from headstart.evidence.intervals import Interval, figure
 from headstart.evidence.learning_curve import (
     FOLDS,
     LearningCurve,
-    deals_of,
     learning_curve,
     sizes_of,
 )
@@ -154,7 +153,11 @@ def _curve(
         fitted = learner.fit(replace(assignment, train=pieces))
         return fitted.model.outputs(rows.data.take(held.tolist()))
 
+    begun = clock.used
+
+    def late(deals: int) -> bool:
+        return clock.left - (clock.used - begun) / deals < end
+
     if not sizes:
         return None
-    deals = min(deals_of(len(rows.data)), int((clock.left - end) / a_deal))
-    return learning_curve(answer, bench.metric, rows.targets, strata, rows.units, bench.seed, deals)
+    return learning_curve(answer, bench.metric, rows.targets, strata, rows.units, bench.seed, late)
