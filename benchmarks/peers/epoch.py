@@ -53,7 +53,7 @@ def ours(folder: Path) -> dict[str, Any]:
         views=0,
         batch=BATCH,
         solved=False,
-        phases=(Phase("all", epochs=EPOCHS, rate=1e-3, body=1 / 3),),
+        phases=(Phase(epochs=EPOCHS, rate=1e-3, body=1 / 3),),
     )
     marks: list[float] = []
 

@@ -82,7 +82,7 @@ def study(request, tmp_path_factory):
     data = (pictures if modality == "image" else texts)(folder, form)
     with pytest.MonkeyPatch.context() as patch:
         short = [
-            r.__class__(**{**vars(r), "phases": (Phase("all", 6, 3e-3),)})
+            r.__class__(**{**vars(r), "phases": (Phase(6, 3e-3),)})
             for r in recipes.get("small-cnn")
         ]
         patch.setitem(recipes._entries, "small-cnn", tuple(short))

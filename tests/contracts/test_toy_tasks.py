@@ -463,7 +463,7 @@ TUNE = Recipe(
     "tune",
     rank=2,
     stages=1,
-    phases=(Phase("all", epochs=12, rate=2e-2, body=0.5),),
+    phases=(Phase(epochs=12, rate=2e-2, body=0.5),),
     solved=True,
     batch=16,
 )

@@ -84,7 +84,7 @@ def test_small_models_of_classification_are_for_classification_alone(modality, o
     assert not any(recipe.head for recipe in found)
 
 
-PLAIN = Recipe("r", "any", "small", "l", 1, phases=(Phase("head", 10, 1.0), Phase("all", 30, 1.0)))
+PLAIN = Recipe("r", "any", "small", "l", 1, phases=(Phase(10, 1.0, last=0), Phase(30, 1.0)))
 
 
 def test_epochs_are_those_of_all_phases():
@@ -108,5 +108,5 @@ def test_many_rows_need_fewer_passes(most, rows, epochs):
 
 
 def test_short_phases_do_not_grow():
-    short = replace(PLAIN, phases=(Phase("head", 2, 1.0), Phase("all", 50, 1.0)), most_seen=100)
+    short = replace(PLAIN, phases=(Phase(2, 1.0, last=0), Phase(50, 1.0)), most_seen=100)
     assert [phase.epochs for phase in short.for_rows(100).phases] == [2, FEWEST_EPOCHS]

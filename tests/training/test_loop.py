@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from torch import nn
@@ -31,7 +29,7 @@ class Network(nn.Module):
         return {"body": list(self.body.parameters()), HEAD: list(self.head.parameters())}
 
 
-SIX_EPOCHS = (Phase("all", 6, 1e-2),)
+SIX_EPOCHS = (Phase(6, 1e-2),)
 
 
 class Task:
@@ -43,7 +41,7 @@ class Task:
         self.x = torch.randn(rows, 4)
         self.y = (self.x[:, 0] > 0).long()
         self.network = Network()
-        self.plan = FreezePlan(phases, math.ceil(rows / batch))
+        self.phases = phases
         self.taken = []
 
     def step(self, rows, epoch):
@@ -53,7 +51,7 @@ class Task:
     def train(self, **options):
         options = {"decay": 0.01, "seed": 0, **options}
         groups = self.network.groups()
-        return train(self.network, groups, self.plan, self.rows, self.batch, self.step, **options)
+        return train(self.network, groups, self.phases, self.rows, self.batch, self.step, **options)
 
     def state(self):
         return {name: value.clone() for name, value in self.network.state_dict().items()}
@@ -70,7 +68,7 @@ def scores(*values):
 
 
 def test_it_learns():
-    task = Task(rows=64, phases=(Phase("all", 20, 1e-2),))
+    task = Task(rows=64, phases=(Phase(20, 1e-2),))
     trained = task.train()
     assert trained.history[-1].loss < 0.3 * trained.history[0].loss
     assert (task.network(task.x).argmax(1) == task.y).float().mean() > 0.9
@@ -89,7 +87,7 @@ def test_each_epoch_takes_every_row_once_in_another_order():
     ("rows", "batch", "sizes"), ((25, 8, [8, 8, 8]), (26, 8, [8, 8, 8, 2]), (1, 8, [1]))
 )
 def test_a_last_batch_of_one_row_is_left_out(rows, batch, sizes):
-    task = Task(rows=rows, batch=batch, phases=(Phase("all", 2, 1e-3),))
+    task = Task(rows=rows, batch=batch, phases=(Phase(2, 1e-3),))
     task.train(norm="frozen")  # one row has no statistics
     assert [len(taken) for epoch, taken in task.taken if epoch == 0] == sizes
 
@@ -111,13 +109,13 @@ def test_the_best_weights_come_back():
 
 
 def test_patience_ends_training():
-    task = Task(phases=(Phase("all", 50, 1e-2),))
+    task = Task(phases=(Phase(50, 1e-2),))
     trained = task.train(evaluate=scores(0.1, 0.9, *[0.2] * 48), patience=4)
     assert trained.epochs == 2 and len(trained.history) == 6
 
 
 def test_the_deadline_ends_training_with_the_best_weights():
-    task = Task(phases=(Phase("all", 50, 1e-2),))
+    task = Task(phases=(Phase(50, 1e-2),))
     states = []
 
     def evaluate():
@@ -178,7 +176,7 @@ def test_the_same_seed_gives_the_same_weights():
 
 
 def test_a_phase_of_the_head_keeps_the_body_bit_for_bit():
-    task = Task(phases=(Phase("head", 3, 1e-1),))
+    task = Task(phases=(Phase(3, 1e-1, last=0),))
     before = task.state()
     task.train(decay=0.5, norm="frozen")
     assert all(p.grad is None for p in task.network.body.parameters()), "nothing computed for it"
@@ -188,7 +186,7 @@ def test_a_phase_of_the_head_keeps_the_body_bit_for_bit():
 
 
 def test_the_body_moves_once_its_phase_has_begun():
-    task = Task(phases=(Phase("head", 2, 1e-2), Phase("all", 2, 1e-2)))
+    task = Task(phases=(Phase(2, 1e-2, last=0), Phase(2, 1e-2)))
     states = []
 
     def evaluate():
@@ -203,7 +201,7 @@ def test_the_body_moves_once_its_phase_has_begun():
 
 def test_frozen_layers_keep_their_statistics_until_their_phase():
     """Even where statistics may adapt: what is frozen is frozen as a whole."""
-    task = Task(phases=(Phase("head", 2, 1e-2), Phase("all", 1, 1e-2)))
+    task = Task(phases=(Phase(2, 1e-2, last=0), Phase(1, 1e-2)))
     states = [task.state()]
 
     def evaluate():
@@ -228,7 +226,7 @@ def test_statistics_move_unless_they_are_held(norm, kept):
 
 
 def test_long_gradients_are_shortened():
-    task = Task(phases=(Phase("head", 1, 1e-3),))
+    task = Task(phases=(Phase(1, 1e-3, last=0),))
     lengths = []
     plain = task.step
     task.step = lambda rows, epoch: 1e4 * plain(rows, epoch)
@@ -252,11 +250,12 @@ def test_the_optimiser_takes_adamw_s_steps_in_any_layout():
     value = torch.randn(1, 3, 4, 4)
     layer = nn.Conv2d(3, 5, 3, bias=False).to(memory_format=torch.channels_last)
     weight = layer.weight.detach().clone().double().contiguous()
-    plan = FreezePlan((Phase("all", 4, 1e-2),), 1)
+    phases = (Phase(4, 1e-2),)
+    plan = FreezePlan(phases, 1)
     train(
         layer,
         {HEAD: list(layer.parameters())},
-        plan,
+        phases,
         1,
         1,
         lambda rows, epoch: layer(value).pow(2).mean(),
@@ -275,6 +274,70 @@ def test_the_optimiser_takes_adamw_s_steps_in_any_layout():
         mean, spread = first / (1 - 0.9 ** (step + 1)), second / (1 - 0.999 ** (step + 1))
         weight = weight * (1 - rate * 0.1) - rate * mean / (spread.sqrt() + 1e-8)
     torch.testing.assert_close(layer.weight.detach().double(), weight, atol=1e-5, rtol=1e-4)
+
+
+def far(network, start):
+    """Return how far the body has moved."""
+    moved = zip(network.body.parameters(), start, strict=True)
+    return float(sum((now - then).pow(2).sum() for now, then in moved).detach().sqrt())
+
+
+def test_decay_towards_the_start_keeps_the_body_near_to_it():
+    away = []
+    for decay in (0.0, 5.0, 50.0):
+        task = Task(phases=(Phase(20, 1e-2),))
+        start = [p.detach().clone() for p in task.network.body.parameters()]
+        task.train(decay=decay, towards="start", norm="frozen")
+        away.append(far(task.network, start))
+    assert away[0] > 2 * away[1] > 4 * away[2] > 0
+
+
+def test_towards_the_start_a_step_goes_as_far_as_decay_and_rate_say():
+    """With no gradient at all, weights that were moved away come back by just that share."""
+    task = Task(rows=8, phases=(Phase(1, 1e-2),))
+    weight = task.network.body[0].weight
+    start = weight.detach().clone()
+
+    def still(rows, epoch):
+        with torch.no_grad():
+            weight.add_(1.0)
+        return 0.0 * task.network(task.x[rows]).sum()
+
+    task.step = still
+    task.train(decay=10.0, towards="start", norm="frozen")
+    share = 10.0 * FreezePlan(task.phases, 1, ("body",)).rate("body", 0)
+    torch.testing.assert_close(weight.detach(), start + 1 - share, atol=1e-6, rtol=0)
+
+
+def test_the_average_of_the_weights_is_evaluated_and_kept():
+    task, own, seen = Task(), [], []
+    plain = task.step
+
+    def step(rows, epoch):
+        own.append(task.state()["head.weight"])
+        return plain(rows, epoch)
+
+    def evaluate():
+        seen.append(task.state())
+        return float(len(seen)), 1.0
+
+    task.step = step
+    task.train(average=0.5, evaluate=evaluate, norm="frozen")
+    assert same(task.state(), seen[-1])
+    mean = own[1]  # after the first step
+    for value in own[2:]:
+        mean = 0.5 * mean + 0.5 * value
+    last = 2 * task.state()["head.weight"] - mean  # what the last step came to
+    assert 0 < (last - own[-1]).abs().max() < 0.01
+
+
+def test_without_validation_the_average_is_what_comes_out():
+    plain, averaged = Task(), Task()
+    plain.train(norm="frozen")
+    averaged.train(average=0.9, norm="frozen")
+    still = Task().state()["head.weight"]
+    moved = (plain.state()["head.weight"] - still).norm()
+    assert 0 < (averaged.state()["head.weight"] - still).norm() < moved
 
 
 class Greedy(Task):
@@ -313,7 +376,7 @@ def test_parts_of_unequal_size_give_the_gradient_of_the_whole_batch():
     """A batch of ten in parts of four, four and two."""
     slopes = []
     for at_once in (10, 4):
-        task = Task(rows=10, batch=10, phases=(Phase("all", 1, 1e-3),))
+        task = Task(rows=10, batch=10, phases=(Phase(1, 1e-3),))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
                 torch.nn.utils,

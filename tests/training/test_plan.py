@@ -7,7 +7,7 @@ import pytest
 from headstart.recipes import Phase
 from headstart.training.plan import HEAD, WARM, FreezePlan
 
-TWO = FreezePlan((Phase("head", 2, 1e-2), Phase("all", 3, 1e-3, body=0.1)), steps_an_epoch=10)
+TWO = FreezePlan((Phase(2, 1e-2, last=0), Phase(3, 1e-3, body=0.1)), 10, ("a", "b"))
 
 
 def test_steps_are_those_of_all_phases():
@@ -19,7 +19,7 @@ def test_steps_are_those_of_all_phases():
     ((0, [HEAD]), (19, [HEAD]), (20, ["a", "b", HEAD]), (49, ["a", "b", HEAD]), (50, []), (99, [])),
 )
 def test_the_step_says_which_groups_train(step, trained):
-    assert TWO.trained(["a", "b", HEAD], step) == trained
+    assert TWO.trained(step) == trained
 
 
 def test_the_head_s_rate_rises_and_falls_in_each_phase():
@@ -40,8 +40,27 @@ def test_stages_train_at_their_share_of_the_head_s_rate():
 
 
 def test_a_share_of_nothing_freezes_the_stages():
-    plan = FreezePlan((Phase("all", 1, 1e-3, body=0.0),), 4)
-    assert [plan.trained(["a", HEAD], step) for step in range(4)] == [[HEAD]] * 4
+    plan = FreezePlan((Phase(1, 1e-3, body=0.0),), 4, ("a",))
+    assert [plan.trained(step) for step in range(4)] == [[HEAD]] * 4
+
+
+def test_stages_are_thawed_from_the_end():
+    phases = tuple(Phase(1, 1e-3, last=last) for last in range(4))
+    plan = FreezePlan(phases, 1, ("a", "b", "c"))
+    found = [plan.trained(step) for step in range(4)]
+    assert found == [[HEAD], ["c", HEAD], ["b", "c", HEAD], ["a", "b", "c", HEAD]]
+    assert plan.picture() == ["head  ████", "c     ·███", "b     ··██", "a     ···█"]
+
+
+def test_stages_in_the_middle_may_train_alone():
+    plan = FreezePlan((Phase(2, 1e-3, last=3, sparing=1),), 1, ("a", "b", "c", "d"))
+    assert plan.trained(0) == ["b", "c", HEAD]
+
+
+def test_rates_fade_from_stage_to_stage():
+    plan = FreezePlan((Phase(1, 1e-2, body=0.5, fading=0.1),), 4, ("a", "b", "c"))
+    shares = [plan.rate(group, 2) / plan.rate(HEAD, 2) for group in ("c", "b", "a", "others")]
+    assert shares == pytest.approx([0.5, 0.05, 0.005, 0.5])
 
 
 def test_the_rate_of_a_step_does_not_depend_on_the_steps_before():
@@ -55,4 +74,4 @@ def test_a_plan_without_phases_trains_nothing():
 
 
 def test_a_single_step_has_a_rate():
-    assert FreezePlan((Phase("all", 1, 1e-3),), 1).rate(HEAD, 0) > 0
+    assert FreezePlan((Phase(1, 1e-3),), 1).rate(HEAD, 0) > 0

@@ -22,25 +22,39 @@ Start = Literal["source", "random", "small"]
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training.
+    """A stretch of training: which groups of parameters train, and how fast.
 
     Attributes
     ----------
-    train
-        ``head``: the head alone; ``all``: the head and every stage after the cut.
     epochs
         Passes over the training rows.
     rate
-        Highest learning rate of the head; it rises over the first tenth of the phase and falls to
-        zero along a cosine.
+        Highest learning rate of the head, which always trains; it rises over the first tenth of the
+        phase and falls to zero along a cosine.
     body
-        Learning rate of the stages as a share of the head's.
+        Learning rate of the last stage as a share of the head's.
+    fading
+        Learning rate of each stage as a share of that of the stage after it.
+    last
+        How many last stages train: 0 is the head alone, None every stage after the cut.
+    sparing
+        How many of these, from the end, are left as they are.
     """
 
-    train: Literal["head", "all"]
     epochs: int
     rate: float
     body: float = 1.0
+    fading: float = 1.0
+    last: int | None = None
+    sparing: int = 0
+
+    def share(self, depth: int) -> float:
+        """Return the learning rate of a stage as a share of the head's; 0 is frozen.
+
+        The last stage has depth one, the one before it two.
+        """
+        frozen = depth <= self.sparing or (self.last is not None and depth > self.last)
+        return 0.0 if frozen else self.body * self.fading ** (depth - 1)
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,12 @@ class Recipe:
         Registered perturbations of boundary values in training, in order, each with its strength.
     norm
         ``frozen``: normalisation layers keep the source's statistics; ``adapting``: they learn.
+    towards
+        Where decay pulls the weights of the stages: to ``zero``, or to the ``start``, which is the
+        source.
+    average
+        Share of a running average of the weights that stays at each step; the model is that
+        average. 0 is none.
     patience
         Epochs without a better validation score after which training stops.
     most_seen
@@ -105,6 +125,8 @@ class Recipe:
     decay: float = 0.02
     smoothing: float = 0.0
     norm: Literal["frozen", "adapting"] = "frozen"
+    towards: Literal["zero", "start"] = "zero"
+    average: float = 0.0
     patience: int = 5
     most_seen: int = 0
     output: Output | Literal["any"] = "any"

@@ -12,7 +12,7 @@ register(
             "tune",
             rank=50,
             stages=None,
-            phases=(Phase("all", epochs=epochs, rate=rate, body=0.2),),
+            phases=(Phase(epochs=epochs, rate=rate, body=0.2),),
             solved=True,
             scale=scale,
             views=views,

@@ -37,6 +37,8 @@ class Stage:
     modules: tuple[str, ...]
 
 
+OTHERS = "others"
+"""Group of the parameters that belong to no stage."""
 WHOLE = "."
 """The line of a network that is one stage."""
 
@@ -446,7 +448,7 @@ class Suffix(nn.Module):
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Return the trainable parameters by stage, first stage first.
 
-        Those outside every stage (a last norm, say) are a group of their own, ``others``; without
+        Those outside every stage (a last norm, say) are a group of their own, `OTHERS`; without
         those that the prefix uses as well (a class token), which stay as they are.
         """
         found: dict[str, list[nn.Parameter]] = {}
@@ -458,7 +460,7 @@ class Suffix(nn.Module):
             ]
         staged = {id(parameter) for group in found.values() for parameter in group}
         others = [p for p in self.model.parameters() if id(p) not in staged and p.requires_grad]
-        return {**found, "others": others} if others else found
+        return {**found, OTHERS: others} if others else found
 
     def forward(self, boundary: Boundary) -> Boundary:
         """Return the backbone's output for a batch of boundary values."""

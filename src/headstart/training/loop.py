@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from headstart.recipes import Phase
+from headstart.sources.staged import OTHERS
 from headstart.training.memory import AtOnce
-from headstart.training.plan import FreezePlan
+from headstart.training.plan import HEAD, FreezePlan
 from headstart.training.stopping import EarlyStopping
 
 CLIP = 1.0
@@ -57,13 +61,15 @@ class Trained:
 def train(
     module: nn.Module,
     groups: Mapping[str, Sequence[nn.Parameter]],
-    plan: FreezePlan,
+    phases: Sequence[Phase],
     rows: int,
     batch: int,
     step: Callable[[Tensor, int], Tensor],
     *,
     decay: float,
     seed: int,
+    towards: Literal["zero", "start"] = "zero",
+    average: float = 0.0,
     evaluate: Callable[[], tuple[float, float]] | None = None,
     patience: int = 5,
     most_epochs: int | None = None,
@@ -71,7 +77,7 @@ def train(
     norm: Literal["frozen", "adapting"] = "adapting",
     at_once: AtOnce | None = None,
 ) -> Trained:
-    """Train `module` in place by AdamW (Loshchilov and Hutter, 2019).
+    """Train `module` in place by AdamW (Loshchilov and Hutter, ICLR 2019).
 
     Where a batch does not fit into memory it is taken in parts, whose gradients are added up to
     that of the whole batch: a step is the same, up to rounding. There are two exceptions: a loss
@@ -81,12 +87,21 @@ def train(
     Parameters
     ----------
     groups
-        Parameters by group name; `plan` says which train at each step.
+        Parameters by group name, stage by stage, the head's last.
+    phases
+        Which of them train, and how fast.
     rows, batch
         Training rows, and how many a step takes; the last, smaller batch of an epoch is kept
         unless it is a single row.
     step
         Returns the loss of a batch of row numbers in an epoch.
+    decay, towards
+        Share of a weight, times its learning rate, by which a step takes it nearer to zero, or to
+        what it was at the beginning; the head always towards zero (Li et al., Explicit Inductive
+        Bias for Transfer Learning with Convolutional Networks, ICML 2018).
+    average
+        Share of the running average that stays at each step; what is evaluated and kept is that
+        average of the weights. 0 is the weights themselves.
     evaluate
         Returns (signed score, loss) on validation rows after each epoch; the best weights are
         restored at the end. None trains for `most_epochs`.
@@ -109,11 +124,10 @@ def train(
         If a single row does not fit into memory.
     """
     at_once = at_once or AtOnce(batch)
-    optimizer = torch.optim.AdamW(
-        [{"params": list(groups[name]), "lr": 0.0, "name": name} for name in groups],
-        weight_decay=decay,
-        fused=True,
-    )
+    stages = tuple(name for name in groups if name not in (HEAD, OTHERS))
+    plan = FreezePlan(tuple(phases), math.ceil(rows / batch), stages)
+    descent = _Descent(groups, decay, towards)
+    averaged = _averaged(module, average) if average else None
     stopping = EarlyStopping(patience)
     random = np.random.default_rng(seed)
     total = math.ceil(plan.steps / plan.steps_an_epoch)
@@ -122,51 +136,113 @@ def train(
     done, number = 0, 0
     for epoch in range(last):
         module.train()
-        _set_rates(optimizer, plan, number)
+        descent.set_rates(plan, number)
         _hold_statistics(module, norm == "frozen")
         losses: list[float] = []
         shuffled = torch.from_numpy(random.permutation(rows))
         for taken in _batches(shuffled, batch):
             if late():
-                return _ended(module, stopping, history, epoch, cut_short=True)
-            _set_rates(optimizer, plan, number)
-            losses.append(_descend(optimizer, step, taken, epoch, at_once))
+                return _ended(module, averaged, stopping, history, epoch, cut_short=True)
+            descent.set_rates(plan, number)
+            losses.append(descent.step(step, taken, epoch, at_once))
+            if averaged is not None:
+                averaged.update_parameters(module)
             number += 1
         done = epoch + 1
         number = done * plan.steps_an_epoch
         score = validation_loss = None
         if evaluate is not None:
             module.eval()
-            score, validation_loss = evaluate()
-            stopping.better(module, done, score, validation_loss)
+            with _standing_in(module, averaged):
+                score, validation_loss = evaluate()
+                stopping.better(module, done, score, validation_loss)
         history.append(Epoch(done, float(np.mean(losses)), score, validation_loss, at_once.rows))
         if evaluate is not None and stopping.exhausted(done):
             break
-    return _ended(module, stopping, history, done, cut_short=False)
+    return _ended(module, averaged, stopping, history, done, cut_short=False)
 
 
-def _descend(
-    optimizer: torch.optim.Optimizer,
-    step: Callable[[Tensor, int], Tensor],
-    taken: Tensor,
-    epoch: int,
-    at_once: AtOnce,
-) -> float:
-    """Take a step of the optimiser down the loss of a batch; return the loss."""
+class _Descent:
+    """AdamW over groups of parameters, of which some may be frozen at a step."""
 
-    def part(some: Tensor) -> float:
-        loss = step(some, epoch) * (len(some) / len(taken))
-        value = loss.item()
-        if not math.isfinite(value):
-            raise Diverged(f"the loss was {value} in epoch {epoch + 1}")
-        loss.backward()
-        return value
+    def __init__(
+        self,
+        groups: Mapping[str, Sequence[nn.Parameter]],
+        decay: float,
+        towards: Literal["zero", "start"],
+    ) -> None:
+        self.decay = decay
+        anchored = [name for name in groups if towards == "start" and name != HEAD]
+        self.optimizer = torch.optim.AdamW(
+            [
+                {
+                    "params": list(groups[name]),
+                    "lr": 0.0,
+                    "name": name,
+                    "weight_decay": 0.0 if name in anchored else decay,
+                }
+                for name in groups
+            ],
+            fused=True,
+        )
+        self.start = {name: [p.detach().clone() for p in groups[name]] for name in anchored}
 
-    loss = sum(at_once.over(taken, part, optimizer.zero_grad))
-    trained = [p for group in optimizer.param_groups if group["lr"] > 0 for p in group["params"]]
-    torch.nn.utils.clip_grad_norm_(trained, CLIP)
-    optimizer.step()
-    return loss
+    def set_rates(self, plan: FreezePlan, number: int) -> None:
+        """Give each group its learning rate; frozen ones get no gradient, so that nothing moves."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = plan.rate(group["name"], number)
+            for parameter in group["params"]:
+                if parameter.requires_grad != (group["lr"] > 0):
+                    parameter.requires_grad_(group["lr"] > 0)
+
+    def step(
+        self, step: Callable[[Tensor, int], Tensor], taken: Tensor, epoch: int, at_once: AtOnce
+    ) -> float:
+        """Take a step down the loss of a batch; return the loss."""
+
+        def part(some: Tensor) -> float:
+            loss = step(some, epoch) * (len(some) / len(taken))
+            value = loss.item()
+            if not math.isfinite(value):
+                raise Diverged(f"the loss was {value} in epoch {epoch + 1}")
+            loss.backward()
+            return value
+
+        loss = sum(at_once.over(taken, part, self.optimizer.zero_grad))
+        moving = [group for group in self.optimizer.param_groups if group["lr"] > 0]
+        torch.nn.utils.clip_grad_norm_([p for group in moving for p in group["params"]], CLIP)
+        self.optimizer.step()
+        for group in moving:
+            if (start := self.start.get(group["name"])) is not None:
+                with torch.no_grad():
+                    torch._foreach_lerp_(group["params"], start, group["lr"] * self.decay)
+        return loss
+
+
+def _averaged(module: nn.Module, share: float) -> AveragedModel:
+    """Return the running average of a module's weights, its statistics as they are."""
+    return AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(share))
+
+
+@contextlib.contextmanager
+def _standing_in(module: nn.Module, averaged: AveragedModel | None) -> Iterator[None]:
+    """Let the module have the averaged weights meanwhile, if there are any."""
+    if averaged is None:
+        yield
+        return
+    own = [parameter.detach().clone() for parameter in module.parameters()]
+    _take_over(module, averaged.module.parameters())
+    try:
+        yield
+    finally:
+        _take_over(module, own)
+
+
+def _take_over(module: nn.Module, weights: Iterable[Tensor]) -> None:
+    """Give a module's parameters these values."""
+    with torch.no_grad():
+        for parameter, value in zip(module.parameters(), weights, strict=True):
+            parameter.copy_(value)
 
 
 def _hold_statistics(module: nn.Module, always: bool) -> None:
@@ -181,8 +257,15 @@ def _hold_statistics(module: nn.Module, always: bool) -> None:
 
 
 def _ended(
-    module: nn.Module, stopping: EarlyStopping, history: list[Epoch], done: int, cut_short: bool
+    module: nn.Module,
+    averaged: AveragedModel | None,
+    stopping: EarlyStopping,
+    history: list[Epoch],
+    done: int,
+    cut_short: bool,
 ) -> Trained:
+    if averaged is not None and stopping.best_epoch < 0:
+        _take_over(module, averaged.module.parameters())
     stopping.restore(module)
     module.eval()
     epochs = stopping.best_epoch if stopping.best_epoch >= 0 else done
@@ -192,12 +275,3 @@ def _ended(
 def _batches(shuffled: Tensor, batch: int) -> list[Tensor]:
     pieces = list(shuffled.split(batch))
     return pieces[:-1] if len(pieces) > 1 and len(pieces[-1]) == 1 else pieces
-
-
-def _set_rates(optimizer: torch.optim.Optimizer, plan: FreezePlan, number: int) -> None:
-    """Give each group its learning rate; frozen groups get no gradient, so that nothing moves."""
-    for group in optimizer.param_groups:
-        group["lr"] = plan.rate(group["name"], number)
-        for parameter in group["params"]:
-            if parameter.requires_grad != (group["lr"] > 0):
-                parameter.requires_grad_(group["lr"] > 0)

@@ -17,7 +17,6 @@ from headstart.features.engines import machine
 from headstart.places import cache_folder, read_json, write_json
 from headstart.recipes import Phase
 from headstart.training.loop import train
-from headstart.training.plan import FreezePlan
 from headstart.training.precision import Numerics, all_numerics, usual
 
 FORMAT = 1
@@ -71,8 +70,8 @@ def _paced(
         begun.append(time.perf_counter())
         return step(taken % rows, epoch)
 
-    plan = FreezePlan((Phase("all", epochs=1, rate=_RATE),), steps)
-    train(module, groups, plan, rows * steps, rows, timed, decay=0.0, seed=0, norm=norm)
+    phases = (Phase(epochs=1, rate=_RATE),)
+    train(module, groups, phases, rows * steps, rows, timed, decay=0.0, seed=0, norm=norm)
     return float(np.median(np.diff([*begun, time.perf_counter()])))
 
 

@@ -7,7 +7,6 @@ for the whole run, and a run that is resumed at any step goes on as if it had ne
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headstart.recipes import Phase
@@ -15,14 +14,23 @@ from headstart.recipes import Phase
 HEAD = "head"
 WARM = 0.1
 """Share of a phase in which the learning rate rises."""
+_TRAINS, _FROZEN = "█", "·"
 
 
 @dataclass(frozen=True)
 class FreezePlan:
-    """The phases of a recipe over the steps of an epoch."""
+    """The phases of a recipe over the steps of an epoch.
+
+    Parameters
+    ----------
+    stages
+        Names of the stages' groups, the first stage first. Another group that is not the head (a
+        last norm) trains as the last stage does.
+    """
 
     phases: tuple[Phase, ...]
     steps_an_epoch: int
+    stages: tuple[str, ...] = ()
 
     @property
     def steps(self) -> int:
@@ -35,15 +43,34 @@ class FreezePlan:
         for phase in self.phases:
             length = phase.epochs * self.steps_an_epoch
             if step < begin + length:
-                body = phase.body if phase.train == "all" else 0.0
-                share = 1.0 if group == HEAD else body
-                return phase.rate * share * _shape((step - begin + 0.5) / length)
+                shape = _shape((step - begin + 0.5) / length)
+                return phase.rate * self._share(phase, group) * shape
             begin += length
         return 0.0
 
-    def trained(self, groups: Sequence[str], step: int) -> list[str]:
+    def trained(self, step: int) -> list[str]:
         """Return the groups that train at `step`."""
-        return [group for group in groups if self.rate(group, step) > 0]
+        return [group for group in (*self.stages, HEAD) if self.rate(group, step) > 0]
+
+    def picture(self) -> list[str]:
+        """Return a line a group, the head first: a letter an epoch, a block where it trains."""
+        groups = [HEAD, *reversed(self.stages)]
+        width = max(map(len, groups))
+        return [
+            f"{group.ljust(width)}  "
+            + "".join(
+                (_TRAINS if self._share(phase, group) > 0 else _FROZEN) * phase.epochs
+                for phase in self.phases
+            )
+            for group in groups
+        ]
+
+    def _share(self, phase: Phase, group: str) -> float:
+        if group == HEAD:
+            return 1.0
+        return phase.share(
+            len(self.stages) - self.stages.index(group) if group in self.stages else 1
+        )
 
 
 def _shape(progress: float) -> float:

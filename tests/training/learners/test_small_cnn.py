@@ -19,7 +19,7 @@ RECIPE = Recipe(
     "small",
     "small-cnn",
     rank=20,
-    phases=(Phase("all", epochs=5, rate=3e-3),),
+    phases=(Phase(epochs=5, rate=3e-3),),
     batch=16,
     norm="adapting",
 )
@@ -58,7 +58,7 @@ def test_a_refit_takes_size_and_epochs_that_were_settled(short, refit):
 def test_the_same_seed_gives_the_same_model(assign, squares):
     outputs = []
     for seed in (0, 0, 1):
-        recipe = replace(RECIPE, phases=(Phase("all", 1, 1e-3),))
+        recipe = replace(RECIPE, phases=(Phase(1, 1e-3),))
         outputs.append(LEARNER.fit(assign(recipe, squares, seed=seed)).model.outputs(squares))
     assert torch.equal(outputs[0], outputs[1]) and not torch.equal(outputs[0], outputs[2])
 
@@ -69,14 +69,14 @@ def test_the_deadline_cuts_it_short(assign, squares, after):
 
 
 def test_many_rows_are_passed_fewer_times(assign, squares):
-    recipe = replace(RECIPE, phases=(Phase("all", 60, 1e-3),), most_seen=54 * 20, patience=99)
+    recipe = replace(RECIPE, phases=(Phase(60, 1e-3),), most_seen=54 * 20, patience=99)
     fitted = LEARNER.fit(assign(recipe, squares))
     assert len(fitted.history) == recipe.for_rows(54).epochs < 60
 
 
 def test_the_forecast_grows_with_epochs(assign, squares):
     few, many = (
-        LEARNER.forecast(assign(replace(RECIPE, phases=(Phase("all", n, 1e-3),)), squares))
+        LEARNER.forecast(assign(replace(RECIPE, phases=(Phase(n, 1e-3),)), squares))
         for n in (1, 400)
     )
     assert 0.5 < few < many

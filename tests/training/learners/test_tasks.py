@@ -12,7 +12,7 @@ from headstart.data.dataset import Column
 from headstart.recipes import Phase, Recipe
 from headstart.training.learners import learners, words
 
-TRAINED = (Phase("all", epochs=6, rate=1e-3),)
+TRAINED = (Phase(epochs=6, rate=1e-3),)
 RECIPES = {
     "probe": Recipe("probe", "any", "source", "probe", 10, solved=True),
     "layers": Recipe("layers", "any", "source", "probe", 11, solved=True, head="layers"),
@@ -29,7 +29,7 @@ RECIPES = {
     ),
     "small-cnn": Recipe(
         *("small-cnn", "image", "small", "small-cnn", 20),
-        phases=(Phase("all", epochs=30, rate=5e-3),),
+        phases=(Phase(epochs=30, rate=5e-3),),
         norm="adapting",
         smoothing=0.05,
     ),

@@ -27,7 +27,7 @@ RECIPE = Recipe(
     "tune",
     rank=30,
     stages=2,
-    phases=(Phase("all", epochs=4, rate=3e-3, body=0.3),),
+    phases=(Phase(epochs=4, rate=3e-3, body=0.3),),
     solved=True,
 )
 CLOSE = 0.05 if usual().precision == "bf16" else 1e-4
@@ -94,7 +94,7 @@ def test_frozen_statistics_stay_bit_for_bit(assign, squares, toy_image, norm, ke
 
 def test_a_phase_of_the_head_keeps_every_stage_bit_for_bit(assign, squares, toy_image):
     before = state(toy_image)
-    recipe = replace(RECIPE, phases=(Phase("head", epochs=3, rate=1e-2),), solved=False)
+    recipe = replace(RECIPE, phases=(Phase(epochs=3, rate=1e-2, last=0),), solved=False)
     fitted = TUNE.fit(assign(recipe, squares, toy_image))
     assert not moved(before, state(fitted.model.backbone))
     assert fitted.model.head.linear.weight.abs().max() > 0
@@ -102,7 +102,7 @@ def test_a_phase_of_the_head_keeps_every_stage_bit_for_bit(assign, squares, toy_
 
 def test_it_starts_from_the_probe(assign, squares, toy_image):
     """With learning rates of almost nothing it answers as the probe does."""
-    recipe = replace(RECIPE, phases=(Phase("all", 1, 1e-12),))
+    recipe = replace(RECIPE, phases=(Phase(1, 1e-12),))
     assignment = assign(recipe, squares, toy_image)
     found = TUNE.fit(assignment).model.outputs(squares).softmax(1)
     expected = PROBE.fit(assignment).model.outputs(squares).softmax(1)
@@ -159,7 +159,7 @@ def test_the_scale_of_the_inputs_travels_with_the_model(assign, squares, toy_ima
 
 def test_random_weights_come_from_the_seed_and_not_from_the_source(assign, headlines, toy_text):
     recipe = replace(RECIPE, start="random", stages=None, solved=False, norm="adapting")
-    still = replace(recipe, phases=(Phase("all", 1, 1e-12),))
+    still = replace(recipe, phases=(Phase(1, 1e-12),))
     fitted = [
         TUNE.fit(assign(still, headlines, toy_text, seed=seed)).model.backbone for seed in (5, 5, 6)
     ]
@@ -219,7 +219,7 @@ def test_the_forecast_is_positive_and_grows_with_epochs(assign, squares, toy_ima
     few, many = (
         TUNE.forecast(
             assign(
-                replace(RECIPE, stages=stages, phases=(Phase("all", epochs, 1e-3),)),
+                replace(RECIPE, stages=stages, phases=(Phase(epochs, 1e-3),)),
                 squares,
                 toy_image,
             )
@@ -309,7 +309,7 @@ def test_where_a_batch_does_not_fit_it_is_taken_in_parts(assign, squares, toy_im
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
         return forward(self, boundary)
 
-    exact = replace(RECIPE, phases=(Phase("all", 2, 1e-3),))
+    exact = replace(RECIPE, phases=(Phase(2, 1e-3),))
     plain = TUNE.fit(assign(exact, squares, toy_image, settled=FULL))
     monkeypatch.setattr(Tuned, "features", greedy)
     fitted = TUNE.fit(assign(exact, squares, toy_image, settled=FULL))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from headstart.features.values import Values, concatenated
@@ -11,10 +10,10 @@ from headstart.models.network import Network
 from headstart.recipes import Phase
 from headstart.training.learners import Assignment, Fitted, Rows, learners
 from headstart.training.loop import Trained, train
-from headstart.training.plan import HEAD, FreezePlan
+from headstart.training.plan import HEAD
 from headstart.training.solving import put_at_optimum, seconds_of_solving
 
-DESCENT = (Phase("head", epochs=30, rate=1e-2),)
+DESCENT = (Phase(epochs=30, rate=1e-2, last=0),)
 """How a head is trained whose task has no solution for it."""
 
 
@@ -71,7 +70,7 @@ def _descend(assignment: Assignment, head: torch.nn.Module, values: Values) -> T
     return train(
         head,
         {HEAD: list(head.parameters())},
-        FreezePlan(DESCENT, int(np.ceil(rows / batch))),
+        DESCENT,
         rows,
         batch,
         lambda taken, _epoch: task.loss(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from headstart.training.learners import Assignment, Fitted, Rows, learners
 from headstart.training.loop import train
 from headstart.training.measuring import GLANCE, LONGEST, fastest, step_seconds
 from headstart.training.memory import AtOnce
-from headstart.training.plan import HEAD, FreezePlan
+from headstart.training.plan import HEAD
 from headstart.training.precision import Numerics
 
 WIDTH = 32
@@ -80,7 +79,7 @@ class LearnSmallCnn:
         trained = train(
             network,
             {HEAD: list(network.parameters())},
-            FreezePlan(recipe.phases, math.ceil(rows / recipe.batch)),
+            recipe.phases,
             rows,
             recipe.batch,
             step,

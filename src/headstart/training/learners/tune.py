@@ -5,7 +5,6 @@ With a cut before the first stage nothing is frozen, and the same code trains th
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from headstart.training.loop import train
 from headstart.training.measuring import GLANCE, LONGEST, fastest, step_seconds
 from headstart.training.memory import AtOnce, available_memory, kept_bytes, rows_that_fit
 from headstart.training.perturbations import perturbed
-from headstart.training.plan import HEAD, FreezePlan
+from headstart.training.plan import HEAD
 from headstart.training.precision import Numerics
 from headstart.training.solving import put_at_optimum, seconds_of_solving
 
@@ -220,11 +219,13 @@ class Tune:
         trained = train(
             tuned,
             tuned.groups(),
-            FreezePlan(recipe.phases, math.ceil(rows / recipe.batch)),
+            recipe.phases,
             rows,
             recipe.batch,
             step,
             decay=recipe.decay,
+            towards=recipe.towards,
+            average=recipe.average,
             seed=assignment.seed,
             evaluate=assignment.evaluator(outputs),
             patience=recipe.patience,
