@@ -93,6 +93,8 @@ class Recipe:
         Registered perturbations of boundary values in training, in order, each with its strength.
     norm
         ``frozen``: normalisation layers keep the source's statistics; ``adapting``: they learn.
+    adapter
+        Registered small parts of the stages that train in place of all of them.
     towards
         Where decay pulls the weights of the stages: to ``zero``, or to the ``start``, which is the
         source.
@@ -125,6 +127,7 @@ class Recipe:
     decay: float = 0.02
     smoothing: float = 0.0
     norm: Literal["frozen", "adapting"] = "frozen"
+    adapter: str = ""
     towards: Literal["zero", "start"] = "zero"
     average: float = 0.0
     patience: int = 5

@@ -19,7 +19,7 @@ from headstart.search.folds import Deal, Unfinished, answered, fitted_without, f
 from headstart.search.ledger import Ledger, TrialRecord
 from headstart.search.trial import Bench, TrialResult, TrialSpec, assign, run_trial, specify
 from headstart.tasks import Metric, Task
-from headstart.training.learners import Assignment, learners, settle
+from headstart.training.learners import Assignment, learners, refused, settle
 
 BEGINNING = 5.0
 """Seconds without which no stage is tuned: a new cut is converted to an engine, and measured."""
@@ -316,9 +316,8 @@ class Race:
         tunes = entry.recipe.stages != 0
         if self._available(entry) <= (BEGINNING if tunes else 0.0):
             return ""
-        extractor = assignment.extractor
-        if tunes and extractor is not None and extractor.divides:
-            return ": chunks of a text meet at a network's end, so no stage of it can be tuned"
+        if why := refused(assignment):
+            return f": {why}"
         if _trained(entry) > self.too_dear.get(_place(entry), float("inf")):
             return ""  # it trains more than one that was too dear
         return None

@@ -445,6 +445,11 @@ class Suffix(nn.Module):
         for held in (stage._modules, stage._parameters, stage._buffers):
             held.clear()
 
+    @property
+    def places(self) -> list[str]:
+        """Return the names of the modules that the stages are made of."""
+        return [name for stage in self._stages for name in stage.modules]
+
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Return the trainable parameters by stage, first stage first.
 

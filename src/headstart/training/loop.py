@@ -124,6 +124,8 @@ def train(
         If a single row does not fit into memory.
     """
     at_once = at_once or AtOnce(batch)
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)  # what is in no group stays so
     stages = tuple(name for name in groups if name not in (HEAD, OTHERS))
     plan = FreezePlan(tuple(phases), math.ceil(rows / batch), stages)
     descent = _Descent(groups, decay, towards)

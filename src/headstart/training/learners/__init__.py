@@ -150,7 +150,21 @@ class Settling(Learner, Protocol):
         """
 
 
+@runtime_checkable
+class Choosy(Learner, Protocol):
+    """A learner that cannot carry out every recipe from every source."""
+
+    def refused(self, assignment: Assignment) -> str:
+        """Return why it cannot carry an assignment out, or nothing where it can."""
+
+
 learners: Registry[Learner] = Registry("learner", __name__)
+
+
+def refused(assignment: Assignment) -> str:
+    """Return why a recipe cannot be carried out from its source, or nothing where it can."""
+    learner = learners.get(assignment.recipe.learner)
+    return learner.refused(assignment) if isinstance(learner, Choosy) else ""
 
 
 def settle(assignment: Assignment) -> dict[str, Any]:

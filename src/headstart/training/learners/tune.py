@@ -22,6 +22,7 @@ from headstart.models.heads import HeadSpec
 from headstart.models.network import Network
 from headstart.sources.staged import Backbone, Boundary, Suffix
 from headstart.tasks.matrix import Array
+from headstart.training.adapters import Adapter, adapters
 from headstart.training.learners import Assignment, Fitted, Rows, learners
 from headstart.training.loop import train
 from headstart.training.measuring import GLANCE, LONGEST, fastest, step_seconds
@@ -38,13 +39,32 @@ _STARTED = 20_000
 
 
 class Tuned(nn.Module):
-    """The suffix of a backbone with a head; `compute_in` says in what numbers it computes."""
+    """The suffix of a backbone with a head; `compute_in` says in what numbers it computes.
 
-    def __init__(self, suffix: Suffix, head: nn.Module, numerics: Numerics) -> None:
+    Of the stages an adapter's parameters train, if it is given, else all.
+    """
+
+    def __init__(
+        self, suffix: Suffix, head: nn.Module, numerics: Numerics, adapter: Adapter | None = None
+    ) -> None:
         super().__init__()
         self.suffix = suffix
         self.head = head
+        self._adapter = adapter
+        groups = suffix.groups()
+        if adapter is not None:
+            chosen = {id(parameter) for parameter in adapter.attach(suffix.model, suffix.places)}
+            groups = {
+                name: [parameter for parameter in group if id(parameter) in chosen]
+                for name, group in suffix.groups().items()
+            }
+        self._groups = {**groups, HEAD: list(head.parameters())}
         self.compute_in(numerics)
+
+    def merge(self) -> None:
+        """Put what an adapter added into the network's own weights."""
+        if self._adapter is not None:
+            self._adapter.merge(self.suffix.model)
 
     def compute_in(self, numerics: Numerics) -> None:
         """Lay the weights out for given numerics, and use them from now on."""
@@ -63,8 +83,8 @@ class Tuned(nn.Module):
         return outputs.cpu()
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        """Return the trainable parameters by group."""
-        return {**self.suffix.groups(), HEAD: list(self.head.parameters())}
+        """Return the trainable parameters by group, stage by stage, the head's last."""
+        return self._groups
 
 
 @dataclass(frozen=True)
@@ -143,6 +163,18 @@ class Tune:
 
     def __init__(self) -> None:
         self._paces: dict[tuple[object, ...], _Pace] = {}
+
+    def refused(self, assignment: Assignment) -> str:
+        """Return why no stage can be tuned in this way, if so."""
+        extractor, recipe = assignment.extractor, assignment.recipe
+        assert extractor is not None
+        if extractor.divides:
+            return "chunks of a text meet at a network's end, so no stage of it can be tuned"
+        if not recipe.adapter:
+            return ""
+        suffix = extractor.backbone.suffix(self._cut(assignment, extractor))
+        found = adapters.get(recipe.adapter).attach(suffix.model, suffix.places)
+        return "" if found else f"the network has no parts for {recipe.adapter}"
 
     def settle(self, assignment: Assignment) -> dict[str, Any]:
         """Return the fastest numerics, the recipe's views, and how many rows fit into memory."""
@@ -235,6 +267,7 @@ class Tune:
             at_once=at_once,
         )
         tuned.cpu()
+        tuned.merge()
         backbone = extractor.backbone.with_suffix(tuned.suffix)
         backbone.preprocessing = backbone.preprocessing.resized(recipe.scale)
         settled = {**assignment.settled, **solved, "epochs": trained.epochs}
@@ -272,7 +305,9 @@ class Tune:
     ) -> tuple[Tuned, HeadSpec]:
         spec = assignment.task.head(extractor.backbone.width, assignment.spec)
         numerics = Numerics.of(assignment.settled)
-        return Tuned(extractor.backbone.suffix(cut), spec.build(), numerics), spec
+        name = assignment.recipe.adapter
+        adapter = adapters.get(name) if name else None
+        return Tuned(extractor.backbone.suffix(cut), spec.build(), numerics, adapter), spec
 
     def _values(
         self, assignment: Assignment, extractor: Extractor, cut: int, rows: Rows, view: View
