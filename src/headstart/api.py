@@ -79,6 +79,8 @@ def fit(
     source: str | tuple[str, ...] | list[str] = (),
     budget: str | float = "5m",
     max_trials: int | None = None,
+    recipe: str | Sequence[str] = (),
+    quality: str = "balanced",
     seed: int = 0,
     out: str | Path | None = None,
     refit: bool = True,
@@ -118,6 +120,11 @@ def fit(
     max_trials
         Largest number of trials. With a budget that does not bind, the same seed on the same
         machine then gives the same result.
+    recipe
+        Ways to carry knowledge over, such as ``probe`` or ``lora``; those of `quality` if empty.
+    quality
+        Which recipes are tried: ``fast`` those that train nothing but heads, ``balanced`` with
+        tuning as well, ``best`` all.
     out
         The run folder; ``runs/NAME`` where None.
     refit
@@ -152,6 +159,8 @@ def fit(
         source=(source,) if isinstance(source, str) else tuple(source),
         budget=seconds,
         max_trials=max_trials,
+        recipe=(recipe,) if isinstance(recipe, str) else tuple(recipe),
+        quality=quality,
         seed=seed,
         out=out,
         refit=refit,

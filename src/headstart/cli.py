@@ -107,6 +107,13 @@ def fit(
     ] = None,
     budget: Annotated[str, typer.Option(help="Time for everything, such as 60s or 5m.")] = "5m",
     max_trials: Annotated[int | None, typer.Option(metavar="N", help="At most N trials.")] = None,
+    recipe: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Way to carry knowledge over; may be repeated."),
+    ] = None,
+    quality: Annotated[
+        str, typer.Option(help="Which recipes are tried: fast, balanced or best.")
+    ] = "balanced",
     seed: Seed = 0,
     out: Annotated[str | None, typer.Option(metavar="RUN", help="Run folder.")] = None,
     no_refit: Annotated[
@@ -150,6 +157,8 @@ def fit(
             source=tuple(source or ()),
             budget=budget,
             max_trials=max_trials,
+            recipe=recipe or (),
+            quality=quality,
             seed=seed,
             out=out,
             refit=not no_refit,

@@ -6,11 +6,12 @@ registered names. The race tries the recipes of a modality in the order of `rank
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from headstart.data.dataset import TOGETHER
+from headstart.errors import UsageError
 from headstart.registry import Registry
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 FEWEST_EPOCHS = 8
 Start = Literal["source", "random", "small"]
+Quality = Literal["fast", "balanced", "best"]
+QUALITIES: tuple[str, ...] = ("fast", "balanced", "best")
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Phase:
     last
         How many last stages train: 0 is the head alone, None every stage after the cut.
     sparing
-        How many of these, from the end, are left as they are.
+        Share of the stages after the cut, from the end, that stay as they are.
     """
 
     epochs: int
@@ -46,14 +49,14 @@ class Phase:
     body: float = 1.0
     fading: float = 1.0
     last: int | None = None
-    sparing: int = 0
+    sparing: float = 0.0
 
-    def share(self, depth: int) -> float:
+    def share(self, depth: int, of: int) -> float:
         """Return the learning rate of a stage as a share of the head's; 0 is frozen.
 
-        The last stage has depth one, the one before it two.
+        The last of all stages after the cut has depth one, the first has depth `of`.
         """
-        frozen = depth <= self.sparing or (self.last is not None and depth > self.last)
+        frozen = depth <= round(self.sparing * of) or (self.last is not None and depth > self.last)
         return 0.0 if frozen else self.body * self.fading ** (depth - 1)
 
 
@@ -75,7 +78,8 @@ class Recipe:
     rank
         The race tries recipes of lower rank first.
     stages
-        Last stages of the backbone that are trained: 0 is the fixed feature extractor, None all.
+        Last stages of the backbone that are trained, in number or as a share of all: 0 is the fixed
+        feature extractor, None all.
     phases
         Of training by descent; none where the head is solved for.
     solved
@@ -101,6 +105,9 @@ class Recipe:
     average
         Share of a running average of the weights that stays at each step; the model is that
         average. 0 is none.
+    blend
+        In the end the weights lie between the source's and the tuned ones, where validation likes
+        them best.
     patience
         Epochs without a better validation score after which training stops.
     most_seen
@@ -108,6 +115,8 @@ class Recipe:
         `FEWEST_EPOCHS`): many rows need fewer passes. 0 is no bound.
     output
         The tasks it is for, by what their head takes of a backbone (``pooled``, …), or ``any``.
+    quality
+        It is tried from this preset on; where it is named, in any.
     """
 
     name: str
@@ -115,7 +124,7 @@ class Recipe:
     start: Start
     learner: str
     rank: int
-    stages: int | None = 0
+    stages: int | float | None = 0
     phases: tuple[Phase, ...] = ()
     solved: bool = False
     head: str = ""
@@ -130,9 +139,11 @@ class Recipe:
     adapter: str = ""
     towards: Literal["zero", "start"] = "zero"
     average: float = 0.0
+    blend: bool = False
     patience: int = 5
     most_seen: int = 0
     output: Output | Literal["any"] = "any"
+    quality: Quality = "balanced"
 
     @property
     def has_head_start(self) -> bool:
@@ -166,21 +177,75 @@ class Recipe:
 recipes: Registry[tuple[Recipe, ...]] = Registry("recipe", __name__)
 
 
+_USUAL: dict[str, dict[str, Any]] = {
+    "image": {"scale": 0.71, "views": 4, "augmentation": "light", "smoothing": 0.1, "batch": 32},
+    "text": {"batch": 16},
+}
+
+
+def tuning(
+    name: str,
+    modality: str,
+    rank: int,
+    stages: int | float | None,
+    phases: tuple[Phase, ...],
+    **more: Any,
+) -> Recipe:
+    """Return a recipe that tunes stages of a source, from the optimum of the head on its features.
+
+    So a random head does not tear up what the source knows (Kumar et al., Fine-Tuning can Distort
+    Pretrained Features and Underperform Out-of-Distribution, ICLR 2022). What `more` does not say
+    is as usual for the modality.
+    """
+    settings = {**_USUAL[modality], **more}
+    return Recipe(
+        name,
+        modality,
+        "source",
+        "tune",
+        rank=rank,
+        stages=stages,
+        phases=phases,
+        solved=True,
+        **settings,
+    )
+
+
 def register(name: str, variants: Iterable[Recipe]) -> None:
     """Register the variants of a recipe under its name."""
     recipes.register(name, tuple(variants))
 
 
-def recipes_for(modality: str, output: Output) -> list[Recipe]:
-    """Return every variant for a modality and a task, in the order in which the race tries them.
+def recipes_for(
+    modality: str, output: Output, quality: str = "balanced", named: Sequence[str] = ()
+) -> list[Recipe]:
+    """Return the variants for a modality and a task, in the order in which the race tries them.
 
-    Where a row has several inputs, the small models of each of them compete as well.
+    They are those of a preset; or those that are named, with the small models from scratch that
+    they are compared with. Where a row has several inputs, the small models of each of them compete
+    as well.
+
+    Raises
+    ------
+    UsageError
+        If there is no recipe of a name, or it is for other inputs or tasks.
     """
-    found = [
+    suiting = [
         recipe
         for variants in recipes
         for recipe in variants
         if recipe.output in (output, "any") and _suits(recipe, modality)
+    ]
+    for name in named:
+        recipes.get(name)
+        if not any(recipe.name == name for recipe in suiting):
+            known = ", ".join(sorted({recipe.name for recipe in suiting}))
+            raise UsageError(f"the recipe {name} is not for these data. Those that are: {known}.")
+    upto = QUALITIES[: QUALITIES.index(quality) + 1]
+    found = [
+        recipe
+        for recipe in suiting
+        if (recipe.start == "small" or recipe.name in named if named else recipe.quality in upto)
     ]
     return sorted(found, key=lambda recipe: recipe.rank)
 

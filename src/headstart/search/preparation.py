@@ -23,6 +23,7 @@ from headstart.errors import DataError, SourceError, UsageError
 from headstart.evidence.shortlist import LENGTH
 from headstart.features.coverage import Coverage, coverage
 from headstart.features.extract import Extractor
+from headstart.recipes import QUALITIES
 from headstart.search.budget import Clock
 from headstart.search.examining import Embedded, embed, examined, findings, tie
 from headstart.search.folds import FEWEST, SHARE, UNITS, Deal, dealt
@@ -67,25 +68,38 @@ class Options:
     resume: bool = False
     long: str = MODES[0]
     evaluation: str = EVALUATIONS[0]
+    recipe: tuple[str, ...] = ()
+    quality: str = "balanced"
 
     def __post_init__(self) -> None:
         if self.max_trials is not None and self.max_trials < 1:
             raise UsageError("--max-trials must be 1 or more")
         if self.long not in MODES:
             raise UsageError(f"--long {self.long} is not known; it is {', '.join(MODES)}")
-        if self.evaluation not in EVALUATIONS:
-            known = ", ".join(EVALUATIONS)
-            raise UsageError(f"--evaluation {self.evaluation} is not known; it is {known}")
+        for name, known in (("evaluation", EVALUATIONS), ("quality", QUALITIES)):
+            value = getattr(self, name)
+            if value not in known:
+                raise UsageError(f"--{name} {value} is not known; it is {', '.join(known)}")
         if self.class_weights not in (None, "balanced"):
             raise UsageError(f"--class-weights is balanced or nothing, not {self.class_weights!r}")
 
     def identity(self) -> dict[str, object]:
         """Return what must be the same in every session of one run, as JSON data."""
-        named = ("task", "metric", "class_weights", "long", "evaluation", "seed", "refit")
-        found = {name: getattr(self, name) for name in named}
+        alike = (
+            "task",
+            "metric",
+            "class_weights",
+            "long",
+            "evaluation",
+            "quality",
+            "seed",
+            "refit",
+        )
+        found = {name: getattr(self, name) for name in alike}
+        found |= {name: list(getattr(self, name)) for name in ("source", "recipe")}
         columns = [list(pair) for pair in self.roles.named()]
         test = None if self.test is None else title(self.test)
-        return {**found, "columns": columns, "source": list(self.source), "test": test}
+        return {**found, "columns": columns, "test": test}
 
 
 @dataclass(frozen=True)
@@ -154,7 +168,8 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
 
     extractors = {source.id: opened(source) for source in chosen}
     dataset, covered = _covered(dataset, extractors, listener)
-    planned = entries(task, list(extractors))
+    chosen_by = (options.quality, options.recipe)
+    planned = entries(task, list(extractors), *chosen_by)
     everything = _rows(dataset, task.encode(dataset, spec))
     bench = Bench(
         task=task,
@@ -211,7 +226,7 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
         )
         reach.ranking = listed.run(reach.ranking)
         bench, embedded = listed.bench, listed.embedded
-        planned = entries(task, list(bench.extractors))
+        planned = entries(task, list(bench.extractors), *chosen_by)
         added = {n: e for n, e in bench.extractors.items() if n not in extractors}
         dataset, more = _covered(dataset, added, listener)
         covered |= more

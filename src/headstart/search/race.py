@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -38,7 +38,7 @@ class Entry:
     def name(self) -> str:
         """Return how the entry is called while it runs."""
         stages = self.recipe.stages
-        depth = f", last {stages} stages" if stages else ""
+        depth = f", last {stages} stages" if isinstance(stages, int) and stages else ""
         return f"{self.recipe.name}{depth}" + (f" of {self.source}" if self.source else "")
 
 
@@ -154,13 +154,15 @@ class Listener:
         """Receive a trial that has ended."""
 
 
-def entries(task: Task, sources: list[str]) -> list[Entry]:
-    """Return every recipe for a task with every source, in the order of the race.
+def entries(
+    task: Task, sources: list[str], quality: str = "balanced", named: Sequence[str] = ()
+) -> list[Entry]:
+    """Return every recipe of a preset, or that is named, with every source, in the race's order.
 
     The first source and the small models come first; before any is tuned the features of all
     sources are tried, and the others are tuned after the first.
     """
-    recipes = recipes_for(task.modality, task.output)
+    recipes = recipes_for(task.modality, task.output, quality, named)
     planned = [
         Entry(recipe, None if recipe.start == "small" else sources[0])
         for recipe in recipes
@@ -206,7 +208,7 @@ class Race:
     keep: Callable[[Contender], None]
     most: int | None = None
     deal: Deal | None = None
-    too_dear: dict[tuple[str, str | None], float] = field(default_factory=dict)
+    too_dear: dict[tuple[str, str, str | None], float] = field(default_factory=dict)
     """Stages from which on a recipe of a source does not fit, by what was refused."""
 
     def run(self, planned: list[Entry]) -> None:
@@ -307,7 +309,7 @@ class Race:
                 if views < asked:
                     self.listener.say(f"{entry.name}: time for {views} of {asked} views a row")
                 return trying
-        self.too_dear[_place(entry)] = _trained(entry)
+        self.too_dear[_place(entry)] = self._trained(entry)
         self._leave_out(entry, seconds, f", which would take {seconds:.0f} s")
         return None
 
@@ -318,7 +320,7 @@ class Race:
             return ""
         if why := refused(assignment):
             return f": {why}"
-        if _trained(entry) > self.too_dear.get(_place(entry), float("inf")):
+        if self._trained(entry) > self.too_dear.get(_place(entry), float("inf")):
             return ""  # it trains more than one that was too dear
         return None
 
@@ -340,6 +342,14 @@ class Race:
         if entry.recipe.start == "small" and champion is not None:
             return known
         return max(known, seconds)
+
+    def _trained(self, entry: Entry) -> float:
+        """Return how many last stages an entry trains."""
+        stages = entry.recipe.stages
+        if stages is None or entry.source is None:
+            return float("inf")
+        backbone = self.bench.extractors[entry.source].backbone
+        return backbone.end - backbone.cut_before_last(stages)
 
     def _leave_out(self, entry: Entry, seconds: float | None, why: str) -> None:
         self.standing.skipped.append(entry.name)
@@ -380,10 +390,5 @@ class Race:
         return record
 
 
-def _place(entry: Entry) -> tuple[str, str | None]:
-    return entry.recipe.learner, entry.source
-
-
-def _trained(entry: Entry) -> float:
-    """Return how many last stages an entry trains."""
-    return float("inf") if entry.recipe.stages is None else entry.recipe.stages
+def _place(entry: Entry) -> tuple[str, str, str | None]:
+    return entry.recipe.learner, entry.recipe.adapter, entry.source

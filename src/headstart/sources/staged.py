@@ -160,9 +160,10 @@ class Backbone:
         """Return the name of the first stage after `cut`, or ``end``."""
         return self.stages[cut].name if cut < self.end else "end"
 
-    def cut_before_last(self, stages: int) -> int:
-        """Return the cut that leaves the last `stages` stages in the suffix."""
-        return max(0, self.end - stages)
+    def cut_before_last(self, stages: int | float) -> int:
+        """Return the cut that leaves the last `stages` in the suffix, in number or as a share."""
+        count = round(stages * self.end) if isinstance(stages, float) else stages
+        return max(0, self.end - count)
 
     def prefix(self, cut: int) -> Prefix:
         """Return the frozen part before `cut`, sharing this backbone's weights."""

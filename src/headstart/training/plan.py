@@ -68,9 +68,8 @@ class FreezePlan:
     def _share(self, phase: Phase, group: str) -> float:
         if group == HEAD:
             return 1.0
-        return phase.share(
-            len(self.stages) - self.stages.index(group) if group in self.stages else 1
-        )
+        depth = len(self.stages) - self.stages.index(group) if group in self.stages else 1
+        return phase.share(depth, len(self.stages))
 
 
 def _shape(progress: float) -> float:

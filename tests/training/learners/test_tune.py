@@ -341,3 +341,17 @@ def test_a_refit_is_perturbed_as_the_trial_was(assign, refit, headlines, toy_tex
     assignment = refit(assign(PERTURBED, headlines, toy_text), {"strength": 0.01, "epochs": 2})
     weights = [state(TUNE.fit(assignment).model.backbone) for _ in range(2)]
     assert not moved(*weights)
+
+
+def test_blending_is_settled_and_a_refit_goes_as_far(assign, squares, toy_image, eager):
+    assignment = assign(replace(RECIPE, blend=True), squares, toy_image)
+    fitted = TUNE.fit(assignment)
+    share = fitted.settled["blend"]
+    assert 0 <= share <= 1
+    plain = TUNE.fit(replace(assignment, recipe=RECIPE)).model.backbone
+    source, found = state(toy_image), state(fitted.model.backbone)
+    for name in moved(source, state(plain), lambda name: not is_statistic(name)):
+        between = torch.lerp(source[name], state(plain)[name], share)
+        torch.testing.assert_close(found[name], between, atol=1e-4, rtol=1e-3)
+    again = TUNE.fit(replace(assignment, validation=None, settled=fitted.settled))
+    assert again.settled["blend"] == share

@@ -23,6 +23,7 @@ from headstart.models.network import Network
 from headstart.sources.staged import Backbone, Boundary, Suffix
 from headstart.tasks.matrix import Array
 from headstart.training.adapters import Adapter, adapters
+from headstart.training.blending import blended
 from headstart.training.learners import Assignment, Fitted, Rows, learners
 from headstart.training.loop import train
 from headstart.training.measuring import GLANCE, LONGEST, fastest, step_seconds
@@ -247,6 +248,8 @@ class Tune:
             assert held is not None
             return _evaluated(tuned, held)
 
+        evaluate = assignment.evaluator(outputs)
+        start = [p.detach().clone() for p in tuned.parameters()] if recipe.blend else []
         at_once = AtOnce(assignment.settled.get("at_once", recipe.batch))
         trained = train(
             tuned,
@@ -259,18 +262,20 @@ class Tune:
             towards=recipe.towards,
             average=recipe.average,
             seed=assignment.seed,
-            evaluate=assignment.evaluator(outputs),
+            evaluate=evaluate,
             patience=recipe.patience,
             most_epochs=assignment.settled.get("epochs"),
             late=assignment.late,
             norm=recipe.norm,
             at_once=at_once,
         )
+        settled = {**assignment.settled, **solved, "epochs": trained.epochs}
+        if recipe.blend:
+            settled["blend"] = blended(tuned, start, evaluate, settled.get("blend"))
         tuned.cpu()
         tuned.merge()
         backbone = extractor.backbone.with_suffix(tuned.suffix)
         backbone.preprocessing = backbone.preprocessing.resized(recipe.scale)
-        settled = {**assignment.settled, **solved, "epochs": trained.epochs}
         if at_once.rows < recipe.batch:
             settled["at_once"] = at_once.rows
         return Fitted(

@@ -1,0 +1,59 @@
+"""Blending: weights between the source's and the tuned ones, wherever validation likes them best.
+
+Wortsman et al., Robust fine-tuning of zero-shot models (WiSE-FT), CVPR 2022. It takes no training,
+and where tuning went too far it goes back some of the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+SHARES = tuple(step / 10 for step in range(10, -1, -1))
+"""Shares of the tuned weights that are tried; of equally good ones the first."""
+
+
+def put_between(
+    module: nn.Module, start: Sequence[Tensor], tuned: Sequence[Tensor], share: float
+) -> None:
+    """Give a module weights that lie this share of the way from its start to what was tuned."""
+    with torch.no_grad():
+        for parameter, first, last in zip(module.parameters(), start, tuned, strict=True):
+            parameter.copy_(torch.lerp(first, last, share))
+
+
+def blended(
+    module: nn.Module,
+    start: Sequence[Tensor],
+    evaluate: Callable[[], tuple[float, float]] | None,
+    settled: float | None = None,
+) -> float:
+    """Put a tuned module's weights where they do best; return the share of the way.
+
+    Parameters
+    ----------
+    start
+        Its parameters before it was tuned, in their order.
+    evaluate
+        Returns (signed score, loss) on validation rows; None where there are none.
+    settled
+        The share that was found before, which is then taken.
+    """
+    tuned = [parameter.detach().clone() for parameter in module.parameters()]
+
+    def value(share: float) -> tuple[float, float]:
+        assert evaluate is not None
+        put_between(module, start, tuned, share)
+        score, loss = evaluate()
+        return score, -loss
+
+    if settled is not None:
+        best = settled
+    elif evaluate is None:
+        best = 1.0
+    else:
+        best = max(SHARES, key=value)
+    put_between(module, start, tuned, best)
+    return best
