@@ -17,7 +17,6 @@ from headstart.registry import Registry
 if TYPE_CHECKING:
     from headstart.sources.families import Output
 
-FEWEST_EPOCHS = 8
 Start = Literal["source", "random", "small"]
 Quality = Literal["fast", "balanced", "best"]
 QUALITIES: tuple[str, ...] = ("fast", "balanced", "best")
@@ -97,6 +96,9 @@ class Recipe:
         Registered perturbations of boundary values in training, in order, each with its strength.
     norm
         ``frozen``: normalisation layers keep the source's statistics; ``adapting``: they learn.
+    objective
+        Registered objective that shapes the features, on which the head is solved for; none goes
+        down the task's loss.
     adapter
         Registered small parts of the stages that train in place of all of them.
     towards
@@ -110,9 +112,9 @@ class Recipe:
         them best.
     patience
         Epochs without a better validation score after which training stops.
-    most_seen
-        Rows seen in all epochs together beyond which there are fewer epochs (never below
-        `FEWEST_EPOCHS`): many rows need fewer passes. 0 is no bound.
+    most_seen, fewest_epochs
+        Rows seen in all epochs together beyond which there are fewer epochs, but so many at least:
+        many rows need fewer passes. 0 is no bound.
     output
         The tasks it is for, by what their head takes of a backbone (``pooled``, …), or ``any``.
     quality
@@ -136,12 +138,14 @@ class Recipe:
     decay: float = 0.02
     smoothing: float = 0.0
     norm: Literal["frozen", "adapting"] = "frozen"
+    objective: str = ""
     adapter: str = ""
     towards: Literal["zero", "start"] = "zero"
     average: float = 0.0
     blend: bool = False
     patience: int = 5
     most_seen: int = 0
+    fewest_epochs: int = 8
     output: Output | Literal["any"] = "any"
     quality: Quality = "balanced"
 
@@ -163,7 +167,7 @@ class Recipe:
         phases = tuple(
             replace(
                 phase,
-                epochs=min(phase.epochs, max(FEWEST_EPOCHS, round(share * phase.epochs))),
+                epochs=min(phase.epochs, max(self.fewest_epochs, round(share * phase.epochs))),
             )
             for phase in self.phases
         )

@@ -208,7 +208,7 @@ class Race:
     keep: Callable[[Contender], None]
     most: int | None = None
     deal: Deal | None = None
-    too_dear: dict[tuple[str, str, str | None], float] = field(default_factory=dict)
+    too_dear: dict[tuple[str, str, str, str | None], float] = field(default_factory=dict)
     """Stages from which on a recipe of a source does not fit, by what was refused."""
 
     def run(self, planned: list[Entry]) -> None:
@@ -390,5 +390,6 @@ class Race:
         return record
 
 
-def _place(entry: Entry) -> tuple[str, str, str | None]:
-    return entry.recipe.learner, entry.recipe.adapter, entry.source
+def _place(entry: Entry) -> tuple[str, str, str, str | None]:
+    recipe = entry.recipe
+    return recipe.learner, recipe.objective, recipe.adapter, entry.source

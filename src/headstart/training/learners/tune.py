@@ -28,6 +28,7 @@ from headstart.training.learners import Assignment, Fitted, Rows, learners
 from headstart.training.loop import train
 from headstart.training.measuring import GLANCE, LONGEST, fastest, step_seconds
 from headstart.training.memory import AtOnce, available_memory, kept_bytes, rows_that_fit
+from headstart.training.objectives import objectives
 from headstart.training.perturbations import perturbed
 from headstart.training.plan import HEAD
 from headstart.training.precision import Numerics
@@ -171,6 +172,8 @@ class Tune:
         assert extractor is not None
         if extractor.divides:
             return "chunks of a text meet at a network's end, so no stage of it can be tuned"
+        if recipe.objective and not _has_classes(assignment.targets):
+            return f"{recipe.objective} needs classes, one a row"
         if not recipe.adapter:
             return ""
         suffix = extractor.backbone.suffix(self._cut(assignment, extractor))
@@ -200,18 +203,19 @@ class Tune:
 
     def forecast(self, assignment: Assignment) -> float:
         """Return seconds of computing the views and of all epochs, from measured steps."""
-        recipe, extractor = assignment.recipe, self._extractor(assignment)
-        cut = self._cut(assignment, extractor)
         rows = sum(len(piece.data) for piece in assignment.train)
+        recipe, extractor = assignment.recipe.for_rows(rows), self._extractor(assignment)
+        cut = self._cut(assignment, extractor)
         held = len(assignment.validation.data) if assignment.validation else 0
         seconds = 1.0
         if cut > 0:
             seconds += self._computing(assignment, extractor, cut)
         pace = self._pace(assignment, extractor, cut)
+        epochs = assignment.settled.get("epochs") or recipe.epochs
         if recipe.solved:
             some, width = min(rows, _STARTED), extractor.backbone.width
-            seconds += some * pace.evaluated + seconds_of_solving(some, width, assignment.many)
-        epochs = assignment.settled.get("epochs") or recipe.epochs
+            once = some * pace.evaluated + seconds_of_solving(some, width, assignment.many)
+            seconds += once * (1 + epochs if recipe.objective else 1)
         return seconds + pace.begun + epochs * (rows * pace.trained + held * pace.evaluated)
 
     def _computing(self, assignment: Assignment, extractor: Extractor, cut: int) -> float:
@@ -226,7 +230,7 @@ class Tune:
 
     def fit(self, assignment: Assignment) -> Fitted:
         """Return the whole network, its last stages tuned."""
-        recipe, task = assignment.recipe, assignment.task
+        recipe, task = assignment.recipe.for_rows(len(assignment.targets)), assignment.task
         extractor = self._extractor(assignment)
         cut = self._cut(assignment, extractor)
         torch.manual_seed(assignment.seed)
@@ -241,11 +245,21 @@ class Tune:
         targets = torch.from_numpy(assignment.targets)
         rows = len(targets)
 
+        shaping = objectives.get(recipe.objective) if recipe.objective else None
+        strengths: list[dict[str, object]] = []
+
         def step(taken: Tensor, epoch: int) -> Tensor:
+            if shaping is not None:
+                seed = (assignment.seed, epoch, int(taken[0]))
+                taken = shaping.draw(taken, targets, np.random.default_rng(seed))
+                features = tuned.features(values.batch(taken, epoch))["features"]
+                return shaping.loss(features.cpu(), targets[taken])
             return _loss(assignment, tuned, values.batch(taken, epoch), targets, taken, epoch)
 
         def outputs(_rows: Rows) -> Tensor:
             assert held is not None
+            if shaping is not None:
+                strengths.append(self._solve(assignment, tuned, plain))
             return _evaluated(tuned, held)
 
         evaluate = assignment.evaluator(outputs)
@@ -269,6 +283,10 @@ class Tune:
             norm=recipe.norm,
             at_once=at_once,
         )
+        if shaping is not None and held is None:
+            strengths.append(self._solve(assignment, tuned, plain))
+        if strengths and trained.epochs:
+            solved = strengths[min(trained.epochs, len(strengths)) - 1]
         settled = {**assignment.settled, **solved, "epochs": trained.epochs}
         if recipe.blend:
             settled["blend"] = blended(tuned, start, evaluate, settled.get("blend"))
@@ -361,6 +379,10 @@ class Tune:
             evaluated = sample.row_seconds(int(LONGEST / a_row))
             self._paces[known] = _Pace(begun, a_row, evaluated)
         return self._paces[known]
+
+
+def _has_classes(targets: np.ndarray) -> bool:
+    return targets.ndim == 1 and np.issubdtype(targets.dtype, np.integer)
 
 
 def _loss(

@@ -1,0 +1,48 @@
+"""Every recipe that tunes, carried out on a small network of its modality."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from headstart.recipes import recipes_for
+from headstart.training.learners import learners, refused
+
+EACH = [
+    pytest.param(recipe, id=f"{recipe.name}-{recipe.modality}-{recipe.rank}")
+    for modality in ("image", "text")
+    for recipe in recipes_for(modality, "pooled", "best")
+    if recipe.start == "source" and recipe.learner == "tune"
+]
+
+
+@pytest.mark.parametrize("recipe", EACH)
+def test_what_it_says_is_done(assign, request, recipe):
+    pictures = recipe.modality == "image"
+    rows = request.getfixturevalue("squares" if pictures else "headlines")
+    backbone = request.getfixturevalue("toy_image" if pictures else "toy_text")
+    phases = tuple(replace(phase, epochs=min(2, phase.epochs)) for phase in recipe.phases)
+    assignment = assign(replace(recipe, phases=phases, views=min(1, recipe.views)), rows, backbone)
+    if refused(assignment):
+        assert (recipe.name, recipe.modality) == ("lora", "image"), refused(assignment)
+        return
+    fitted = learners.get("tune").fit(assignment)
+    assert len(fitted.history) == sum(phase.epochs for phase in phases)
+    outputs = fitted.model.outputs(assignment.validation.data)
+    assert torch.isfinite(outputs).all() and outputs.std(0).min() > 0
+    before, after = backbone.model.state_dict(), fitted.model.backbone.model.state_dict()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    names = [stage.name for stage in backbone.stages]
+    cut = names.index(fitted.cut)
+    within = {
+        stage.name: [name for name in moved if name.startswith(tuple(stage.modules))]
+        for stage in backbone.stages
+    }
+    share = recipe.phases[-1].share
+    of = len(names) - cut
+    for depth, name in enumerate(reversed(names), 1):
+        trains = depth <= of and share(depth, of) > 0
+        assert trains or not within[name], f"{name} should be as it was"
+    assert moved or recipe.blend
