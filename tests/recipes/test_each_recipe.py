@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from headstart.recipes import recipes_for
+from headstart.training.checkpoint import Checkpoint
 from headstart.training.learners import learners, refused
 
 EACH = [
@@ -46,3 +47,39 @@ def test_what_it_says_is_done(assign, request, recipe):
         trains = depth <= of and share(depth, of) > 0
         assert trains or not within[name], f"{name} should be as it was"
     assert moved or recipe.blend
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("recipe", EACH)
+def test_killed_and_resumed_it_ends_the_same(assign, request, tmp_path, recipe, eager):
+    pictures = recipe.modality == "image"
+    rows = request.getfixturevalue("squares" if pictures else "headlines")
+    backbone = request.getfixturevalue("toy_image" if pictures else "toy_text")
+    phases = tuple(replace(phase, epochs=1) for phase in recipe.phases)
+    phases = phases if len(phases) > 1 else (replace(phases[0], epochs=2),)
+    recipe = replace(recipe, phases=phases, views=min(1, recipe.views), patience=9)
+    whole = assign(recipe, rows, backbone)
+    if refused(whole):
+        return
+    tune = learners.get("tune")
+    expected = tune.fit(whole)
+    kept = Checkpoint(tmp_path / "step.safetensors", every=0.0)
+
+    def killed():
+        known = kept.read()
+        if known is not None and known[1]["done"] == 1:
+            raise Killed
+        return False
+
+    with pytest.raises(Killed):
+        tune.fit(replace(whole, late=killed, checkpoint=kept))
+    found = tune.fit(replace(whole, checkpoint=kept))
+    ours, theirs = (one.model.backbone.model.state_dict() for one in (found, expected))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    heads = (one.model.head.state_dict() for one in (found, expected))
+    for mine, other in zip(*(head.values() for head in heads), strict=True):
+        assert torch.equal(mine, other)
+    assert found.settled == expected.settled and found.history == expected.history

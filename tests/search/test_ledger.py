@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -37,6 +39,34 @@ def test_a_killed_writer_loses_nothing_that_was_recorded(tmp_path):
     ledger = Ledger(tmp_path / "ledger.db")
     ledger.record(RECORD)  # never closed
     assert Ledger(tmp_path / "ledger.db").trials() == [RECORD]
+
+
+def test_one_process_writes_at_a_time(tmp_path):
+    first = Ledger(tmp_path / "ledger.db", writing=True)
+    with pytest.raises(ArtifactError, match="another headstart is at work"):
+        Ledger(tmp_path / "ledger.db", writing=True)
+    Ledger(tmp_path / "ledger.db").note("seconds", 1.0)  # others may look
+    first.close()
+    Ledger(tmp_path / "ledger.db", writing=True).close()
+
+
+def test_a_dead_process_holds_nothing(tmp_path):
+    code = (
+        "import os, sys; from pathlib import Path; from headstart.search.ledger import Ledger;"
+        "held = Ledger(Path(sys.argv[1]), writing=True); os.kill(os.getpid(), 9)"
+    )
+    path = tmp_path / "ledger.db"
+    dead = subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    assert dead.returncode < 0
+    Ledger(path, writing=True).close()
+
+
+def test_the_latest_event_is_known(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.db")
+    assert ledger.latest == 0
+    for at in (3.0, 7.5, 1.0):
+        ledger.event(at, "begun")
+    assert ledger.latest == 7.5
 
 
 def test_a_newer_ledger_is_refused(tmp_path):

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from headstart.recipes import Phase
+from headstart.training.checkpoint import Checkpoint
 from headstart.training.loop import Diverged, train
 from headstart.training.memory import AtOnce, NotEnoughMemory
 from headstart.training.plan import HEAD, FreezePlan
@@ -404,3 +405,75 @@ def test_other_errors_of_a_step_are_not_taken_for_memory():
     task.step = lambda rows, epoch: nn.Linear(3, 2)(torch.ones(1, 4)).sum()
     with pytest.raises(RuntimeError, match="shapes"):
         task.train()
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+THAWING = (Phase(2, 1e-2, last=0), Phase(2, 3e-3), Phase(1, 1e-3, fading=0.5))
+
+
+@pytest.mark.parametrize("killed_in", range(1, 6))
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"towards": "start"}, {"average": 0.9}, {"norm": "frozen"}],
+    ids=lambda options: next(iter(options), "plain"),
+)
+def test_training_that_was_killed_goes_on_to_the_same_end(tmp_path, options, killed_in):
+    def evaluation(task):
+        return lambda: (
+            -float(nn.functional.cross_entropy(task.network(task.x), task.y).detach()),
+            1.0,
+        )
+
+    whole = Task(phases=THAWING)
+    expected = whole.train(evaluate=evaluation(whole), **options)
+
+    first = Task(phases=THAWING)
+    plain, steps = first.step, (killed_in - 1) * 3 + 2  # in the middle of an epoch
+
+    def step(rows, epoch):
+        if len(first.taken) >= steps:
+            raise Killed
+        return plain(rows, epoch)
+
+    first.step = step
+    kept = Checkpoint(tmp_path / "step.safetensors", every=0.0)
+    with pytest.raises(Killed):
+        first.train(evaluate=evaluation(first), checkpoint=kept, **options)
+
+    second = Task(phases=THAWING)
+    torch.randn(3)  # whatever else was random meanwhile
+    found = second.train(evaluate=evaluation(second), checkpoint=kept, **options)
+    assert second.taken[0][0] == killed_in - 1, "it goes on with the epoch that was not finished"
+    assert same(second.state(), whole.state())
+    assert found == expected
+
+
+def test_moments_are_those_of_the_uninterrupted_run(tmp_path):
+    states = []
+    for epochs in ((5,), (2, 5)):
+        task = Task(phases=THAWING)
+        kept = Checkpoint(tmp_path / f"{len(epochs)}.safetensors", every=0.0)
+        for most in epochs:
+            task = Task(phases=THAWING)
+            task.train(most_epochs=most, checkpoint=kept)
+        states.append(kept.read()[0])
+    assert same(*states)
+    assert any(name.startswith("moments/") for name in states[0])
+
+
+def test_what_is_kept_is_only_what_trains(tmp_path):
+    task = Task(phases=(Phase(1, 1e-2, last=0),))
+    groups = {HEAD: list(task.network.head.parameters())}
+    kept = Checkpoint(tmp_path / "step.safetensors", every=0.0)
+    train(task.network, groups, task.phases, 24, 8, task.step, decay=0.0, seed=0, checkpoint=kept)
+    names = {name for name in kept.read()[0] if name.startswith("module/")}
+    assert "module/head.weight" in names and "module/body.0.weight" not in names
+
+
+def test_short_training_is_not_kept(tmp_path):
+    kept = Checkpoint(tmp_path / "step.safetensors")
+    Task().train(checkpoint=kept)
+    assert kept.read() is None and not kept.path.exists()

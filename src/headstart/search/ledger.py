@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from headstart.errors import ArtifactError
 
 SCHEMA = 1
@@ -40,13 +42,31 @@ class TrialRecord:
 class Ledger:
     """The record of one run folder.
 
+    Parameters
+    ----------
+    path
+        Of the file.
+    writing
+        A run writes it, until it is closed; no other process can meanwhile. One that has died holds
+        nothing.
+
     Raises
     ------
     ArtifactError
-        If the file is no ledger, is of a newer headstart, or cannot be written.
+        If the file is no ledger, is of a newer headstart, cannot be written, or another process
+        writes it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, writing: bool = False) -> None:
+        self._lock = FileLock(path.with_suffix(".lock"), timeout=0)
+        if writing:
+            try:
+                self._lock.acquire()
+            except Timeout:
+                raise ArtifactError(
+                    f"another headstart is at work in {path.parent}. Wait for it, or choose "
+                    "another --out."
+                ) from None
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -77,6 +97,12 @@ class Ledger:
         rows = self._db.execute("SELECT details FROM events WHERE kind = ? ORDER BY at", (kind,))
         return [json.loads(row[0]) for row in rows]
 
+    @property
+    def latest(self) -> float:
+        """Return at how many seconds of the budget the latest event was."""
+        row = self._db.execute("SELECT max(at) FROM events").fetchone()
+        return float(row[0] or 0.0)
+
     def record(self, trial: TrialRecord) -> None:
         """Record a trial that has ended."""
         values = (trial.id, trial.key, json.dumps(trial.spec), trial.status, trial.score)
@@ -96,6 +122,7 @@ class Ledger:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+        self._lock.release()
 
     def _write(self, statement: str, values: tuple[Any, ...]) -> None:
         try:

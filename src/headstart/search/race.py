@@ -19,6 +19,7 @@ from headstart.search.folds import Deal, Unfinished, answered, fitted_without, f
 from headstart.search.ledger import Ledger, TrialRecord
 from headstart.search.trial import Bench, TrialResult, TrialSpec, assign, run_trial, specify
 from headstart.tasks import Metric, Task
+from headstart.training.checkpoint import Checkpoint
 from headstart.training.learners import Assignment, learners, refused, settle
 
 BEGINNING = 5.0
@@ -196,6 +197,8 @@ class Race:
     deal
         Folds on which each recipe is scored, in nested cross-validation; else None, and the
         validation rows serve.
+    checkpoint
+        Where the training of the trial with this key is kept on its way.
     """
 
     bench: Bench
@@ -208,6 +211,7 @@ class Race:
     keep: Callable[[Contender], None]
     most: int | None = None
     deal: Deal | None = None
+    checkpoint: Callable[[str], Checkpoint | None] = lambda _key: None
     too_dear: dict[tuple[str, str, str, str | None], float] = field(default_factory=dict)
     """Stages from which on a recipe of a source does not fit, by what was refused."""
 
@@ -234,11 +238,14 @@ class Race:
                 else figure(best.record.score)
             )
             self.listener.trial(entry.name, score, self.clock.left)
-            result = run_trial(assignment)
+            checkpoint = self.checkpoint(spec.key)
+            result = run_trial(replace(assignment, checkpoint=checkpoint))
             if self.deal is not None and result.fitted is not None:
                 result = self._on_folds(self.deal, entry, assignment, result)
             begun += 1
             record = self._recorded(begun, spec, result)
+            if checkpoint is not None:
+                checkpoint.clear()
             if result.fitted is not None:
                 answers = [result.answers] if result.answers else []
                 contender = Contender(entry, record, result.fitted.model, answers=answers)
@@ -303,8 +310,9 @@ class Race:
         for views in range(asked, -1, -1):
             fewer = {**settled, "views": views} if views < asked else settled
             trying = replace(assignment, settled=fewer)
-            seconds = learners.get(entry.recipe.learner).forecast(trying)
-            needed = seconds + self.refitting * self._to_refit(entry, seconds)
+            once = learners.get(entry.recipe.learner).forecast(trying)
+            seconds = once + self._folding(entry, fewer)
+            needed = seconds + self.refitting * self._to_refit(entry, once)
             if needed <= self._available(entry):
                 if views < asked:
                     self.listener.say(f"{entry.name}: time for {views} of {asked} views a row")
@@ -312,6 +320,12 @@ class Race:
         self.too_dear[_place(entry)] = self._trained(entry)
         self._leave_out(entry, seconds, f", which would take {seconds:.0f} s")
         return None
+
+    def _folding(self, entry: Entry, settled: dict[str, Any]) -> float:
+        """Return the seconds of all folds, without which a trial cannot be compared with others."""
+        if self.deal is None or self.standing.winner is None:
+            return 0.0
+        return forecast(self.deal, entry.recipe, entry.source, settled)
 
     def _ruled_out(self, entry: Entry, assignment: Assignment) -> str | None:
         """Return why a trial need not even be measured, or None where it has to be."""

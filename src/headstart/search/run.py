@@ -38,6 +38,7 @@ from headstart.search.race import Contender, Entry, Listener, Race, Standing, in
 from headstart.search.reach import Reach
 from headstart.search.result import result, write_result
 from headstart.search.trial import specify
+from headstart.training.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ class _Session:
                 keep=self._keep,
                 most=self.options.max_trials,
                 deal=prepared.deal,
+                checkpoint=lambda key: Checkpoint(self.folder / "trials" / f"{key}.safetensors"),
             ).run(prepared.entries)
             self._deal_again()
         finally:
@@ -326,7 +328,7 @@ class _Session:
 
 def _leave(folder: Path) -> None:
     """Take away the ledger of a run that did not begin, and the folder if nothing else is in it."""
-    for path in folder.glob("ledger.db*"):
+    for path in folder.glob("ledger.*"):
         path.unlink()
     with contextlib.suppress(OSError):
         folder.rmdir()
@@ -378,15 +380,16 @@ def _open(folder: Path, options: Options, clock: Clock) -> Ledger:
         raise ArtifactError(
             f"{folder} cannot be written ({error.strerror}). Choose another --out, or make room."
         ) from None
-    ledger = Ledger(folder / "ledger.db")
+    ledger = Ledger(folder / "ledger.db", writing=True)
     known = ledger.fact("options")
     if known is not None and known != options.identity():
+        ledger.close()
         changed = [name for name, value in options.identity().items() if known.get(name) != value]
         raise UsageError(
             f"{folder} was begun with another {', '.join(changed)}; resume it with the same "
             "options, or choose another --out"
         )
     ledger.note("options", options.identity())
-    clock.before = float(ledger.fact("seconds") or 0.0)
+    clock.before = max(float(ledger.fact("seconds") or 0.0), ledger.latest)
     arm(clock)
     return ledger

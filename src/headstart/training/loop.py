@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,12 +16,14 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from headstart.recipes import Phase
 from headstart.sources.staged import OTHERS
+from headstart.training.checkpoint import Checkpoint
 from headstart.training.memory import AtOnce
 from headstart.training.plan import HEAD, FreezePlan
 from headstart.training.stopping import EarlyStopping
 
 CLIP = 1.0
 """Largest norm of the gradient; longer ones are shortened to it."""
+_COUNT = "n_averaged"
 
 
 class Diverged(Exception):
@@ -76,6 +79,7 @@ def train(
     late: Callable[[], bool] = lambda: False,
     norm: Literal["frozen", "adapting"] = "adapting",
     at_once: AtOnce | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Trained:
     """Train `module` in place by AdamW (Loshchilov and Hutter, ICLR 2019).
 
@@ -115,6 +119,8 @@ def train(
     at_once
         How many rows of a batch are in memory together; halved when memory runs out. None begins
         with the whole batch.
+    checkpoint
+        Where training is kept from time to time, and goes on from if something is there.
 
     Raises
     ------
@@ -128,40 +134,116 @@ def train(
         parameter.requires_grad_(False)  # what is in no group stays so
     stages = tuple(name for name in groups if name not in (HEAD, OTHERS))
     plan = FreezePlan(tuple(phases), math.ceil(rows / batch), stages)
-    descent = _Descent(groups, decay, towards)
-    averaged = _averaged(module, average) if average else None
-    stopping = EarlyStopping(patience)
-    random = np.random.default_rng(seed)
+    course = _Course(module, groups, decay, towards, average, patience)
+    kept = checkpoint.read() if checkpoint is not None else None
+    if kept is not None:
+        course.take(*kept)
+        at_once.rows = min(at_once.rows, course.history[-1].at_once)
     total = math.ceil(plan.steps / plan.steps_an_epoch)
     last = total if most_epochs is None else min(total, most_epochs)
-    history: list[Epoch] = []
-    done, number = 0, 0
-    for epoch in range(last):
+    while course.done < last and not course.stopping.exhausted(course.done):
+        epoch = course.done
+        number = epoch * plan.steps_an_epoch
         module.train()
-        descent.set_rates(plan, number)
+        course.descent.set_rates(plan, number)
         _hold_statistics(module, norm == "frozen")
         losses: list[float] = []
-        shuffled = torch.from_numpy(random.permutation(rows))
-        for taken in _batches(shuffled, batch):
+        # all that is random in an epoch begins anew, so that it is the same after a resumption
+        random = np.random.default_rng([seed, epoch])
+        torch.manual_seed(int(random.integers(2**62)))
+        for taken in _batches(torch.from_numpy(random.permutation(rows)), batch):
             if late():
-                return _ended(module, averaged, stopping, history, epoch, cut_short=True)
-            descent.set_rates(plan, number)
-            losses.append(descent.step(step, taken, epoch, at_once))
-            if averaged is not None:
-                averaged.update_parameters(module)
+                return course.ended(cut_short=True)
+            course.descent.set_rates(plan, number)
+            losses.append(course.descent.step(step, taken, epoch, at_once))
+            if course.averaged is not None:
+                course.averaged.update_parameters(module)
             number += 1
-        done = epoch + 1
-        number = done * plan.steps_an_epoch
+        course.end_epoch(float(np.mean(losses)), at_once.rows, evaluate)
+        if checkpoint is not None and checkpoint.due:
+            checkpoint.write(course.tensors(), course.facts())
+    return course.ended(cut_short=False)
+
+
+class _Course:
+    """All that training changes: weights, moments, the average, the best so far, the history."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        groups: Mapping[str, Sequence[nn.Parameter]],
+        decay: float,
+        towards: Literal["zero", "start"],
+        average: float,
+        patience: int,
+    ) -> None:
+        trained = {id(parameter) for group in groups.values() for parameter in group}
+        still = {name for name, p in module.named_parameters() if id(p) not in trained}
+        self.module = module
+        self.moving = frozenset(name for name in module.state_dict() if name not in still)
+        self.descent = _Descent(groups, decay, towards)
+        self.averaged = _averaged(module, average) if average else None
+        self.stopping = EarlyStopping(patience, self.moving)
+        self.history: list[Epoch] = []
+        self.done = 0
+
+    def end_epoch(
+        self, loss: float, at_once: int, evaluate: Callable[[], tuple[float, float]] | None
+    ) -> None:
+        """Evaluate, and take note of the epoch."""
+        self.done += 1
         score = validation_loss = None
         if evaluate is not None:
-            module.eval()
-            with _standing_in(module, averaged):
+            self.module.eval()
+            with _standing_in(self.module, self.averaged):
                 score, validation_loss = evaluate()
-                stopping.better(module, done, score, validation_loss)
-        history.append(Epoch(done, float(np.mean(losses)), score, validation_loss, at_once.rows))
-        if evaluate is not None and stopping.exhausted(done):
-            break
-    return _ended(module, averaged, stopping, history, done, cut_short=False)
+                self.stopping.better(self.module, self.done, score, validation_loss)
+        self.history.append(Epoch(self.done, loss, score, validation_loss, at_once))
+
+    def ended(self, cut_short: bool) -> Trained:
+        """Put the best weights back, or the average of all, and return how it went."""
+        if self.averaged is not None and self.stopping.best_epoch < 0:
+            _take_over(self.module, self.averaged.module.parameters())
+        self.stopping.restore(self.module)
+        self.module.eval()
+        best = self.stopping.best_epoch
+        return Trained(best if best >= 0 else self.done, cut_short, self.history)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return everything that is made of tensors, by name."""
+        state = self.module.state_dict()
+        found = {f"module/{name}": state[name] for name in self.moving}
+        found |= {f"best/{name}": value for name, value in self.stopping.weights.items()}
+        if self.averaged is not None:
+            found |= {
+                f"average/{name}": value
+                for name, value in self.averaged.state_dict().items()
+                if name == _COUNT or name.removeprefix("module.") in self.moving
+            }
+        for number, moments in self.descent.moments():
+            found |= {f"moments/{number}/{name}": value for name, value in moments.items()}
+        return found
+
+    def facts(self) -> dict[str, Any]:
+        """Return everything else, as JSON data."""
+        best = {"best": list(self.stopping.best), "best_epoch": self.stopping.best_epoch}
+        return {"done": self.done, "history": [vars(epoch) for epoch in self.history], **best}
+
+    def take(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        """Go on from what `tensors` and `facts` returned."""
+        parts: dict[str, dict[str, Tensor]] = defaultdict(dict)
+        for name, value in tensors.items():
+            part, _, rest = name.partition("/")
+            parts[part][rest] = value
+        self.module.load_state_dict(parts["module"], strict=False)
+        self.stopping.weights = parts["best"]
+        self.stopping.best = tuple(facts["best"])
+        self.stopping.best_epoch = facts["best_epoch"]
+        if self.averaged is not None:
+            self.averaged.load_state_dict(parts["average"], strict=False)
+        self.descent.take(parts["moments"])
+        self.done = facts["done"]
+        self.history = [Epoch(**epoch) for epoch in facts["history"]]
 
 
 class _Descent:
@@ -196,6 +278,25 @@ class _Descent:
             for parameter in group["params"]:
                 if parameter.requires_grad != (group["lr"] > 0):
                     parameter.requires_grad_(group["lr"] > 0)
+
+    def moments(self) -> Iterator[tuple[int, dict[str, Tensor]]]:
+        """Yield the number of each parameter that has moved, and its running means."""
+        for number, parameter in enumerate(self._parameters()):
+            if known := self.optimizer.state.get(parameter):
+                yield number, known
+
+    def take(self, moments: dict[str, Tensor]) -> None:
+        """Go on from moments by ``number/name``; they are laid out as their parameters are."""
+        parameters = self._parameters()
+        for name, value in moments.items():
+            number, _, kind = name.partition("/")
+            parameter = parameters[int(number)]
+            if value.shape == parameter.shape:
+                value = torch.empty_like(parameter).copy_(value)
+            self.optimizer.state[parameter][kind] = value
+
+    def _parameters(self) -> list[nn.Parameter]:
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
 
     def step(
         self, step: Callable[[Tensor, int], Tensor], taken: Tensor, epoch: int, at_once: AtOnce
@@ -256,22 +357,6 @@ def _hold_statistics(module: nn.Module, always: bool) -> None:
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             own = list(layer.parameters(recurse=False))
             layer.train(not always and all(p.requires_grad for p in own))
-
-
-def _ended(
-    module: nn.Module,
-    averaged: AveragedModel | None,
-    stopping: EarlyStopping,
-    history: list[Epoch],
-    done: int,
-    cut_short: bool,
-) -> Trained:
-    if averaged is not None and stopping.best_epoch < 0:
-        _take_over(module, averaged.module.parameters())
-    stopping.restore(module)
-    module.eval()
-    epochs = stopping.best_epoch if stopping.best_epoch >= 0 else done
-    return Trained(epochs, cut_short, history)
 
 
 def _batches(shuffled: Tensor, batch: int) -> list[Tensor]:

@@ -17,9 +17,12 @@ class EarlyStopping:
     ----------
     patience
         Evaluations without a better score after which training stops.
+    moving
+        Names of the weights that training changes, which are kept; all of them where None.
     """
 
     patience: int
+    moving: frozenset[str] | None = None
     best: tuple[float, float] = (float("-inf"), float("-inf"))
     best_epoch: int = -1
     weights: dict[str, Tensor] = field(default_factory=dict)
@@ -30,18 +33,22 @@ class EarlyStopping:
         if self.best_epoch >= 0 and not found > self.best:
             return False
         self.best, self.best_epoch = found, epoch
-        self.weights = {name: value.clone() for name, value in module.state_dict().items()}
+        self.weights = {
+            name: value.clone()
+            for name, value in module.state_dict().items()
+            if self.moving is None or name in self.moving
+        }
         return True
 
     def exhausted(self, epoch: int) -> bool:
         """Say whether patience has ended at `epoch`."""
-        return epoch - self.best_epoch >= self.patience
+        return self.best_epoch >= 0 and epoch - self.best_epoch >= self.patience
 
     def restore(self, module: nn.Module) -> None:
         """Put the best weights back."""
         if self.weights:
             with torch.no_grad():
-                module.load_state_dict(self.weights)
+                module.load_state_dict(self.weights, strict=self.moving is None)
 
 
 def _worst_if_nan(value: float) -> float:

@@ -17,6 +17,7 @@ from headstart.recipes import Recipe
 from headstart.registry import Registry
 from headstart.tasks import Metric, TargetSpec, Task
 from headstart.tasks.linear import AnyProblem, LinearSolution
+from headstart.training.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Assignment:
         for a refit by the trial on fewer rows (epochs, regularisation).
     late
         Says whether the deadline has come.
+    checkpoint
+        Where training is kept on its way; None keeps nothing.
     """
 
     recipe: Recipe
@@ -61,6 +64,7 @@ class Assignment:
     seed: int
     settled: dict[str, Any] = field(default_factory=dict)
     late: Callable[[], bool] = lambda: False
+    checkpoint: Checkpoint | None = None
 
     @property
     def targets(self) -> np.ndarray:

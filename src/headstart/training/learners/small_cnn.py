@@ -53,7 +53,6 @@ class LearnSmallCnn:
         size = assignment.settled.get("size") or self._size(assignment)
         spec = task.head(4 * WIDTH, assignment.spec)
         torch.manual_seed(assignment.seed)
-        random = np.random.default_rng(assignment.seed)
         network = small_cnn(WIDTH, spec.outputs)
         numerics = Numerics.of(assignment.settled)
         numerics.lay_out(network)
@@ -61,7 +60,8 @@ class LearnSmallCnn:
         targets = torch.from_numpy(assignment.targets)
         rows = len(targets)
 
-        def step(taken: Tensor, _epoch: int) -> Tensor:
+        def step(taken: Tensor, epoch: int) -> Tensor:
+            random = np.random.default_rng((assignment.seed, epoch, int(taken[0])))
             some = _shifted(normalised(pixels.take(taken)["pixels"]), random)
             outputs = _outputs(network, numerics, some)
             return task.loss(outputs, targets[taken], assignment.spec, recipe.smoothing)
@@ -90,6 +90,7 @@ class LearnSmallCnn:
             most_epochs=assignment.settled.get("epochs"),
             late=assignment.late,
             norm=recipe.norm,
+            checkpoint=assignment.checkpoint,
         )
         return Fitted(
             SmallCnn(network.cpu(), size, WIDTH, spec.outputs),

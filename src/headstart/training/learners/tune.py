@@ -282,6 +282,7 @@ class Tune:
             late=assignment.late,
             norm=recipe.norm,
             at_once=at_once,
+            checkpoint=assignment.checkpoint,
         )
         if shaping is not None and held is None:
             strengths.append(self._solve(assignment, tuned, plain))

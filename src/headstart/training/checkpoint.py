@@ -1,0 +1,64 @@
+"""Checkpoints: training is kept on its way, and goes on from there to the same end, bit for bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+EVERY = 20.0
+"""Seconds of training that may be lost; what is over sooner is begun again."""
+
+
+@dataclass
+class Checkpoint:
+    """A file in which training is kept.
+
+    Parameters
+    ----------
+    path
+        Where; it is replaced at once, or not at all.
+    every
+        Seconds between two writes.
+    """
+
+    path: Path
+    every: float = EVERY
+    _written: float = field(default_factory=time.monotonic, repr=False)
+
+    @property
+    def due(self) -> bool:
+        """Say whether it is time to write."""
+        return time.monotonic() - self._written >= self.every
+
+    def write(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        """Replace what is kept by tensors and JSON data."""
+        scratch = self.path.with_suffix(".part")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        save_file(whole, scratch, {"facts": json.dumps(facts)})
+        with scratch.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(scratch, self.path)
+        self._written = time.monotonic()
+
+    def read(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Return what is kept; None where nothing is, or it cannot be read."""
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                facts = json.loads(file.metadata()["facts"])
+                return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+            return None
+
+    def clear(self) -> None:
+        """Take it away."""
+        self.path.unlink(missing_ok=True)
+        self.path.with_suffix(".part").unlink(missing_ok=True)
