@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageEnhance, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from headstart.data.dataset import Cell
 from headstart.data.modalities import (
@@ -25,6 +25,7 @@ from headstart.data.modalities import (
 )
 from headstart.data.pictures import LARGEST, dicom, head, opened, require_size, tiff
 from headstart.data.pictures.tones import eight_bits
+from headstart.data.pictures.views import seen
 from headstart.devices import cores
 from headstart.errors import Unreadable
 
@@ -152,29 +153,6 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _light(picture: Image.Image, random: np.random.Generator) -> Image.Image:
-    """Crop a little, turn a little, change brightness and contrast a little; never mirror.
-
-    Mirroring is left out because it destroys the label of letters, digits, and left and right.
-    """
-    width, height = picture.size
-    scale = random.uniform(0.8, 1.0)
-    stretch = random.uniform(0.95, 1.05)
-    w, h = min(width, width * scale * stretch), min(height, height * scale / stretch)
-    left, top = random.uniform(0, width - w), random.uniform(0, height - h)
-    angle = random.uniform(-8, 8)
-    edge = tuple(int(v) for v in np.asarray(picture)[0, 0])
-    turned = picture.rotate(angle, Image.Resampling.BILINEAR, fillcolor=edge)
-    cropped = turned.resize(
-        picture.size, Image.Resampling.BILINEAR, box=(left, top, left + w, top + h)
-    )
-    brighter = ImageEnhance.Brightness(cropped).enhance(random.uniform(0.85, 1.15))
-    return ImageEnhance.Contrast(brighter).enhance(random.uniform(0.85, 1.15))
-
-
-POLICIES = {"light": _light}
-
-
 def _begins_like_a_picture(content: bytes) -> bool:
     if dicom.has_magic(content):
         return True
@@ -229,7 +207,7 @@ class ImageModality(Modality):
                 random = np.random.default_rng([view.seed, view.index, seed])
                 if min(picture.size) > 2 * size:
                     picture = picture.resize((2 * size, 2 * size), resample)
-                picture = POLICIES[view.policy](picture, random)
+                picture = seen(picture, view.policy, random)
             return np.asarray(picture.resize((size, size), resample)).transpose(2, 0, 1)
 
         return {"pixels": np.stack([pixels(row) for row in range(len(cells))])}
