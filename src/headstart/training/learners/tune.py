@@ -33,7 +33,10 @@ from headstart.training.perturbations import perturbed
 from headstart.training.plan import HEAD
 from headstart.training.precision import Numerics
 from headstart.training.solving import put_at_optimum, seconds_of_solving
+from headstart.training.surviving import survives
 
+MIRROR = "mirror"
+"""A view that not every label survives: which is measured before it is used."""
 _EVALUATED = 64
 _FEW = 4
 _STARTED = 20_000
@@ -199,7 +202,10 @@ class Tune:
             lambda numerics: sample.step_seconds(numerics, at_once, GLANCE),
         )
         least = at_once if at_once < batch else assignment.recipe.batch
-        return {**vars(found), "at_once": least, "views": assignment.recipe.views if cut else 0}
+        settled = {**vars(found), "at_once": least, "views": assignment.recipe.views if cut else 0}
+        if settled["views"] and MIRROR in assignment.recipe.augmentation.split("+"):
+            settled[MIRROR] = survives(assignment, View(1, "mirrored", assignment.seed))
+        return settled
 
     def forecast(self, assignment: Assignment) -> float:
         """Return seconds of computing the views and of all epochs, from measured steps."""
@@ -308,7 +314,10 @@ class Tune:
     def _all_views(self, assignment: Assignment, cut: int) -> list[View]:
         """Return the rows as they are, and as many random views as were settled."""
         count = assignment.settled.get("views", assignment.recipe.views) if cut else 0
-        policy = assignment.recipe.augmentation
+        parts = assignment.recipe.augmentation.split("+")
+        if not assignment.settled.get(MIRROR, False):
+            parts = [part for part in parts if part != MIRROR]
+        policy = "+".join(parts)
         return [View(i, policy, assignment.seed) for i in range(1 + count)]
 
     def _extractor(self, assignment: Assignment) -> Extractor:

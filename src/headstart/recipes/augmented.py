@@ -1,0 +1,35 @@
+"""Tuning with strong augmentation: for pictures of many kinds and labels that survive much.
+
+Each cached view is changed in one random way (Müller and Hutter, TrivialAugment, ICCV 2021), a part
+of every second one is hidden (Zhong et al., Random Erasing, AAAI 2020), and it is mirrored where
+that was measured to leave labels as they are; maps are mixed (Yun et al., CutMix, ICCV 2019). Worth
+trying where training fits its rows soon and validation stays behind.
+"""
+
+from headstart.recipes import Phase, register, tuning
+
+register(
+    "augmented",
+    [
+        tuning(
+            "augmented",
+            "image",
+            79,
+            3,
+            (Phase(epochs=20, rate=3e-3, body=1 / 3),),
+            views=8,
+            augmentation="light+trivial+erase+mirror",
+            perturbations=(("cutmix", 1.0),),
+            quality="best",
+        ),
+        tuning(
+            "augmented",
+            "text",
+            79,
+            2,
+            (Phase(epochs=8, rate=5e-4, body=0.2),),
+            perturbations=(("word-dropout", 0.1), ("mixup", 0.2)),
+            quality="best",
+        ),
+    ],
+)
