@@ -17,6 +17,7 @@ from headstart.evidence.verdict import sentence
 from headstart.report.live import Live
 from headstart.report.page import write_page
 from headstart.report.summary import summary
+from headstart.report.tracking import followed
 from headstart.search.budget import Clock, parse_budget
 from headstart.search.preparation import Options
 from headstart.search.run import run
@@ -88,6 +89,7 @@ def fit(
     long: str = "truncate",
     evaluation: str = "auto",
     device: str = AUTO,
+    track: str | None = None,
     quiet: bool = True,
     clock: Clock | None = None,
 ) -> Study:
@@ -140,6 +142,8 @@ def fit(
         ``auto``: the latter below 320 rows, if there is time.
     device
         ``cpu``, ``cuda``, or ``auto``: a GPU where there is one.
+    track
+        ``tensorboard``: write losses and scores of all epochs into ``RUN/tensorboard``, too.
     quiet
         Print no progress.
 
@@ -170,7 +174,7 @@ def fit(
     )
     clock = clock or Clock(seconds)
     with using(device):
-        outcome = run(options, clock, Live(clock, quiet))
+        outcome = run(options, clock, followed(Live(clock, quiet), track))
     write_page(outcome.result, outcome.folder)
     return Study(outcome.folder, outcome.result, outcome.set_aside)
 

@@ -132,6 +132,9 @@ def fit(
             help="How models are judged: holdout, or nested-cv, which is for few rows.",
         ),
     ] = "auto",
+    track: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Where else to follow it: tensorboard.")
+    ] = None,
     device: Annotated[
         str, typer.Option(help="cpu, cuda, or auto: a GPU where there is one.")
     ] = "auto",
@@ -159,6 +162,7 @@ def fit(
             max_trials=max_trials,
             recipe=recipe or (),
             quality=quality,
+            track=track,
             seed=seed,
             out=out,
             refit=not no_refit,

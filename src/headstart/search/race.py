@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,8 @@ from headstart.search.trial import Bench, TrialResult, TrialSpec, assign, run_tr
 from headstart.tasks import Metric, Task
 from headstart.training.checkpoint import Checkpoint
 from headstart.training.learners import Assignment, learners, refused, settle
+from headstart.training.loop import Epoch
+from headstart.training.overfitting import overfitting
 
 BEGINNING = 5.0
 """Seconds without which no stage is tuned: a new cut is converted to an engine, and measured."""
@@ -148,8 +152,14 @@ class Listener:
     def say(self, message: str) -> None:
         """Receive a line for the user."""
 
+    def begin(self, folder: Path) -> None:
+        """Receive the run folder, before anything is written there."""
+
     def trial(self, name: str, best: str, left: float) -> None:
         """Receive what is being tried, the best so far, and the seconds left."""
+
+    def epoch(self, name: str, epoch: Epoch) -> None:
+        """Receive an epoch of the trial that runs."""
 
     def done(self, record: TrialRecord, name: str) -> None:
         """Receive a trial that has ended."""
@@ -239,7 +249,8 @@ class Race:
             )
             self.listener.trial(entry.name, score, self.clock.left)
             checkpoint = self.checkpoint(spec.key)
-            result = run_trial(replace(assignment, checkpoint=checkpoint))
+            watch = partial(self.listener.epoch, entry.name)
+            result = run_trial(replace(assignment, checkpoint=checkpoint, watch=watch))
             if self.deal is not None and result.fitted is not None:
                 result = self._on_folds(self.deal, entry, assignment, result)
             begun += 1
@@ -388,6 +399,11 @@ class Race:
                 "loss": result.loss,
                 "memory": result.memory,
             }
+            if overfits := overfitting(
+                [epoch["loss"] for epoch in fitted.history],
+                [epoch["validation_loss"] for epoch in fitted.history],
+            ):
+                details["overfitting"] = str(overfits)
             if result.answers is not None:
                 details |= {"folds": result.answers.data(), "folding": result.folding}
         record = TrialRecord(

@@ -67,6 +67,7 @@ def run(options: Options, clock: Clock, listener: Listener) -> Outcome:
         if known["status"] == "complete":
             listener.say(f"{folder}: this run is complete")
             return Outcome(folder, known)
+    listener.begin(folder)
     ledger: Ledger | None = None
     session: _Session | None = None
     try:

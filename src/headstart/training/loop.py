@@ -80,6 +80,7 @@ def train(
     norm: Literal["frozen", "adapting"] = "adapting",
     at_once: AtOnce | None = None,
     checkpoint: Checkpoint | None = None,
+    watch: Callable[[Epoch], None] = lambda _epoch: None,
 ) -> Trained:
     """Train `module` in place by AdamW (Loshchilov and Hutter, ICLR 2019).
 
@@ -121,6 +122,8 @@ def train(
         with the whole batch.
     checkpoint
         Where training is kept from time to time, and goes on from if something is there.
+    watch
+        Receives each epoch when it has ended.
 
     Raises
     ------
@@ -160,6 +163,7 @@ def train(
                 course.averaged.update_parameters(module)
             number += 1
         course.end_epoch(float(np.mean(losses)), at_once.rows, evaluate)
+        watch(course.history[-1])
         if checkpoint is not None and checkpoint.due:
             checkpoint.write(course.tensors(), course.facts())
     return course.ended(cut_short=False)

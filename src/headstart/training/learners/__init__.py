@@ -18,6 +18,7 @@ from headstart.registry import Registry
 from headstart.tasks import Metric, TargetSpec, Task
 from headstart.tasks.linear import AnyProblem, LinearSolution
 from headstart.training.checkpoint import Checkpoint
+from headstart.training.loop import Epoch
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Assignment:
         Says whether the deadline has come.
     checkpoint
         Where training is kept on its way; None keeps nothing.
+    watch
+        Receives each epoch of training.
     """
 
     recipe: Recipe
@@ -65,6 +68,7 @@ class Assignment:
     settled: dict[str, Any] = field(default_factory=dict)
     late: Callable[[], bool] = lambda: False
     checkpoint: Checkpoint | None = None
+    watch: Callable[[Epoch], None] = lambda _epoch: None
 
     @property
     def targets(self) -> np.ndarray:

@@ -91,6 +91,7 @@ class LearnSmallCnn:
             late=assignment.late,
             norm=recipe.norm,
             checkpoint=assignment.checkpoint,
+            watch=assignment.watch,
         )
         return Fitted(
             SmallCnn(network.cpu(), size, WIDTH, spec.outputs),

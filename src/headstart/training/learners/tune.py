@@ -289,6 +289,7 @@ class Tune:
             norm=recipe.norm,
             at_once=at_once,
             checkpoint=assignment.checkpoint,
+            watch=assignment.watch,
         )
         if shaping is not None and held is None:
             strengths.append(self._solve(assignment, tuned, plain))
