@@ -35,6 +35,9 @@ class World:
         self.clock.before += 0.5
         return {"numerics": "f32", "views": assignment.recipe.views}
 
+    def refused(self, assignment):
+        return "it has no stages" if assignment.recipe.name == "unfit" else ""
+
     def forecast(self, assignment):
         return assignment.recipe.batch + 10.0 * assignment.settled["views"]
 
@@ -85,9 +88,17 @@ def recipe(name, seconds, accuracy, start="source", stages=0, views=0):
     )
 
 
+class Stages:
+    end = 10
+    model = torch.nn.Linear(1, 1)
+
+    def cut_before_last(self, stages):
+        return self.end - stages
+
+
 class Extracting:
     digest = "source"
-    divides = False
+    backbone = Stages()
 
 
 @pytest.fixture
@@ -178,17 +189,11 @@ def test_time_for_the_refit_is_kept_back(race):
     assert race([recipe("a", 40, 0.9)], refitting=0.0)[0].begun == ["a"]
 
 
-def test_what_tunes_stages_is_left_out_where_a_source_reads_rows_in_pieces(race, monkeypatch):
-    monkeypatch.setattr(Extracting, "divides", True)
-    recipes = [
-        recipe("probe", 1, 0.5),
-        recipe("finetune", 1, 0.9, stages=2),
-        recipe("full", 1, 0.9, stages=None),
-        recipe("small", 1, 0.6, start="small"),
-    ]
+def test_what_its_learner_refuses_is_left_out_with_the_reason(race):
+    recipes = [recipe("probe", 1, 0.5), recipe("unfit", 1, 0.9, stages=2)]
     world, standing, _ = race(recipes)
-    assert world.begun == ["probe", "small"]
-    assert standing.skipped == ["finetune, last 2 stages of toy", "full of toy"]
+    assert world.begun == ["probe"]
+    assert standing.skipped == ["unfit, last 2 stages of toy"]
 
 
 def test_a_trial_whose_refit_would_not_fit_is_left_out(race):

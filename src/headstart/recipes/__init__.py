@@ -119,6 +119,10 @@ class Recipe:
         The tasks it is for, by what their head takes of a backbone (``pooled``, …), or ``any``.
     quality
         It is tried from this preset on; where it is named, in any.
+    gain, doubt
+        By how much the logarithm of the error is expected to be less than that of a linear head on
+        the same source's features, and how far from certain that is: mean and standard deviation
+        over targets (``benchmarks/recipes.py``).
     """
 
     name: str
@@ -148,6 +152,8 @@ class Recipe:
     fewest_epochs: int = 8
     output: Output | Literal["any"] = "any"
     quality: Quality = "balanced"
+    gain: float = 0.0
+    doubt: float = 0.2
 
     @property
     def has_head_start(self) -> bool:

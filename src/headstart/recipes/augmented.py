@@ -21,6 +21,8 @@ register(
             augmentation="light+trivial+erase+mirror",
             perturbations=(("cutmix", 1.0),),
             quality="best",
+            gain=0.15,
+            doubt=0.25,
         ),
         tuning(
             "augmented",
@@ -30,6 +32,8 @@ register(
             (Phase(epochs=8, rate=5e-4, body=0.2),),
             perturbations=(("word-dropout", 0.1), ("mixup", 0.2)),
             quality="best",
+            gain=0.15,
+            doubt=0.25,
         ),
     ],
 )

@@ -16,6 +16,8 @@ register(
             (Phase(epochs=epochs, rate=rate, body=body),),
             average=0.98,
             quality="best",
+            gain=0.15,
+            doubt=0.2,
         )
         for modality, stages, epochs, rate, body in (
             ("image", 3, 10, 3e-3, 1 / 3),

@@ -17,6 +17,8 @@ register(
             decay=0.0,
             adapter="biases",
             quality="best",
+            gain=0.08,
+            doubt=0.2,
         )
         for modality in ("image", "text")
     ],

@@ -16,6 +16,8 @@ register(
             None,
             (Phase(epochs=epochs, rate=rate, body=0.3, fading=0.75),),
             quality="best",
+            gain=0.15,
+            doubt=0.25,
         )
         for modality, epochs, rate in (("image", 8, 3e-3), ("text", 5, 5e-4))
     ],

@@ -13,8 +13,9 @@ _PICTURES = [
         stages,
         (Phase(epochs=epochs, rate=3e-3, body=1 / 3),),
         patience=6,
+        gain=gain,
     )
-    for rank, stages, epochs in ((30, 2, 12), (40, 3, 10), (45, 4, 10))
+    for rank, stages, epochs, gain in ((30, 2, 12, 0.12), (40, 3, 10, 0.15), (45, 4, 10, 0.16))
 ]
 _TEXTS = [
     tuning(
@@ -25,8 +26,9 @@ _TEXTS = [
         (Phase(epochs=6, rate=5e-4, body=0.2),),
         decay=0.01,
         patience=3,
+        gain=gain,
     )
-    for rank, stages in ((30, 1), (40, 2), (45, 3))
+    for rank, stages, gain in ((30, 1, 0.05), (40, 2, 0.08), (45, 3, 0.1))
 ]
 
 register("finetune", _PICTURES + _TEXTS)

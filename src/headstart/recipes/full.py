@@ -5,7 +5,16 @@ from headstart.recipes import Phase, register, tuning
 register(
     "full",
     [
-        tuning("full", modality, 50, None, (Phase(epochs=epochs, rate=rate, body=0.2),), patience=4)
+        tuning(
+            "full",
+            modality,
+            50,
+            None,
+            (Phase(epochs=epochs, rate=rate, body=0.2),),
+            patience=4,
+            gain=0.15,
+            doubt=0.3,
+        )
         for modality, epochs, rate in (("image", 8, 2e-3), ("text", 5, 3e-4))
     ],
 )

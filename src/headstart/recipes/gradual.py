@@ -20,6 +20,8 @@ register(
             tuple(Phase(epochs, rate, body=0.3, fading=1 / 2.6, last=n) for n, epochs in _THAWED),
             patience=6,
             quality="best",
+            gain=0.12,
+            doubt=0.2,
         )
         for modality, rate in (("image", 3e-3), ("text", 5e-4))
     ],

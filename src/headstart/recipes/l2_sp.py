@@ -17,6 +17,8 @@ register(
             decay=1.0,
             towards="start",
             quality="best",
+            gain=0.15,
+            doubt=0.2,
         )
         for modality, stages, epochs, rate, body in (
             ("image", 3, 10, 3e-3, 1 / 3),

@@ -18,6 +18,8 @@ register(
             decay=0.0,
             adapter="lora",
             quality="best",
+            gain=0.1,
+            doubt=0.2,
         )
         for modality in ("image", "text")
     ],

@@ -18,6 +18,8 @@ register(
             decay=0.0,
             adapter="norms",
             quality="best",
+            gain=0.08,
+            doubt=0.2,
         )
         for modality in ("image", "text")
     ],

@@ -17,6 +17,8 @@ register(
             stages,
             (Phase(epochs=8, rate=rate, body=0.2, sparing=sparing),),
             quality="best",
+            gain=0.05,
+            doubt=0.2,
         )
         for modality, rate in (("image", 2e-3), ("text", 5e-4))
         for place, stages, sparing in ((74, 2 / 3, 0.5), (75, None, 2 / 3))

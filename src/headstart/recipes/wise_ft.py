@@ -17,6 +17,8 @@ register(
             (Phase(epochs=epochs, rate=rate, body=body),),
             blend=True,
             quality="best",
+            gain=0.15,
+            doubt=0.2,
         )
         for modality, stages, epochs, rate, body in (
             ("image", 3, 10, 3e-3, 1 / 3),

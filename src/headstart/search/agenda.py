@@ -1,0 +1,126 @@
+"""The agenda of a race: which trial comes next, by what it is expected to bring for its price.
+
+Features of all sources and the small model come first; they are cheap, and say what a source is
+worth before anything is tuned. Where there are several small models, the others follow the first
+tuned network. What tuning brings beyond them is believed to be as recipes say, and
+learnt on the way: where one tuned network was no better than its head, others are expected to be no
+better either.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from headstart.recipes import Recipe
+from headstart.tasks import Metric
+
+COMMON = 0.15
+"""How far targets differ in what tuning brings: standard deviation of the logarithm of errors."""
+FEWEST = 1e-4
+"""The least error that is told from none."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A trial that has a score, and the error that is not luck: by its log, with its variance."""
+
+    recipe: Recipe
+    source: str | None
+    error: float
+    noise: float
+
+
+@dataclass(frozen=True)
+class Agenda:
+    """Chooses the next of several (recipe, source).
+
+    Parameters
+    ----------
+    price
+        What a recipe of a source costs beside others; it has to be the same in every session, so it
+        is not measured.
+    """
+
+    price: Callable[[Recipe, str | None], float]
+
+    def next(
+        self, pending: Sequence[tuple[Recipe, str | None]], tried: Iterable[Tried]
+    ) -> tuple[Recipe, str | None]:
+        """Return what is best tried next; of equals, what comes first."""
+        known = list(tried)
+        tuning = [one for one in pending if _tunes(one[0])]
+        begun = any(_tunes(one.recipe) for one in known)
+        for recipe, source in pending:
+            again = any(one.recipe.start == "small" for one in known) and recipe.start == "small"
+            if not _tunes(recipe) and (begun or not tuning or not again):
+                return recipe, source
+        return max(tuning, key=lambda one: self.worth(one[0], one[1], known))
+
+    def worth(self, recipe: Recipe, source: str | None, tried: Sequence[Tried]) -> float:
+        """Return by how much a trial is expected to lower the least error, for its price.
+
+        In units of the logarithm of errors (Mockus, 1978; by price: Snoek et al., NeurIPS 2012).
+        """
+        if recipe.start != "source":
+            return 0.0  # it cannot be the head start; it is tried when nothing else is
+        heads = _heads(tried)
+        if not heads:
+            return recipe.gain / self.price(recipe, source)
+        mean, spread = common(tried)
+        start = heads.get(source, max(heads.values()))
+        expected = start - recipe.gain - mean
+        variance = recipe.doubt**2 + spread
+        least = min(one.error for one in tried)
+        return improvement(least - expected, math.sqrt(variance)) / self.price(recipe, source)
+
+
+def common(tried: Sequence[Tried]) -> tuple[float, float]:
+    """Return what tuning brings on this target beyond what recipes say: mean and variance.
+
+    Of each tuned model it is seen how its error differs from that of the best head of its source.
+    """
+    heads = _heads(tried)
+    precision, weighted = 1 / COMMON**2, 0.0
+    for one in tried:
+        if _tunes(one.recipe) and one.recipe.start == "source" and one.source in heads:
+            variance = one.recipe.doubt**2 + 2 * one.noise
+            precision += 1 / variance
+            weighted += (heads[one.source] - one.error - one.recipe.gain) / variance
+    return weighted / precision, 1 / precision
+
+
+def improvement(mean: float, deviation: float) -> float:
+    """Return the mean of the positive part of a normal variable."""
+    if deviation <= 0:
+        return max(0.0, mean)
+    z = mean / deviation
+    density = math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    return mean * 0.5 * math.erfc(-z / math.sqrt(2)) + deviation * density
+
+
+def error(metric: Metric, score: float, rows: int) -> tuple[float, float]:
+    """Return the logarithm of the error that a score stands for, and the variance of it by luck.
+
+    The error is what is missing to one where greater is better, else the score itself. The variance
+    is that of a proportion of `rows`; half a row is missing at least.
+    """
+    missing = 1 - score if metric.greater_is_better else score
+    least = max(FEWEST, 0.5 / max(1, rows)) if metric.greater_is_better else 1e-12
+    missing = max(missing, least)
+    chance = min(missing, 0.99) if metric.greater_is_better else 0.5
+    return math.log(missing), (1 - chance) / (chance * max(1, rows))
+
+
+def _tunes(recipe: Recipe) -> bool:
+    return recipe.stages != 0
+
+
+def _heads(tried: Sequence[Tried]) -> dict[str | None, float]:
+    """Return the least error of a head on the fixed features of each source."""
+    found: dict[str | None, float] = {}
+    for one in tried:
+        if one.recipe.start == "source" and not _tunes(one.recipe):
+            found[one.source] = min(one.error, found.get(one.source, math.inf))
+    return found
