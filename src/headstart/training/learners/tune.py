@@ -248,24 +248,11 @@ class Tune:
         plain = self._joined(assignment, extractor, cut, views[0])
         solved = self._solve(assignment, tuned, plain) if recipe.solved else {}
         values = _Views([plain] + [self._joined(assignment, extractor, cut, v) for v in views[1:]])
-        targets = torch.from_numpy(assignment.targets)
-        rows = len(targets)
-
-        shaping = objectives.get(recipe.objective) if recipe.objective else None
-        strengths: list[dict[str, object]] = []
-
-        def step(taken: Tensor, epoch: int) -> Tensor:
-            if shaping is not None:
-                seed = (assignment.seed, epoch, int(taken[0]))
-                taken = shaping.draw(taken, targets, np.random.default_rng(seed))
-                features = tuned.features(values.batch(taken, epoch))["features"]
-                return shaping.loss(features.cpu(), targets[taken])
-            return _loss(assignment, tuned, values.batch(taken, epoch), targets, taken, epoch)
 
         def outputs(_rows: Rows) -> Tensor:
             assert held is not None
-            if shaping is not None:
-                strengths.append(self._solve(assignment, tuned, plain))
+            if recipe.objective:
+                self._solve(assignment, tuned, plain)
             return _evaluated(tuned, held)
 
         evaluate = assignment.evaluator(outputs)
@@ -275,9 +262,9 @@ class Tune:
             tuned,
             tuned.groups(),
             recipe.phases,
-            rows,
+            len(assignment.targets),
             recipe.batch,
-            step,
+            _descending(assignment, tuned, values),
             decay=recipe.decay,
             towards=recipe.towards,
             average=recipe.average,
@@ -291,10 +278,8 @@ class Tune:
             checkpoint=assignment.checkpoint,
             watch=assignment.watch,
         )
-        if shaping is not None and held is None:
-            strengths.append(self._solve(assignment, tuned, plain))
-        if strengths and trained.epochs:
-            solved = strengths[min(trained.epochs, len(strengths)) - 1]
+        if recipe.objective:  # the head of the features that the best weights give
+            solved = self._solve(assignment, tuned, plain)
         settled = {**assignment.settled, **solved, "epochs": trained.epochs}
         if recipe.blend:
             settled["blend"] = blended(tuned, start, evaluate, settled.get("blend"))
@@ -390,6 +375,25 @@ class Tune:
             evaluated = sample.row_seconds(int(LONGEST / a_row))
             self._paces[known] = _Pace(begun, a_row, evaluated)
         return self._paces[known]
+
+
+def _descending(
+    assignment: Assignment, tuned: Tuned, values: _Views
+) -> Callable[[Tensor, int], Tensor]:
+    """Return what gives the loss of a batch of rows in an epoch, by the recipe's objective."""
+    targets = torch.from_numpy(assignment.targets)
+    name = assignment.recipe.objective
+    objective = objectives.get(name) if name else None
+
+    def step(taken: Tensor, epoch: int) -> Tensor:
+        if objective is None:
+            return _loss(assignment, tuned, values.batch(taken, epoch), targets, taken, epoch)
+        random = np.random.default_rng((assignment.seed, epoch, int(taken[0])))
+        taken = objective.draw(taken, targets, random)
+        features = tuned.features(values.batch(taken, epoch))["features"]
+        return objective.loss(features.cpu(), targets[taken])
+
+    return step
 
 
 def _has_classes(targets: np.ndarray) -> bool:
