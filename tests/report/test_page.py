@@ -54,3 +54,15 @@ def test_data_never_act_as_markup(run):
     page = write_page(RESULT, run).read_text()
     assert "<script>" not in page and "a<b>" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_the_plan_of_the_model_that_is_handed_back_is_drawn(run):
+    plan = ["head  ████", "b     ·███", "a     ··██"]
+    spec = {"recipe": {"name": "gradual"}, "source": "bundled/minilm"}
+    ledger = Ledger(run / "ledger.db")
+    ledger.record(TrialRecord(3, "c", spec, "done", 0.9, 2.0, {"cut": "a", "plan": plan}))
+    ledger.close()
+    handed = {**RESULT, "winner": {**RESULT["winner"], "trial": 3}}
+    page = write_page(handed, run).read_text()
+    assert "\n".join(plan) in page
+    assert "How it was tuned" not in write_page(RESULT, run).read_text()

@@ -75,3 +75,8 @@ def test_a_plan_without_phases_trains_nothing():
 
 def test_a_single_step_has_a_rate():
     assert FreezePlan((Phase(1, 1e-3),), 1).rate(HEAD, 0) > 0
+
+
+def test_a_plan_over_groups_leaves_out_what_is_no_stage():
+    plan = FreezePlan.over((Phase(1, 1e-3),), ["a", "b", "others", HEAD], 7)
+    assert plan.stages == ("a", "b") and plan.steps == 7

@@ -61,5 +61,9 @@ class Live(Listener):
         short = ", cut short by the budget" if record.details.get("cut_short") else ""
         where = "rows held out" if "folds" in record.details else "the validation rows"
         self.say(f"  {name}: {figure(record.score)} on {where}{short}")
+        plan = record.details.get("plan") or []
+        if any("·" in line and "█" in line for line in plan):  # a stage thaws on the way
+            for line in plan:  # stages down, epochs across
+                self.say(f"      {line}")
         if overfits := record.details.get("overfitting"):
             self.say(f"    it {overfits}; the best weights are kept")

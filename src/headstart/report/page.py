@@ -34,6 +34,8 @@ def write_page(result: dict[str, Any], folder: Path) -> Path:
     """
     ledger = Ledger(folder / "ledger.db")
     curve, sure = result.get("learning_curve"), result.get("calibration")
+    trials = ledger.trials()
+    winner = next((t for t in trials if t.id == result["winner"].get("trial")), None)
     template = Environment(
         loader=PackageLoader("headstart.report", "."), autoescape=True, trim_blocks=True
     ).get_template("page.html.j2")
@@ -49,7 +51,8 @@ def write_page(result: dict[str, Any], folder: Path) -> Path:
         width=WIDTH,
         height=HEIGHT,
         colours=_COLOURS,
-        trials=ledger.trials(),
+        trials=trials,
+        plan=(winner.details.get("plan") if winner else None) or [],
         notes=ledger.fact("notes") or [],
         set_aside=ledger.fact("set aside") or [],
     )

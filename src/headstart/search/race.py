@@ -429,6 +429,7 @@ class Race:
                 "history": list(fitted.history),
                 "loss": result.loss,
                 "memory": result.memory,
+                "plan": list(fitted.plan),
             }
             if overfits := overfitting(
                 [epoch["loss"] for epoch in fitted.history],

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from headstart.recipes import Phase
-from headstart.sources.staged import OTHERS
 from headstart.training.checkpoint import Checkpoint
 from headstart.training.memory import AtOnce
 from headstart.training.plan import HEAD, FreezePlan
@@ -135,8 +134,7 @@ def train(
     at_once = at_once or AtOnce(batch)
     for parameter in module.parameters():
         parameter.requires_grad_(False)  # what is in no group stays so
-    stages = tuple(name for name in groups if name not in (HEAD, OTHERS))
-    plan = FreezePlan(tuple(phases), math.ceil(rows / batch), stages)
+    plan = FreezePlan.over(phases, groups, math.ceil(rows / batch))
     course = _Course(module, groups, decay, towards, average, patience)
     kept = checkpoint.read() if checkpoint is not None else None
     if kept is not None:

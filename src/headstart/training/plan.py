@@ -7,9 +7,11 @@ for the whole run, and a run that is resumed at any step goes on as if it had ne
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from headstart.recipes import Phase
+from headstart.sources.staged import OTHERS
 
 HEAD = "head"
 WARM = 0.1
@@ -31,6 +33,12 @@ class FreezePlan:
     phases: tuple[Phase, ...]
     steps_an_epoch: int
     stages: tuple[str, ...] = ()
+
+    @classmethod
+    def over(cls, phases: Sequence[Phase], groups: Iterable[str], steps: int = 1) -> FreezePlan:
+        """Return the plan for groups of these names, with so many steps an epoch."""
+        stages = tuple(name for name in groups if name not in (HEAD, OTHERS))
+        return cls(tuple(phases), steps, stages)
 
     @property
     def steps(self) -> int:

@@ -127,13 +127,17 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a learner returns: the model, and what the same recipe needs to be fitted again."""
+    """What a learner returns: the model, and what the same recipe needs to be fitted again.
+
+    `plan` is a picture of which stages trained when, a line each.
+    """
 
     model: Model
     settled: dict[str, Any]
     cut: str
     cut_short: bool = False
     history: tuple[dict[str, Any], ...] = ()
+    plan: tuple[str, ...] = ()
 
 
 class Learner(Protocol):

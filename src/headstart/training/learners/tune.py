@@ -30,7 +30,7 @@ from headstart.training.measuring import GLANCE, LONGEST, fastest, step_seconds
 from headstart.training.memory import AtOnce, available_memory, kept_bytes, rows_that_fit
 from headstart.training.objectives import objectives
 from headstart.training.perturbations import perturbed
-from headstart.training.plan import HEAD
+from headstart.training.plan import HEAD, FreezePlan
 from headstart.training.precision import Numerics
 from headstart.training.solving import put_at_optimum, seconds_of_solving
 from headstart.training.surviving import survives
@@ -295,6 +295,7 @@ class Tune:
             extractor.backbone.cut_name(cut),
             trained.cut_short,
             tuple(vars(epoch) for epoch in trained.history),
+            tuple(FreezePlan.over(recipe.phases, tuned.groups()).picture()),
         )
 
     def _all_views(self, assignment: Assignment, cut: int) -> list[View]:
