@@ -53,7 +53,7 @@ def test_stages_are_thawed_from_the_end():
 
 
 def test_stages_in_the_middle_may_train_alone():
-    plan = FreezePlan((Phase(2, 1e-3, last=3, sparing=1),), 1, ("a", "b", "c", "d"))
+    plan = FreezePlan((Phase(2, 1e-3, last=3, sparing=0.25),), 1, ("a", "b", "c", "d"))
     assert plan.trained(0) == ["b", "c", HEAD]
 
 
