@@ -24,10 +24,7 @@ def names(recipe):
 @pytest.mark.parametrize("recipe", ALL, ids=names)
 class TestEachRecipe:
     def test_it_is_data(self, recipe):
-        data = json.loads(json.dumps(recipe.data()))
-        phases = tuple(Phase(**phase) for phase in data.pop("phases"))
-        perturbed = tuple((name, strength) for name, strength in data.pop("perturbations"))
-        assert Recipe(**data, phases=phases, perturbations=perturbed) == recipe
+        assert Recipe.of(json.loads(json.dumps(recipe.data()))) == recipe
 
     def test_what_it_names_is_registered(self, recipe):
         assert recipe.name in recipes

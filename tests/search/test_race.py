@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ import torch
 
 from headstart.data.dataset import Column, Dataset
 from headstart.models.constant import Constant
-from headstart.recipes import Recipe
+from headstart.recipes import Phase, Recipe
 from headstart.search import trial as trials
 from headstart.search.budget import Clock
 from headstart.search.ledger import Ledger, TrialRecord
@@ -18,7 +18,7 @@ from headstart.search.race import Contender, Entry, Listener, Race, Standing
 from headstart.search.trial import Bench
 from headstart.tasks import tasks
 from headstart.training.learners import Fitted, Rows, learners
-from headstart.training.loop import Diverged
+from headstart.training.loop import Diverged, Epoch
 
 ROWS = 20
 
@@ -298,3 +298,68 @@ def test_the_machine_is_told_but_does_not_name_the_trial():
     )
     assert plain.key == settled.key
     assert settled.machine["precision"] == "f32" and settled.machine["threads"] >= 1
+
+
+class Climbing(World):
+    """A learner whose accuracy is best where the learning rate is twice what the recipe says."""
+
+    def fit(self, assignment):
+        recipe = assignment.recipe
+        self.begun.append(recipe)
+        self.clock.before += recipe.batch
+        away = abs(np.log2(recipe.phases[-1].rate / 2e-3)) if recipe.phases else 9.0
+        for number in range(1, 4):
+            assignment.watch(Epoch(number, 1.0, 0.9 - 0.1 * away, 0.5, 32))
+        history = ({"loss": 1.0, "score": 0.9 - 0.1 * away, "validation_loss": 0.5},) * 3
+        accuracy = max(0.2, 0.9 - 0.1 * away)
+        return Fitted(Known(accuracy), {"epochs": 1}, "end", history=history)
+
+
+def climbing(tmp_path, monkeypatch, budget, ledger=None):
+    clock = Clock(budget)
+    world = Climbing(clock)
+    monkeypatch.setitem(learners._entries, "tune", world)
+    monkeypatch.setitem(learners._entries, "world", world)
+    ledger = ledger or Ledger(tmp_path / "ledger.db")
+    task = tasks.get("text-classification")
+    spec = {"name": "label", "classes": ["0", "1"]}
+    metric = task.metrics(spec)["accuracy"]
+    bench = Bench(task, spec, metric, rows(), rows(), {"toy": Extracting()}, "d", "s", 0)
+    base = replace(
+        recipe("finetune", 5, 0.0, stages=2), learner="tune", phases=(Phase(3, 1e-3),), decay=0.01
+    )
+    planned = [Entry(recipe("probe", 1, 0.0), "toy"), Entry(base, "toy")]
+    standing = Standing(metric.signed)
+    Race(
+        bench,
+        clock,
+        ledger,
+        standing,
+        Listener(),
+        lambda _recipe: 5.0,
+        0.0,
+        lambda _contender: None,
+        varying=True,
+    ).run(planned)
+    return world, standing, ledger
+
+
+def test_where_time_is_left_the_best_recipe_is_varied(tmp_path, monkeypatch):
+    world, standing, ledger = climbing(tmp_path, monkeypatch, budget=90.0)
+    rates = [one.phases[-1].rate for one in world.begun if one.phases]
+    assert rates[0] == 1e-3 and len(set(rates)) == len(rates) > 8
+    best = standing.transfer.entry.recipe.phases[-1].rate
+    assert abs(np.log2(best / 2e-3)) <= min(abs(np.log2(rate / 2e-3)) for rate in rates) + 1e-9
+    statuses = [(record.status, record.details.get("reason", "")) for record in ledger.trials()]
+    assert any("behind the others" in reason for status, reason in statuses if status == "failed")
+
+
+def test_a_resumed_race_varies_on_from_where_it_was(tmp_path, monkeypatch):
+    once, _, whole = climbing(tmp_path, monkeypatch, budget=90.0)
+    (tmp_path / "again").mkdir()
+    first, _, ledger = climbing(tmp_path / "again", monkeypatch, budget=45.0)
+    second, _, _ = climbing(tmp_path / "again", monkeypatch, budget=90.0, ledger=ledger)
+    asked = [*first.begun, *second.begun]
+    assert asked[: len(once.begun)] == once.begun
+    scores = [record.score for record in ledger.trials()]
+    assert scores[: len(whole.trials())] == [record.score for record in whole.trials()]

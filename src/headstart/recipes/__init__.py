@@ -6,7 +6,7 @@ registered names. The race tries the recipes of a modality in the order of `rank
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -182,6 +182,13 @@ class Recipe:
     def data(self) -> dict[str, Any]:
         """Return the recipe as JSON data."""
         return asdict(self)
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Recipe:
+        """Return the recipe that `data` returned."""
+        phases = tuple(Phase(**phase) for phase in data["phases"])
+        perturbed = tuple((name, strength) for name, strength in data["perturbations"])
+        return cls(**{**data, "phases": phases, "perturbations": perturbed})
 
 
 recipes: Registry[tuple[Recipe, ...]] = Registry("recipe", __name__)

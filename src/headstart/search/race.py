@@ -21,6 +21,7 @@ from headstart.search.budget import Clock
 from headstart.search.folds import Deal, Unfinished, answered, fitted_without, forecast
 from headstart.search.ledger import Ledger, TrialRecord
 from headstart.search.trial import Bench, TrialResult, TrialSpec, assign, run_trial, specify
+from headstart.search.variations import MOST, Pruned, Seen, behind, is_variation, varied
 from headstart.tasks import Metric, Task
 from headstart.training.checkpoint import Checkpoint
 from headstart.training.learners import Assignment, learners, refused, settle
@@ -212,6 +213,8 @@ class Race:
         validation rows serve.
     checkpoint
         Where the training of the trial with this key is kept on its way.
+    varying
+        Where time is left, the settings of the best recipe are varied.
     """
 
     bench: Bench
@@ -225,6 +228,7 @@ class Race:
     most: int | None = None
     deal: Deal | None = None
     checkpoint: Callable[[str], Checkpoint | None] = lambda _key: None
+    varying: bool = False
     tried: list[Tried] = field(default_factory=list)
     """What trials came to, those of earlier sessions with them."""
     too_dear: dict[tuple[str, str, str, str | None], float] = field(default_factory=dict)
@@ -232,48 +236,95 @@ class Race:
 
     def run(self, planned: list[Entry]) -> None:
         """Run the entries that are forecast to fit; those that the ledger has are not run again."""
-        known = {record.key: record for record in self.ledger.trials()}
-        settled = {event["key"]: event["settled"] for event in self.ledger.events("begun")}
-        begun = len(known)
+        done = {record.key: record for record in self.ledger.trials()}
         pending = {(entry.recipe, entry.source): entry for entry in planned}
         for entry in planned:
-            record = known.get(specify(self.bench, entry.recipe, entry.source).key)
+            record = done.get(specify(self.bench, entry.recipe, entry.source).key)
             if record is not None:
                 self._remember(pending.pop((entry.recipe, entry.source)), record)
         agenda = Agenda(self._price)
-        while pending and (self.most is None or begun < self.most):
-            entry = pending.pop(agenda.next(list(pending), self.tried))
-            key = specify(self.bench, entry.recipe, entry.source).key
-            assignment = self._fitting(entry, settled.get(key))
-            if assignment is None:
-                continue
-            spec = specify(self.bench, entry.recipe, entry.source, assignment.settled)
-            self.ledger.event(self.clock.used, "begun", key=spec.key, settled=assignment.settled)
-            best = self.standing.winner
-            score = (
-                "none yet"
-                if best is None or best.record.score is None
-                else figure(best.record.score)
-            )
-            self.listener.trial(entry.name, score, self.clock.left)
-            checkpoint = self.checkpoint(spec.key)
-            watch = partial(self.listener.epoch, entry.name)
-            result = run_trial(replace(assignment, checkpoint=checkpoint, watch=watch))
-            if self.deal is not None and result.fitted is not None:
-                result = self._on_folds(self.deal, entry, assignment, result)
-            begun += 1
-            record = self._recorded(begun, spec, result)
-            self._remember(entry, record)
-            if checkpoint is not None:
-                checkpoint.clear()
-            if result.fitted is not None:
-                answers = [result.answers] if result.answers else []
-                contender = Contender(entry, record, result.fitted.model, answers=answers)
-                if self.standing.enter(contender):
-                    self.keep(contender)
-                else:
-                    contender.model = None
-            self.listener.done(record, entry.name)
+        while pending and not self._is_over():
+            self._try(pending.pop(agenda.next(list(pending), self.tried)))
+        base = self._to_vary(planned) if self.varying else None
+        while base is not None and not self._is_over():
+            known = self._seen(base)
+            if len(known) > MOST:
+                return
+            recipe = varied(base.recipe, known, self.bench.seed)
+            if not self._try(Entry(recipe, base.source), partial(self._prune, base, known)):
+                return
+
+    def _is_over(self) -> bool:
+        return self.most is not None and len(self.ledger.trials()) >= self.most
+
+    def _try(
+        self, entry: Entry, prune: Callable[[list[Epoch]], None] = lambda _course: None
+    ) -> bool:
+        """Run a trial if it is forecast to fit; say whether it did.
+
+        `prune` looks at the epochs so far, and ends the trial by an exception.
+        """
+        key = specify(self.bench, entry.recipe, entry.source).key
+        begun = {event["key"]: event["settled"] for event in self.ledger.events("begun")}
+        assignment = self._fitting(entry, begun.get(key))
+        if assignment is None:
+            return False
+        spec = specify(self.bench, entry.recipe, entry.source, assignment.settled)
+        self.ledger.event(self.clock.used, "begun", key=spec.key, settled=assignment.settled)
+        best = self.standing.winner
+        score = None if best is None else best.record.score
+        said = "none yet" if score is None else figure(score)
+        self.listener.trial(entry.name, said, self.clock.left)
+        checkpoint, course = self.checkpoint(spec.key), list[Epoch]()
+
+        def watch(epoch: Epoch) -> None:
+            course.append(epoch)
+            self.listener.epoch(entry.name, epoch)
+            prune(course)
+
+        result = run_trial(replace(assignment, checkpoint=checkpoint, watch=watch))
+        if self.deal is not None and result.fitted is not None:
+            result = self._on_folds(self.deal, entry, assignment, result)
+        record = self._recorded(len(self.ledger.trials()) + 1, spec, result)
+        self._remember(entry, record)
+        if checkpoint is not None:
+            checkpoint.clear()
+        if result.fitted is not None:
+            answers = [result.answers] if result.answers else []
+            contender = Contender(entry, record, result.fitted.model, answers=answers)
+            if self.standing.enter(contender):
+                self.keep(contender)
+            else:
+                contender.model = None
+        self.listener.done(record, entry.name)
+        return True
+
+    def _to_vary(self, planned: list[Entry]) -> Entry | None:
+        """Return the best of the planned entries with a head start, if it tunes a network."""
+        scores = {record.key: record.score for record in self.ledger.trials()}
+        tried = []
+        for entry in planned:
+            score = scores.get(specify(self.bench, entry.recipe, entry.source).key)
+            if score is not None and entry.recipe.has_head_start:
+                tried.append((self.bench.metric.signed(score), entry))
+        best = max(tried, key=lambda one: one[0], default=(0.0, None))[1]
+        return best if best is not None and best.recipe.learner == "tune" else None
+
+    def _seen(self, base: Entry) -> list[Seen]:
+        """Return the variations of a recipe that were tried, itself among them."""
+        found = []
+        for record in self.ledger.trials():
+            recipe, score = Recipe.of(record.spec["recipe"]), record.score
+            if record.spec["source"] == base.source and is_variation(recipe, base.recipe):
+                signed = None if score is None else self.bench.metric.signed(score)
+                found.append(Seen(recipe, signed, _course(record.details.get("history", []))))
+        return found
+
+    def _prune(self, base: Entry, known: list[Seen], course: list[Epoch]) -> None:
+        """Raise `Pruned` where a variation is far behind the others."""
+        scores = [epoch.score for epoch in course if epoch.score is not None]
+        if scores and behind(base.recipe, known, scores):
+            raise Pruned(f"behind the others in epoch {course[-1].number}")
 
     def _remember(self, entry: Entry, record: TrialRecord) -> None:
         """Let the agenda know what a trial came to."""
@@ -450,6 +501,11 @@ class Race:
         self.ledger.record(record)
         self.ledger.note("seconds", self.clock.used)
         return record
+
+
+def _course(history: list[dict[str, Any]]) -> tuple[float, ...]:
+    """Return the signed scores of epochs, as far as they have one."""
+    return tuple(epoch["score"] for epoch in history if epoch["score"] is not None)
 
 
 def _place(entry: Entry) -> tuple[str, str, str, str | None]:

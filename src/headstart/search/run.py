@@ -17,6 +17,7 @@ from headstart.errors import ArtifactError, DataError, HeadstartError, UsageErro
 from headstart.evidence.nested import Answered
 from headstart.evidence.novelty import Novelty
 from headstart.models import Model
+from headstart.recipes import QUALITIES, Recipe
 from headstart.search.budget import Clock, Stopped, arm, stoppable, too_short
 from headstart.search.closing import (
     SAVING,
@@ -148,6 +149,7 @@ class _Session:
                 keep=self._keep,
                 most=self.options.max_trials,
                 deal=prepared.deal,
+                varying=self.options.quality == QUALITIES[-1],
                 checkpoint=lambda key: Checkpoint(self.folder / "trials" / f"{key}.safetensors"),
             ).run(prepared.entries)
             self._deal_again()
@@ -310,12 +312,20 @@ class _Session:
     def _restore(self) -> None:
         """Take over the trials of earlier sessions."""
         known: dict[str, TrialRecord] = {r.key: r for r in self.ledger.trials()}
-        for entry in self.prepared.entries:
-            record = known.get(specify(self.prepared.bench, entry.recipe, entry.source).key)
-            if record is not None and record.status == "done":
-                self._take_over(entry, record)
+        entries = [*self.prepared.entries]
+        keys = {self._key(entry) for entry in entries}
+        for record in known.values():
+            if record.key not in keys:  # a variation
+                entries.append(Entry(Recipe.of(record.spec["recipe"]), record.spec["source"]))
+        for entry in entries:
+            found = known.get(self._key(entry))
+            if found is not None and found.status == "done":
+                self._take_over(entry, found)
         if known:
             self.listener.say(f"  {len(known)} trials of earlier sessions are kept")
+
+    def _key(self, entry: Entry) -> str:
+        return specify(self.prepared.bench, entry.recipe, entry.source).key
 
     def _take_over(self, entry: Entry, record: TrialRecord) -> None:
         folds = record.details.get("folds")

@@ -1,0 +1,131 @@
+"""Variations of a recipe: its continuous settings, searched by Optuna where time is left.
+
+Nothing of the search is kept but the trials themselves: what is asked next follows from them and
+the seed, so a resumed run asks the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from headstart.recipes import Recipe
+
+MOST = 20
+"""Variations at most."""
+FIRST = 4
+"""Trials before what was found guides what is asked, and before any is ended on its way."""
+RATE, BODY = (0.25, 4.0), (0.25, 4.0)
+"""Of the learning rate, and of the stages' share of it, in those of the recipe."""
+DECAY, SMOOTHING = (1e-3, 0.3), (0.0, 0.2)
+
+
+class Pruned(Exception):
+    """A variation was so far behind the others that it was ended on its way."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A variation that was tried: its signed score, and that of each epoch.
+
+    It has none where it was ended on its way.
+    """
+
+    recipe: Recipe
+    score: float | None
+    course: tuple[float, ...] = ()
+
+
+def varied(base: Recipe, known: Sequence[Seen], seed: int) -> Recipe:
+    """Return the variation of a recipe to try next (tree-structured Parzen estimator, 2011).
+
+    Parameters
+    ----------
+    known
+        What was tried, the recipe itself among them.
+    """
+    study = _study(base, known, seed)
+    trial = study.ask(_space())
+    return _at(base, trial.params)
+
+
+def behind(base: Recipe, known: Sequence[Seen], course: Sequence[float]) -> bool:
+    """Say whether a variation with these scores so far is below the median of the others."""
+    study = _study(base, known, 0)
+    trial = study.ask(_space())
+    for epoch, score in enumerate(course):
+        trial.report(score, epoch)
+    return bool(trial.should_prune())
+
+
+def is_variation(recipe: Recipe, base: Recipe) -> bool:
+    """Say whether a recipe differs from another in its continuous settings alone."""
+    if not recipe.phases or len(recipe.phases) != len(base.phases):
+        return False
+    phases = tuple(
+        replace(own, rate=first.rate, body=first.body)
+        for own, first in zip(recipe.phases, base.phases, strict=True)
+    )
+    same = replace(recipe, phases=phases, decay=base.decay, smoothing=base.smoothing)
+    return same == base
+
+
+def _space() -> dict[str, Any]:
+    from optuna.distributions import FloatDistribution
+
+    return {
+        "rate": FloatDistribution(*RATE, log=True),
+        "body": FloatDistribution(*BODY, log=True),
+        "decay": FloatDistribution(*DECAY, log=True),
+        "smoothing": FloatDistribution(*SMOOTHING),
+    }
+
+
+def _study(base: Recipe, known: Sequence[Seen], seed: int) -> Any:
+    import optuna
+    from optuna.trial import create_trial
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=seed + len(known), n_startup_trials=FIRST),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=FIRST, n_warmup_steps=1),
+    )
+    space = _space()
+    for one in known:
+        if one.score is None:
+            continue
+        settings = {
+            name: min(max(value, space[name].low), space[name].high)
+            for name, value in _settings(base, one.recipe).items()
+        }
+        study.add_trial(
+            create_trial(
+                params=settings,
+                distributions=space,
+                value=one.score,
+                intermediate_values=dict(enumerate(one.course)),
+            )
+        )
+    return study
+
+
+def _settings(base: Recipe, recipe: Recipe) -> dict[str, float]:
+    """Return the settings of a variation; rates in those of the recipe it varies."""
+    own, first = recipe.phases[-1], base.phases[-1]
+    return {
+        "rate": own.rate / first.rate,
+        "body": own.body / first.body,
+        "decay": recipe.decay,
+        "smoothing": recipe.smoothing,
+    }
+
+
+def _at(base: Recipe, settings: dict[str, float]) -> Recipe:
+    """Return the variation of a recipe with these settings."""
+    phases = tuple(
+        replace(phase, rate=phase.rate * settings["rate"], body=phase.body * settings["body"])
+        for phase in base.phases
+    )
+    return replace(base, phases=phases, decay=settings["decay"], smoothing=settings["smoothing"])
