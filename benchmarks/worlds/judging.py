@@ -23,7 +23,7 @@ import headstart as hs
 from headstart.data.reading import read
 from headstart.evidence.intervals import wilson
 from headstart.search import run
-from headstart.search.race import Standing
+from headstart.search.standing import Standing
 from records import keep
 from worlds.making import KINDS, NO_GAIN, World, source
 

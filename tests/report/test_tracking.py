@@ -9,7 +9,7 @@ from headstart.errors import UsageError
 from headstart.report import tracking
 from headstart.report.tracking import followed
 from headstart.search.ledger import TrialRecord
-from headstart.search.race import Listener
+from headstart.search.listener import Listener
 from headstart.training.loop import Epoch
 
 

@@ -14,7 +14,8 @@ from headstart.models import Model, Response, Saved
 from headstart.recipes import Recipe
 from headstart.search import flagging as module
 from headstart.search.flagging import DESCRIBING, HeldOut, cached, flagging_seconds, novelty_of
-from headstart.search.race import Contender, Entry, Listener
+from headstart.search.listener import Listener
+from headstart.search.standing import Contender, Entry
 from headstart.training.learners import Rows
 
 PROBE = Recipe("probe", "any", "source", "probe", rank=1)

@@ -14,7 +14,9 @@ from headstart.recipes import Phase, Recipe
 from headstart.search import trial as trials
 from headstart.search.budget import Clock
 from headstart.search.ledger import Ledger, TrialRecord
-from headstart.search.race import Contender, Entry, Listener, Race, Standing
+from headstart.search.listener import Listener
+from headstart.search.race import Race
+from headstart.search.standing import Contender, Entry, Standing
 from headstart.search.trial import Bench
 from headstart.tasks import tasks
 from headstart.training.learners import Fitted, Rows, learners

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from headstart.data.dataset import Column, Dataset
 from headstart.recipes import Recipe
 from headstart.search.budget import Clock
-from headstart.search.race import Entry
 from headstart.search.reach import CLOSING, FEWEST_ROWS, Reach, affordable, subset
+from headstart.search.standing import Entry
 from headstart.search.trial import Bench
 from headstart.tasks import tasks
 from headstart.training.learners import Rows, learners

@@ -4,8 +4,8 @@ import pytest
 
 from headstart.recipes import Recipe
 from headstart.search.ledger import TrialRecord
-from headstart.search.race import Contender, Entry, Standing
 from headstart.search.result import savings
+from headstart.search.standing import Contender, Entry, Standing
 
 
 def trial(number, start, score, seconds, memory=None):

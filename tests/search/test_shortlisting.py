@@ -16,8 +16,9 @@ from headstart.data.splits import units
 from headstart.features.extract import Extractor
 from headstart.search.budget import Clock
 from headstart.search.examining import embed
-from headstart.search.race import Listener, entries
+from headstart.search.listener import Listener
 from headstart.search.shortlisting import Shortlisting, rivals_of
+from headstart.search.standing import entries
 from headstart.search.trial import Bench
 from headstart.sources.catalogue import Source, those
 from headstart.sources.loading import load_source

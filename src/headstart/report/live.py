@@ -9,7 +9,7 @@ from rich.segment import ControlType
 from headstart.evidence.intervals import figure
 from headstart.search.budget import Clock
 from headstart.search.ledger import TrialRecord
-from headstart.search.race import Listener
+from headstart.search.listener import Listener
 from headstart.training.loop import Epoch
 
 

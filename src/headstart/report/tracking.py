@@ -8,7 +8,7 @@ from typing import Any
 
 from headstart.errors import UsageError
 from headstart.search.ledger import TrialRecord
-from headstart.search.race import Listener
+from headstart.search.listener import Listener
 from headstart.training.loop import Epoch
 
 TRACKERS = ("tensorboard",)

@@ -37,8 +37,9 @@ from headstart.recipes import Recipe
 from headstart.search.budget import Clock
 from headstart.search.flagging import HeldOut, flagging_seconds
 from headstart.search.folds import Fold, answered
+from headstart.search.listener import Listener
 from headstart.search.preparation import Prepared
-from headstart.search.race import Contender, Listener, Standing
+from headstart.search.standing import Contender, Standing
 from headstart.search.trial import assign, refit, validation_outputs
 from headstart.sources.opening import find_source
 from headstart.training.loop import Diverged

@@ -15,7 +15,7 @@ from headstart.features.extract import Extractor, OutOfTime
 from headstart.features.values import Values
 from headstart.models.heads import Readout
 from headstart.search.budget import Clock
-from headstart.search.race import Listener
+from headstart.search.listener import Listener
 from headstart.search.reach import Reach
 from headstart.search.trial import Bench
 

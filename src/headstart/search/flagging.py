@@ -23,8 +23,9 @@ from headstart.evidence.novelty import Novelty, describe
 from headstart.features.values import below
 from headstart.models import Model
 from headstart.recipes import Recipe
+from headstart.search.listener import Listener
 from headstart.search.preparation import Prepared
-from headstart.search.race import Contender, Listener
+from headstart.search.standing import Contender
 
 REFERENCE = 500
 """Training rows whose features are computed for this alone, at most."""

@@ -20,8 +20,9 @@ from headstart.evidence.learning_curve import (
 from headstart.evidence.reasons import likely_reasons
 from headstart.evidence.similarity import similarity
 from headstart.search.budget import Clock
+from headstart.search.listener import Listener
 from headstart.search.preparation import Prepared
-from headstart.search.race import Contender, Listener, Standing
+from headstart.search.standing import Contender, Standing
 from headstart.search.trial import assign
 from headstart.training.learners import Rows, learners
 

@@ -28,9 +28,10 @@ from headstart.search.budget import Clock
 from headstart.search.examining import Embedded, embed, examined, findings, tie
 from headstart.search.folds import FEWEST, SHARE, UNITS, Deal, dealt
 from headstart.search.folds import affordable as affordable_on
-from headstart.search.race import Entry, Listener, entries
+from headstart.search.listener import Listener
 from headstart.search.reach import CLOSING, READING, Reach, affordable, subset
 from headstart.search.shortlisting import Shortlisting, rivals_of
+from headstart.search.standing import Entry, entries
 from headstart.search.trial import Bench
 from headstart.sources.catalogue import Source, side_by_side, those
 from headstart.sources.families import Output

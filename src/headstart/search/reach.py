@@ -12,7 +12,7 @@ from headstart.data.dataset import Dataset
 from headstart.data.reading import Enough
 from headstart.data.splits import FOLDS, shares, stratified_order
 from headstart.search.budget import Clock
-from headstart.search.race import Entry
+from headstart.search.standing import Entry
 from headstart.search.trial import Bench, assign
 from headstart.training.learners import learners
 

@@ -14,7 +14,7 @@ from headstart.search.budget import Clock
 from headstart.search.closing import Evaluation, no_verdict
 from headstart.search.ledger import TrialRecord
 from headstart.search.preparation import Prepared
-from headstart.search.race import Contender, Standing
+from headstart.search.standing import Contender, Standing
 
 SCHEMA = 1
 NOT_MEASURED = "not measured"

@@ -33,11 +33,13 @@ from headstart.search.closing import (
 from headstart.search.flagging import cached, novelty_of
 from headstart.search.folds import REPEATS, Deal, Unfinished, answered, dealt, fitted_without
 from headstart.search.ledger import Ledger, TrialRecord
+from headstart.search.listener import Listener
 from headstart.search.outlook import curves, likely, outlook
 from headstart.search.preparation import Options, Prepared, prepare
-from headstart.search.race import Contender, Entry, Listener, Race, Standing, in_question
+from headstart.search.race import Race
 from headstart.search.reach import Reach
 from headstart.search.result import result, write_result
+from headstart.search.standing import Contender, Entry, Standing, in_question
 from headstart.search.trial import specify
 from headstart.training.checkpoint import Checkpoint
 

@@ -17,7 +17,7 @@ from headstart.features.extract import Extractor, OutOfTime
 from headstart.features.values import Values
 from headstart.search.budget import Clock
 from headstart.search.examining import Embedded
-from headstart.search.race import Listener
+from headstart.search.listener import Listener
 from headstart.search.reach import subset
 from headstart.search.trial import Bench
 from headstart.sources.catalogue import Source, those

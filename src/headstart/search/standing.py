@@ -1,0 +1,157 @@
+"""Who takes part in a race, and who leads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from headstart.evidence.comparisons import repeated_gain
+from headstart.evidence.nested import GAIN_OVERLAP, Answered
+from headstart.models import Model
+from headstart.recipes import Recipe, recipes_for
+from headstart.search.folds import Deal
+from headstart.search.ledger import TrialRecord
+from headstart.tasks import Metric, Task
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A recipe with a source: what a trial is made of."""
+
+    recipe: Recipe
+    source: str | None
+
+    @property
+    def name(self) -> str:
+        """Return how the entry is called while it runs."""
+        stages = self.recipe.stages
+        depth = f", last {stages} stages" if isinstance(stages, int) and stages else ""
+        return f"{self.recipe.name}{depth}" + (f" of {self.source}" if self.source else "")
+
+
+def entries(
+    task: Task, sources: list[str], quality: str = "balanced", named: Sequence[str] = ()
+) -> list[Entry]:
+    """Return every recipe of a preset, or that is named, with every source, in the race's order.
+
+    The first source and the small models come first; before any is tuned the features of all
+    sources are tried, and the others are tuned after the first.
+    """
+    recipes = recipes_for(task.modality, task.output, quality, named)
+    planned = [
+        Entry(recipe, None if recipe.start == "small" else sources[0])
+        for recipe in recipes
+        if sources or recipe.start == "small"
+    ]
+    others = [
+        Entry(recipe, source)
+        for source in sources[1:]
+        for recipe in recipes
+        if recipe.has_head_start
+    ]
+    features = [entry for entry in others if entry.recipe.stages == 0]
+    rest = [entry for entry in others if entry.recipe.stages != 0]
+    tuned = [number for number, entry in enumerate(planned) if entry.recipe.stages != 0]
+    first = min(tuned, default=len(planned))
+    return [*planned[:first], *features, *planned[first:], *rest]
+
+
+@dataclass
+class Contender:
+    """A trial that has a model; `model` is None where it has to be read from its checkpoint.
+
+    `restored` says that it was: values that were computed for its source are then not its own.
+    """
+
+    entry: Entry
+    record: TrialRecord
+    model: Model | None
+    restored: bool = False
+    answers: list[Answered] = field(default_factory=list)
+    """What models of its recipe said of rows held out, deal by deal, in nested cross-validation."""
+
+    @property
+    def cut_short(self) -> bool:
+        """Say whether the deadline ended its training."""
+        return bool(self.record.details.get("cut_short"))
+
+
+@dataclass
+class Standing:
+    """Who leads: the best contender with a head start, without, of each source, the best probe.
+
+    Few validation rows give many models one score. Of these the one leads that is surer of what is
+    right: whose loss is least.
+    """
+
+    signed: Callable[[float], float]
+    transfer: Contender | None = None
+    scratch: Contender | None = None
+    probe: Contender | None = None
+    same_architecture: Contender | None = None
+    skipped: list[str] = field(default_factory=list)
+    by_source: dict[str, Contender] = field(default_factory=dict)
+    """The best of each source, which is one of its models with a head start."""
+    tried: list[Contender] = field(default_factory=list)
+    """All that have answers of their folds."""
+    deals: list[Deal] = field(default_factory=list)
+    """How rows were dealt into folds: as many as there are answers of each that was tried."""
+
+    def enter(self, contender: Contender) -> bool:
+        """Take a contender into the standing; return whether it now leads somewhere."""
+        recipe = contender.entry.recipe
+        if contender.answers:
+            self.tried.append(contender)
+        leads = False
+        if recipe.name == "probe" and self._beats(contender, self.probe):
+            self.probe, leads = contender, True
+        if recipe.start == "random":
+            self.same_architecture = contender
+        if recipe.has_head_start and self._beats(contender, self.transfer):
+            self.transfer, leads = contender, True
+        source = contender.entry.source
+        if recipe.has_head_start and source and self._beats(contender, self.by_source.get(source)):
+            self.by_source[source], leads = contender, True
+        if not recipe.has_head_start and self._beats(contender, self.scratch):
+            self.scratch, leads = contender, True
+        return leads
+
+    @property
+    def winner(self) -> Contender | None:
+        """Return what validation prefers; of equals, the one with a head start."""
+        found = [c for c in (self.transfer, self.scratch) if c is not None]
+        return max(found, key=lambda c: self._value(c)) if found else None
+
+    def leaders(self) -> list[Contender]:
+        """Return every contender that still matters."""
+        leading = (self.transfer, self.scratch, self.probe, *self.by_source.values())
+        found = {c.record.id: c for c in leading if c}
+        return list(found.values())
+
+    def _value(self, contender: Contender) -> tuple[float, float]:
+        assert contender.record.score is not None
+        loss = contender.record.details.get("loss")
+        return self.signed(contender.record.score), -float("inf") if loss is None else -loss
+
+    def _beats(self, contender: Contender, champion: Contender | None) -> bool:
+        return champion is None or self._value(contender) > self._value(champion)
+
+
+def in_question(
+    standing: Standing, metric: Metric, units: np.ndarray, seed: int
+) -> list[Contender]:
+    """Return who may still lead in another deal: not shown to be worse than the leader by now."""
+    finalists = (standing.transfer, standing.scratch, standing.probe)
+    best = {c.record.id for c in finalists if c is not None and c.answers}
+
+    def beaten(contender: Contender) -> bool:
+        recipe = contender.entry.recipe
+        leader = standing.transfer if recipe.has_head_start else standing.scratch
+        if leader is None or contender.record.id in best or not leader.answers:
+            return False
+        ours, theirs = (c.answers[0].statistics for c in (leader, contender))
+        return repeated_gain(metric, [ours], [theirs], units, seed, GAIN_OVERLAP).low > 0
+
+    return [contender for contender in standing.tried if not beaten(contender)]
