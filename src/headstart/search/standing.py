@@ -34,28 +34,18 @@ class Entry:
 def entries(
     task: Task, sources: list[str], quality: str = "balanced", named: Sequence[str] = ()
 ) -> list[Entry]:
-    """Return every recipe of a preset, or that is named, with every source, in the race's order.
+    """Return every recipe of a preset, or that is named, with every source it takes part with.
 
-    The first source and the small models come first; before any is tuned the features of all
-    sources are tried, and the others are tuned after the first.
+    The same architecture from scratch is that of the first source alone.
     """
     recipes = recipes_for(task.modality, task.output, quality, named)
-    planned = [
+    first = [
         Entry(recipe, None if recipe.start == "small" else sources[0])
         for recipe in recipes
         if sources or recipe.start == "small"
     ]
-    others = [
-        Entry(recipe, source)
-        for source in sources[1:]
-        for recipe in recipes
-        if recipe.has_head_start
-    ]
-    features = [entry for entry in others if entry.recipe.stages == 0]
-    rest = [entry for entry in others if entry.recipe.stages != 0]
-    tuned = [number for number, entry in enumerate(planned) if entry.recipe.stages != 0]
-    first = min(tuned, default=len(planned))
-    return [*planned[:first], *features, *planned[first:], *rest]
+    others = [Entry(r, source) for source in sources[1:] for r in recipes if r.has_head_start]
+    return [*first, *others]
 
 
 @dataclass
