@@ -211,6 +211,8 @@ def _by_source(comparisons: list[dict[str, Any]]) -> list[str]:
 
 
 def _handed_back(winner: dict[str, Any]) -> str:
+    if members := winner.get("members"):
+        return f"{len(members)} models that answer together: {'; '.join(members)}"
     if winner["source"] is None:
         return f"the model from scratch ({winner['recipe']}), which did best on the validation rows"
     tuned = "" if winner["cut"] == "end" else f", tuned from {winner['cut']} on"

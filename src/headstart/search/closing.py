@@ -33,6 +33,7 @@ from headstart.evidence.novelty import Novelty
 from headstart.evidence.verdict import Comparison, Verdict, judge
 from headstart.features.extract import OutOfTime
 from headstart.models import Model
+from headstart.models.fused import Fused
 from headstart.recipes import Recipe
 from headstart.search.budget import Clock
 from headstart.search.flagging import HeldOut, flagging_seconds
@@ -319,7 +320,9 @@ def refitted(
     if winner.cut_short:
         return None
     bench, rows = prepared.bench, len(prepared.dataset)
-    a_row = 1.15 * winner.record.seconds / len(bench.train.data)
+    parts = winner.members or (winner,)
+    seconds = sum(part.record.seconds for part in parts)
+    a_row = 1.15 * seconds / len(bench.train.data)
     left = clock.left - SAVING
     if a_row * rows > left:
         listener.say(
@@ -329,17 +332,23 @@ def refitted(
     entry = winner.entry
     more = [prepared.test] if len(prepared.test.data) else []
     if len(prepared.spare.data):
-        each = a_row + _computing(winner, prepared)
+        each = a_row + sum(_computing(part, prepared) for part in parts)
         fitting = min(len(prepared.spare.data), int((left - a_row * rows) / (1.3 * each)))
         more += [prepared.spare.take(np.arange(fitting))] if fitting else []
         rows += fitting
     listener.say(f"refitting {entry.name} on {rows:,} rows")
-    assignment = assign(bench, entry.recipe, entry.source, lambda: clock.left < SAVING)
-    try:
-        fitted = refit(assignment, winner.record.details["settled"], tuple(more))
-    except (OutOfTime, Diverged):
-        return None
-    return None if fitted.cut_short else (fitted.model, rows)
+    models = []
+    for part in parts:
+        recipe, source = part.entry.recipe, part.entry.source
+        assignment = assign(bench, recipe, source, lambda: clock.left < SAVING)
+        try:
+            fitted = refit(assignment, part.record.details["settled"], tuple(more))
+        except (OutOfTime, Diverged):
+            return None
+        if fitted.cut_short:
+            return None
+        models.append(fitted.model)
+    return (Fused(models) if winner.members else models[0]), rows
 
 
 def _computing(winner: Contender, prepared: Prepared) -> float:

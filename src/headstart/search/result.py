@@ -90,6 +90,7 @@ def _winner(winner: Contender, prepared: Prepared, found: Evaluation) -> dict[st
         "recipe": winner.entry.recipe.name,
         "cut": winner.record.details["cut"],
         "trial": winner.record.id,
+        **({"members": [c.entry.name for c in winner.members]} if winner.members else {}),
         "refitted": bool(found.refitted),
         "rows": found.refitted or len(prepared.bench.train.data),
         "validation": found.validation.data()

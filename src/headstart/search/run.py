@@ -32,6 +32,7 @@ from headstart.search.closing import (
 )
 from headstart.search.flagging import cached, novelty_of
 from headstart.search.folds import REPEATS, Deal, Unfinished, answered, dealt, fitted_without
+from headstart.search.joining import joined, recipe_of
 from headstart.search.ledger import Ledger, TrialRecord
 from headstart.search.listener import Listener
 from headstart.search.outlook import curves, likely, outlook
@@ -42,6 +43,9 @@ from headstart.search.result import result, write_result
 from headstart.search.standing import Contender, Entry, Standing, in_question
 from headstart.search.trial import specify
 from headstart.training.checkpoint import Checkpoint
+
+JOINED = 3
+"""Models that answer together, at most."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,8 @@ class _Session:
         self.listener = listener
         self.ledger = ledger
         self.prepared = prepared
-        self.standing = Standing(prepared.bench.metric.signed)
+        best = options.quality == QUALITIES[-1] and prepared.deal is None
+        self.standing = Standing(prepared.bench.metric.signed, most=JOINED if best else 0)
         self.found = Evaluation()
         self.race_seconds = 0.0
         self.saved: int | None = None
@@ -155,6 +160,7 @@ class _Session:
                 checkpoint=lambda key: Checkpoint(self.folder / "trials" / f"{key}.safetensors"),
             ).run(prepared.entries)
             self._deal_again()
+            self._join()
         finally:
             self.race_seconds = time.monotonic() - started
         if self.standing.winner is None:
@@ -162,6 +168,41 @@ class _Session:
             if failed:
                 raise HeadstartError(f"every trial failed; {_why(failed)}")
             raise too_short(self.options.budget)
+
+    def _join(self) -> None:
+        """Let the best models answer together, where validation prefers that and time is left."""
+        standing, bench = self.standing, self.prepared.bench
+        tuned = [c for c in standing.top if c.entry.recipe.learner == "tune"]
+        if len(standing.top) < 2 or not tuned or standing.transfer not in standing.top:
+            return
+        recipes = [contender.entry.recipe for contender in standing.top]
+        closing = closing_seconds(self.prepared, recipes, comparing_seconds(self.prepared))
+        refits = sum(c.record.seconds for c in standing.top) if self.options.refit else 0.0
+        if self.clock.left < 2 * closing + refits:
+            return
+        started = time.monotonic()
+        found = joined(bench, standing.top, lambda c: model_of(c, self.folder))
+        if found is None:
+            return
+        entry = Entry(recipe_of(bench.task.modality), found.members[0].entry.source)
+        members = [contender.record.id for contender in found.members]
+        if self._key(entry) in {record.key for record in self.ledger.trials()}:
+            return
+        spec = specify(bench, entry.recipe, entry.source, {"members": members})
+        details = {
+            "settled": {"members": members},
+            "cut": found.members[0].record.details["cut"],
+            "loss": found.loss,
+            "history": [],
+        }
+        seconds = time.monotonic() - started
+        number = len(self.ledger.trials()) + 1
+        record = TrialRecord(number, spec.key, vars(spec), "done", found.score, seconds, details)
+        self.ledger.record(record)
+        contender = Contender(entry, record, found.model, members=found.members)
+        if standing.enter(contender):
+            self._keep(contender)
+        self.listener.done(record, " and ".join(c.entry.name for c in found.members))
 
     def _deal_again(self) -> None:
         """Hold out all rows again in other folds, as often as there is time.
@@ -291,7 +332,7 @@ class _Session:
         if self.standing.winner is contender:
             save_model(self.prepared, contender, contender.model, nothing, self.folder / "model")
             self.saved = contender.record.id
-        leading = {str(c.record.id) for c in self.standing.leaders()}
+        leading = {str(c.record.id) for c in self.standing.kept()}
         for checkpoint in trials.iterdir():
             if checkpoint.name not in leading:
                 shutil.rmtree(checkpoint, ignore_errors=True)
@@ -332,7 +373,11 @@ class _Session:
     def _take_over(self, entry: Entry, record: TrialRecord) -> None:
         folds = record.details.get("folds")
         answers = [Answered.of(folds)] if folds else []
-        contender = Contender(entry, record, None, answers=answers)
+        joins = record.details.get("settled", {}).get("members", ())
+        members = tuple(c for c in self.standing.top if c.record.id in joins)
+        if len(members) < len(joins):
+            return
+        contender = Contender(entry, record, None, answers=answers, members=members)
         if (self.folder / "trials" / str(record.id)).is_dir():
             self.standing.enter(contender)
         elif answers:

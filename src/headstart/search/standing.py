@@ -48,7 +48,7 @@ def entries(
     return [*first, *others]
 
 
-@dataclass
+@dataclass(eq=False)
 class Contender:
     """A trial that has a model; `model` is None where it has to be read from its checkpoint.
 
@@ -61,6 +61,8 @@ class Contender:
     restored: bool = False
     answers: list[Answered] = field(default_factory=list)
     """What models of its recipe said of rows held out, deal by deal, in nested cross-validation."""
+    members: tuple[Contender, ...] = ()
+    """The trials whose models it joins, if it does."""
 
     @property
     def cut_short(self) -> bool:
@@ -82,6 +84,10 @@ class Standing:
     probe: Contender | None = None
     same_architecture: Contender | None = None
     skipped: list[str] = field(default_factory=list)
+    top: list[Contender] = field(default_factory=list)
+    """The best with a head start, as many as may be joined, the very best first."""
+    most: int = 0
+    """How many those are."""
     by_source: dict[str, Contender] = field(default_factory=dict)
     """The best of each source, which is one of its models with a head start."""
     tried: list[Contender] = field(default_factory=list)
@@ -106,7 +112,10 @@ class Standing:
             self.by_source[source], leads = contender, True
         if not recipe.has_head_start and self._beats(contender, self.scratch):
             self.scratch, leads = contender, True
-        return leads
+        if recipe.has_head_start and not contender.members:
+            ranked = sorted([*self.top, contender], key=self._value, reverse=True)
+            self.top = ranked[: self.most]
+        return leads or contender in self.top
 
     @property
     def winner(self) -> Contender | None:
@@ -114,8 +123,13 @@ class Standing:
         found = [c for c in (self.transfer, self.scratch) if c is not None]
         return max(found, key=lambda c: self._value(c)) if found else None
 
+    def kept(self) -> list[Contender]:
+        """Return every contender whose model may still be needed."""
+        found = {c.record.id: c for c in (*self.leaders(), *self.top)}
+        return list(found.values())
+
     def leaders(self) -> list[Contender]:
-        """Return every contender that still matters."""
+        """Return every contender that the end will look at."""
         leading = (self.transfer, self.scratch, self.probe, *self.by_source.values())
         found = {c.record.id: c for c in leading if c}
         return list(found.values())

@@ -1,0 +1,72 @@
+"""Joining: several models in place of one, if and only if validation says so.
+
+Members are taken greedily, the best first (Caruana et al., Ensemble Selection from Libraries of
+Models, ICML 2004); what is handed back averages their outputs, and takes as long as all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from headstart.models import Model
+from headstart.models.fused import Fused
+from headstart.recipes import Recipe
+from headstart.search.standing import Contender
+from headstart.search.trial import Bench, validation_outputs
+
+CLEAR = 0.99
+"""What the loss of more members has to come down to, in that of fewer, for them to be taken."""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The members, their model, and what it scores on the validation rows."""
+
+    members: tuple[Contender, ...]
+    model: Fused
+    score: float
+    loss: float
+
+
+def recipe_of(modality: str) -> Recipe:
+    """Return the recipe that stands for joined models."""
+    return Recipe("ensemble", modality, "source", "ensemble", rank=99, stages=None, quality="best")
+
+
+def joined(
+    bench: Bench, contenders: Sequence[Contender], model_of: Callable[[Contender], Model]
+) -> Joined | None:
+    """Return the models that do better together than the first alone, or None where none do.
+
+    Parameters
+    ----------
+    contenders
+        The best first.
+    """
+    held = bench.validation
+
+    def respond(model: Model, rows: object) -> Tensor:
+        return model.outputs(held.data)
+
+    def value(outputs: Tensor) -> tuple[float, float]:
+        score = bench.metric.score(outputs, held.targets)
+        return score, float(bench.task.loss(outputs, torch.from_numpy(held.targets), bench.spec))
+
+    members: list[Contender] = []
+    taken: list[Tensor] = []
+    best = (0.0, 0.0)
+    for contender in contenders:
+        outputs = validation_outputs(bench, model_of(contender), respond)
+        found = value(torch.stack([*taken, outputs]).mean(0))
+        better = bench.metric.signed(found[0]) >= bench.metric.signed(best[0])
+        if not members or (better and found[1] <= CLEAR * best[1]):
+            members.append(contender)
+            taken.append(outputs)
+            best = found
+    if len(members) < 2:
+        return None
+    return Joined(tuple(members), Fused([model_of(c) for c in members]), *best)
