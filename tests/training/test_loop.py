@@ -93,6 +93,12 @@ def test_a_last_batch_of_one_row_is_left_out(rows, batch, sizes):
     assert [len(taken) for epoch, taken in task.taken if epoch == 0] == sizes
 
 
+def test_it_learns_by_momentum():
+    task = Task(rows=64, phases=(Phase(20, 0.3),))
+    trained = task.train(optimizer="sgd")
+    assert trained.history[-1].loss < 0.3 * trained.history[0].loss
+
+
 def test_the_best_weights_come_back():
     task = Task()
     states = []
@@ -417,7 +423,7 @@ THAWING = (Phase(2, 1e-2, last=0), Phase(2, 3e-3), Phase(1, 1e-3, fading=0.5))
 @pytest.mark.parametrize("killed_in", range(1, 6))
 @pytest.mark.parametrize(
     "options",
-    [{}, {"towards": "start"}, {"average": 0.9}, {"norm": "frozen"}],
+    [{}, {"towards": "start"}, {"average": 0.9}, {"norm": "frozen"}, {"optimizer": "sgd"}],
     ids=lambda options: next(iter(options), "plain"),
 )
 def test_training_that_was_killed_goes_on_to_the_same_end(tmp_path, options, killed_in):

@@ -101,6 +101,8 @@ class Recipe:
         down the task's loss.
     adapter
         Registered small parts of the stages that train in place of all of them.
+    optimizer
+        ``adamw``, or ``sgd`` with momentum.
     towards
         Where decay pulls the weights of the stages: to ``zero``, or to the ``start``, which is the
         source.
@@ -144,6 +146,7 @@ class Recipe:
     norm: Literal["frozen", "adapting"] = "frozen"
     objective: str = ""
     adapter: str = ""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
     towards: Literal["zero", "start"] = "zero"
     average: float = 0.0
     blend: bool = False

@@ -22,6 +22,7 @@ from headstart.training.stopping import EarlyStopping
 
 CLIP = 1.0
 """Largest norm of the gradient; longer ones are shortened to it."""
+MOMENTUM = 0.9
 _COUNT = "n_averaged"
 
 
@@ -70,6 +71,7 @@ def train(
     *,
     decay: float,
     seed: int,
+    optimizer: Literal["adamw", "sgd"] = "adamw",
     towards: Literal["zero", "start"] = "zero",
     average: float = 0.0,
     evaluate: Callable[[], tuple[float, float]] | None = None,
@@ -81,7 +83,7 @@ def train(
     checkpoint: Checkpoint | None = None,
     watch: Callable[[Epoch], None] = lambda _epoch: None,
 ) -> Trained:
-    """Train `module` in place by AdamW (Loshchilov and Hutter, ICLR 2019).
+    """Train `module` in place.
 
     Where a batch does not fit into memory it is taken in parts, whose gradients are added up to
     that of the whole batch: a step is the same, up to rounding. There are two exceptions: a loss
@@ -99,6 +101,9 @@ def train(
         unless it is a single row.
     step
         Returns the loss of a batch of row numbers in an epoch.
+    optimizer
+        AdamW (Loshchilov and Hutter, ICLR 2019), or stochastic gradient descent with Nesterov's
+        momentum, whose learning rates are some hundred times larger.
     decay, towards
         Share of a weight, times its learning rate, by which a step takes it nearer to zero, or to
         what it was at the beginning; the head always towards zero (Li et al., Explicit Inductive
@@ -135,7 +140,7 @@ def train(
     for parameter in module.parameters():
         parameter.requires_grad_(False)  # what is in no group stays so
     plan = FreezePlan.over(phases, groups, math.ceil(rows / batch))
-    course = _Course(module, groups, decay, towards, average, patience)
+    course = _Course(module, groups, optimizer, decay, towards, average, patience)
     kept = checkpoint.read() if checkpoint is not None else None
     if kept is not None:
         course.take(*kept)
@@ -174,6 +179,7 @@ class _Course:
         self,
         module: nn.Module,
         groups: Mapping[str, Sequence[nn.Parameter]],
+        optimizer: Literal["adamw", "sgd"],
         decay: float,
         towards: Literal["zero", "start"],
         average: float,
@@ -183,7 +189,7 @@ class _Course:
         still = {name for name, p in module.named_parameters() if id(p) not in trained}
         self.module = module
         self.moving = frozenset(name for name in module.state_dict() if name not in still)
-        self.descent = _Descent(groups, decay, towards)
+        self.descent = _Descent(groups, optimizer, decay, towards)
         self.averaged = _averaged(module, average) if average else None
         self.stopping = EarlyStopping(patience, self.moving)
         self.history: list[Epoch] = []
@@ -249,28 +255,31 @@ class _Course:
 
 
 class _Descent:
-    """AdamW over groups of parameters, of which some may be frozen at a step."""
+    """An optimiser over groups of parameters, of which some may be frozen at a step."""
 
     def __init__(
         self,
         groups: Mapping[str, Sequence[nn.Parameter]],
+        optimizer: Literal["adamw", "sgd"],
         decay: float,
         towards: Literal["zero", "start"],
     ) -> None:
         self.decay = decay
         anchored = [name for name in groups if towards == "start" and name != HEAD]
-        self.optimizer = torch.optim.AdamW(
-            [
-                {
-                    "params": list(groups[name]),
-                    "lr": 0.0,
-                    "name": name,
-                    "weight_decay": 0.0 if name in anchored else decay,
-                }
-                for name in groups
-            ],
-            fused=True,
-        )
+        each = [
+            {
+                "params": list(groups[name]),
+                "lr": 0.0,
+                "name": name,
+                "weight_decay": 0.0 if name in anchored else decay,
+            }
+            for name in groups
+        ]
+        self.optimizer: torch.optim.Optimizer
+        if optimizer == "adamw":
+            self.optimizer = torch.optim.AdamW(each, fused=True)
+        else:
+            self.optimizer = torch.optim.SGD(each, momentum=MOMENTUM, nesterov=True, fused=True)
         self.start = {name: [p.detach().clone() for p in groups[name]] for name in anchored}
 
     def set_rates(self, plan: FreezePlan, number: int) -> None:

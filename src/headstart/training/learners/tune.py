@@ -265,6 +265,7 @@ class Tune:
             len(assignment.targets),
             recipe.batch,
             _descending(assignment, tuned, values),
+            optimizer=recipe.optimizer,
             decay=recipe.decay,
             towards=recipe.towards,
             average=recipe.average,
