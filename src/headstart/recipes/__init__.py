@@ -231,6 +231,24 @@ def tuning(
     )
 
 
+def usual(name: str, rank: int, **more: Any) -> list[Recipe]:
+    """Return the tuning of some last stages for pictures and texts, of the preset ``best``."""
+    more = {"quality": "best", "gain": 0.15, **more}
+    return [
+        tuning(name, "image", rank, 3, (Phase(10, 3e-3, body=1 / 3),), **more),
+        tuning(name, "text", rank, 2, (Phase(6, 5e-4, body=0.2),), **more),
+    ]
+
+
+def adapting(name: str, rank: int, rate: float, adapter: str, gain: float) -> list[Recipe]:
+    """Return the training of an adapter in the whole network, of the preset ``best``."""
+    more = {"decay": 0.0, "adapter": adapter, "quality": "best", "gain": gain}
+    return [
+        tuning(name, modality, rank, None, (Phase(8, rate),), **more)
+        for modality in ("image", "text")
+    ]
+
+
 def register(name: str, variants: Iterable[Recipe]) -> None:
     """Register the variants of a recipe under its name."""
     recipes.register(name, tuple(variants))

@@ -3,23 +3,6 @@
 Worth trying with few labels and a large network: little of the source is forgotten.
 """
 
-from headstart.recipes import Phase, register, tuning
+from headstart.recipes import adapting, register
 
-register(
-    "bitfit",
-    [
-        tuning(
-            "bitfit",
-            modality,
-            80,
-            None,
-            (Phase(epochs=8, rate=5e-3),),
-            decay=0.0,
-            adapter="biases",
-            quality="best",
-            gain=0.08,
-            doubt=0.2,
-        )
-        for modality in ("image", "text")
-    ],
-)
+register("bitfit", adapting("bitfit", 80, 5e-3, "biases", gain=0.08))

@@ -3,26 +3,6 @@
 Worth trying where tuning is better than the probe on some seeds and worse on others.
 """
 
-from headstart.recipes import Phase, register, tuning
+from headstart.recipes import register, usual
 
-register(
-    "l2-sp",
-    [
-        tuning(
-            "l2-sp",
-            modality,
-            76,
-            stages,
-            (Phase(epochs=epochs, rate=rate, body=body),),
-            decay=1.0,
-            towards="start",
-            quality="best",
-            gain=0.15,
-            doubt=0.2,
-        )
-        for modality, stages, epochs, rate, body in (
-            ("image", 3, 10, 3e-3, 1 / 3),
-            ("text", 2, 6, 5e-4, 0.2),
-        )
-    ],
-)
+register("l2-sp", usual("l2-sp", 76, decay=1.0, towards="start"))

@@ -4,23 +4,6 @@ Worth trying with a large network: a hundredth of the weights trains, and needs 
 without linear layers has none; the race then leaves it out.
 """
 
-from headstart.recipes import Phase, register, tuning
+from headstart.recipes import adapting, register
 
-register(
-    "lora",
-    [
-        tuning(
-            "lora",
-            modality,
-            84,
-            None,
-            (Phase(epochs=8, rate=2e-3),),
-            decay=0.0,
-            adapter="lora",
-            quality="best",
-            gain=0.1,
-            doubt=0.2,
-        )
-        for modality in ("image", "text")
-    ],
-)
+register("lora", adapting("lora", 84, 2e-3, "lora", gain=0.1))
