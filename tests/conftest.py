@@ -26,13 +26,13 @@ settings.load_profile("headstart")
 
 @pytest.fixture(autouse=True, scope="session")
 def in_haste():
-    """Judge by a hold-out unless a test says otherwise, and look ahead for some seconds at most.
+    """Judge by a hold-out and do not look ahead unless a test says otherwise.
 
-    All folds take ten times as long. What other sources lie on this machine does not matter.
+    All folds take ten times as long, and so do learning curves. What other sources lie on this machine does not matter.
     """
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(preparation, "UNITS", 0)
-        patched.setattr(outlook, "SHARE", 0.01)
+        patched.setattr(outlook, "SHARE", 0.0)
         patched.setattr(preparation, "rivals_of", lambda *_given: [])
         yield
 

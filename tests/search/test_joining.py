@@ -11,9 +11,10 @@ import torch
 import headstart as hs
 from headstart.data.splits import units
 from headstart.models import Model
+from headstart.models.fused import Fused
 from headstart.recipes import Recipe
 from headstart.search import run as runs
-from headstart.search.joining import joined, recipe_of
+from headstart.search.joining import Joined, joined, recipe_of
 from headstart.search.ledger import TrialRecord
 from headstart.search.standing import Contender, Entry, Standing
 from headstart.search.trial import Bench
@@ -102,8 +103,12 @@ def test_the_recipe_is_one_with_a_head_start():
 
 def test_a_run_hands_back_what_answers_together(tmp_path, monkeypatch):
     """Whatever validation says, so that the way to the saved model is seen."""
-    monkeypatch.setattr("headstart.search.joining.CLEAR", 9.0)
-    monkeypatch.setattr(runs.Standing, "_value", lambda self, c: (len(c.members), c.record.id))
+
+    def the_first_two(bench, contenders, model_of):
+        model = Fused([model_of(contender) for contender in contenders[:2]])
+        return Joined(tuple(contenders[:2]), model, 1.0, -1.0)
+
+    monkeypatch.setattr(runs, "joined", the_first_two)
     data = tmp_path / "news.csv"
     words = {"sport": "goal match team league", "money": "shares profit bank market"}
     lines = ["text,topic"]
@@ -116,6 +121,6 @@ def test_a_run_hands_back_what_answers_together(tmp_path, monkeypatch):
     study = hs.fit(data, label="topic", recipe=["probe", "finetune"], quality="best",
                    budget="60m", max_trials=4, out=tmp_path / "run")  # fmt: skip
     winner = study.result["winner"]
-    assert winner["recipe"] == "ensemble" and len(winner["members"]) >= 2 and winner["refitted"]
+    assert winner["recipe"] == "ensemble" and len(winner["members"]) == 2 and winner["refitted"]
     assert study.model.predict(["the team scored a goal"]) == ["sport"]
     assert "models that answer together" in str(study)

@@ -25,7 +25,9 @@ def study(tmp_path_factory):
             said = chance.sample(words[other if i % 5 == 0 else topic].split(), 3)
             table.writerow([f"{' '.join(said)} in town {i}", topic])
     options = {"label": "topic", "budget": "60m", "max_trials": 3}
-    return hs.fit(place / "news.csv", out=place / "run", **options)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(outlook, "SHARE", 0.05)
+        return hs.fit(place / "news.csv", out=place / "run", **options)
 
 
 def test_the_curves_of_both_sides_are_in_the_result(study):

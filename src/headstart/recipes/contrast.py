@@ -19,6 +19,7 @@ register(
             most_seen=1_600,
             fewest_epochs=2,
             patience=6,
+            output="pooled",
             gain=0.4,
             doubt=0.35,
         )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 RISEN = 1.1
 """How many times its least the validation loss has to be."""
+LEAST = 0.02
+"""Of the first validation loss by which it has to have risen: next to nothing is no matter."""
 LATEST = 2
 """Epochs over which it is averaged: a single one may be bad luck."""
 
@@ -40,6 +42,7 @@ def overfitting(losses: Sequence[float], validation: Sequence[float | None]) -> 
     if len(known) - 1 - best < LATEST:
         return None
     late, trained = (sum(loss[-LATEST:]) / LATEST for loss in (known, losses))
-    if late < RISEN * known[best] or trained >= losses[best]:
+    risen = max(RISEN * known[best], known[best] + LEAST * known[0])
+    if late < risen or trained >= losses[best]:
         return None
     return Overfitting(best + 2, late - trained)
