@@ -28,7 +28,8 @@ settings.load_profile("headstart")
 def in_haste():
     """Judge by a hold-out and do not look ahead unless a test says otherwise.
 
-    All folds take ten times as long, and so do learning curves. What other sources lie on this machine does not matter.
+    All folds take ten times as long, and so do learning curves. What other sources lie on this
+    machine does not matter.
     """
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(preparation, "UNITS", 0)
