@@ -32,6 +32,8 @@ from headstart.training.precision import Numerics
 from parity import inputs, networks
 from records import RESULTS, keep
 
+SLOW = 1e-2
+"""Random weights would not bear the recipes' own learning rates."""
 BATCH = 2
 """Of five rows: three steps an epoch, of which the last is a single row and left out."""
 
@@ -47,7 +49,9 @@ def recipes(modality: str) -> Iterator[Recipe]:
         if recipe.learner == "tune" and recipe.name not in seen:
             seen.add(recipe.name)
             several = len(recipe.phases) > 1
-            phases = tuple(replace(p, epochs=1 if several else 2) for p in recipe.phases)
+            phases = tuple(
+                replace(p, epochs=1 if several else 2, rate=SLOW * p.rate) for p in recipe.phases
+            )
             yield replace(recipe, phases=phases)
 
 
