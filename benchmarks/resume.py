@@ -116,7 +116,9 @@ def cell(backbone: Backbone, recipe: Recipe, place: Path) -> dict[str, Any]:
     course = Course(backbone, recipe)
     if recipe.adapter and not any(course.tuned().groups()[n] for n in _stages(course)):
         return {"refused": f"no parts for {recipe.adapter}"}
-    whole, moments = course.run(Checkpoint(place / "whole.safetensors", every=0.0))
+    once = Checkpoint(place / "whole.safetensors", every=0.0)
+    whole, moments = course.run(once)
+    once.clear()
     epochs, an_epoch = recipe.epochs, len(course.targets) // BATCH
     points = [step for step in range(1, epochs * an_epoch)]
     different = []
