@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from records import anonymous, keep
+from headstart.allocator import anonymous
+from records import keep
 from targets import NAMES, fashion
 
 ROWS = (10_000, 100_000)

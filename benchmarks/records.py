@@ -16,6 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from headstart.allocator import anonymous
+
 RESULTS = Path(__file__).parent / "results"
 TOLD = (
     *("status", "metric", "winner", "finalists", "baselines", "verdict", "ranking"),
@@ -62,15 +64,6 @@ def accuracy(name: str, draw: Callable[[Path, int], tuple[Path, Path]], wanted: 
             runs.append({"seed": seed, "official": scores["accuracy"], "result": told})
     mean = sum(run["official"]["value"] for run in runs) / len(runs)
     keep(name, {"mean_accuracy": mean, "wanted": wanted, "runs": runs})
-
-
-def anonymous(process: int | str = "self") -> int:
-    """Return the bytes of a process that no file backs; 0 if it is gone."""
-    try:
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return max((1024 * int(x.split()[1]) for x in lines if x.startswith("RssAnon")), default=0)
 
 
 @contextmanager

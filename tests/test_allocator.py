@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from headstart import allocator
-
-
-def anonymous():
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * int(next(line for line in lines if line.startswith("RssAnon")).split()[1])
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux how much there is")
@@ -23,10 +17,10 @@ def test_gaps_between_what_stays_are_given_back():
         pytest.skip("not glibc")
     blocks = [np.ones(60_000, np.uint8) for _ in range(2_000)]  # below what is mapped apart
     kept = blocks[::8]
-    before = anonymous()
+    before = allocator.anonymous()
     del blocks
     allocator.trim()
-    assert before - anonymous() > 60_000 * 1_200
+    assert before - allocator.anonymous() > 60_000 * 1_200
     assert all(block.all() for block in kept)
 
 

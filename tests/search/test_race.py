@@ -107,10 +107,19 @@ class Extracting:
 def race(tmp_path, monkeypatch):
     """Return what runs a race over recipes and answers (world, standing, ledger)."""
 
-    def run(recipes, budget=100.0, refitting=0.0, most=None, ledger=None):
+    def run(
+        recipes,
+        budget=100.0,
+        refitting=0.0,
+        most=None,
+        ledger=None,
+        kind=World,
+        varying=False,
+    ):
         clock = Clock(budget)
-        world = World(clock)
-        monkeypatch.setitem(learners._entries, "world", world)
+        world = kind(clock)
+        for name in ("world", "tune"):
+            monkeypatch.setitem(learners._entries, name, world)
         ledger = ledger or Ledger(tmp_path / "ledger.db")
         task = tasks.get("text-classification")
         spec = {"name": "label", "classes": ["0", "1"]}
@@ -130,6 +139,7 @@ def race(tmp_path, monkeypatch):
             refitting,
             kept.append,
             most,
+            varying=varying,
         ).run(entries)
         return world, standing, ledger
 
@@ -317,37 +327,20 @@ class Climbing(World):
         return Fitted(Known(accuracy), {"epochs": 1}, "end", history=history)
 
 
-def climbing(tmp_path, monkeypatch, budget, ledger=None):
-    clock = Clock(budget)
-    world = Climbing(clock)
-    monkeypatch.setitem(learners._entries, "tune", world)
-    monkeypatch.setitem(learners._entries, "world", world)
-    ledger = ledger or Ledger(tmp_path / "ledger.db")
-    task = tasks.get("text-classification")
-    spec = {"name": "label", "classes": ["0", "1"]}
-    metric = task.metrics(spec)["accuracy"]
-    bench = Bench(task, spec, metric, rows(), rows(), {"toy": Extracting()}, "d", "s", 0)
-    base = replace(
-        recipe("finetune", 5, 0.0, stages=2), learner="tune", phases=(Phase(3, 1e-3),), decay=0.01
-    )
-    planned = [Entry(recipe("probe", 1, 0.0), "toy"), Entry(base, "toy")]
-    standing = Standing(metric.signed)
-    Race(
-        bench,
-        clock,
-        ledger,
-        standing,
-        Listener(),
-        lambda _recipe: 5.0,
-        0.0,
-        lambda _contender: None,
-        varying=True,
-    ).run(planned)
-    return world, standing, ledger
+@pytest.fixture
+def climbing(race):
+    """A function that runs a race that varies its best recipe, and answers as `race` does."""
+    probe, tuned = recipe("probe", 1, 0.0), recipe("finetune", 5, 0.0, stages=2)
+    base = replace(tuned, learner="tune", phases=(Phase(3, 1e-3),), decay=0.01)
+
+    def run(budget, ledger):
+        return race([probe, base], budget, ledger=ledger, kind=Climbing, varying=True)
+
+    return run
 
 
-def test_where_time_is_left_the_best_recipe_is_varied(tmp_path, monkeypatch):
-    world, standing, ledger = climbing(tmp_path, monkeypatch, budget=90.0)
+def test_where_time_is_left_the_best_recipe_is_varied(climbing):
+    world, standing, ledger = climbing(90.0, None)
     rates = [one.phases[-1].rate for one in world.begun if one.phases]
     assert rates[0] == 1e-3 and len(set(rates)) == len(rates) > 8
     best = standing.transfer.entry.recipe.phases[-1].rate
@@ -356,11 +349,10 @@ def test_where_time_is_left_the_best_recipe_is_varied(tmp_path, monkeypatch):
     assert any("behind the others" in reason for status, reason in statuses if status == "failed")
 
 
-def test_a_resumed_race_varies_on_from_where_it_was(tmp_path, monkeypatch):
-    once, _, whole = climbing(tmp_path, monkeypatch, budget=90.0)
-    (tmp_path / "again").mkdir()
-    first, _, ledger = climbing(tmp_path / "again", monkeypatch, budget=45.0)
-    second, _, _ = climbing(tmp_path / "again", monkeypatch, budget=90.0, ledger=ledger)
+def test_a_resumed_race_varies_on_from_where_it_was(climbing, tmp_path):
+    once, _, whole = climbing(90.0, None)
+    first, _, ledger = climbing(45.0, Ledger(tmp_path / "again.db"))
+    second, _, _ = climbing(90.0, ledger)
     asked = [*first.begun, *second.begun]
     assert asked[: len(once.begun)] == once.begun
     scores = [record.score for record in ledger.trials()]

@@ -145,7 +145,7 @@ def test_the_peak_is_told_though_memory_is_given_back():
 
 
 def test_where_the_system_does_not_tell_nothing_is_said(monkeypatch):
-    monkeypatch.setattr(memory, "_anonymous", lambda: 0)
+    monkeypatch.setattr(memory, "anonymous", lambda: 0)
     with peak_memory() as found:
         pass
     assert found == []

@@ -2,15 +2,15 @@
 
 Features of all sources and the small model come first; they are cheap, and say what a source is
 worth before anything is tuned. Where there are several small models, the others follow the first
-tuned network. What tuning brings beyond them is believed to be as recipes say, and
-learnt on the way: where one tuned network was no better than its head, others are expected to be no
-better either.
+tuned network. What tuning brings beyond them is believed to be as recipes say, and learnt on the
+way: where one tuned network was no better than its head, others are expected to be no better
+either.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from headstart.recipes import Recipe
@@ -46,17 +46,17 @@ class Agenda:
     price: Callable[[Recipe, str | None], float]
 
     def next(
-        self, pending: Sequence[tuple[Recipe, str | None]], tried: Iterable[Tried]
+        self, pending: Sequence[tuple[Recipe, str | None]], tried: Sequence[Tried]
     ) -> tuple[Recipe, str | None]:
         """Return what is best tried next; of equals, what comes first."""
-        known = list(tried)
         tuning = [one for one in pending if _tunes(one[0])]
-        begun = any(_tunes(one.recipe) for one in known)
+        small = any(one.recipe.start == "small" for one in tried)
+        begun = any(_tunes(one.recipe) for one in tried)
+        waits = small and not begun and bool(tuning)
         for recipe, source in pending:
-            again = any(one.recipe.start == "small" for one in known) and recipe.start == "small"
-            if not _tunes(recipe) and (begun or not tuning or not again):
+            if not _tunes(recipe) and not (waits and recipe.start == "small"):
                 return recipe, source
-        return max(tuning, key=lambda one: self.worth(one[0], one[1], known))
+        return max(tuning, key=lambda one: self.worth(one[0], one[1], tried))
 
     def worth(self, recipe: Recipe, source: str | None, tried: Sequence[Tried]) -> float:
         """Return by how much a trial is expected to lower the least error, for its price.

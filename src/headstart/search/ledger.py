@@ -98,6 +98,11 @@ class Ledger:
         return [json.loads(row[0]) for row in rows]
 
     @property
+    def ended(self) -> int:
+        """Return how many trials have ended."""
+        return int(self._db.execute("SELECT count(*) FROM trials").fetchone()[0])
+
+    @property
     def latest(self) -> float:
         """Return at how many seconds of the budget the latest event was."""
         row = self._db.execute("SELECT max(at) FROM events").fetchone()

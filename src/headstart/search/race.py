@@ -74,7 +74,7 @@ class Race:
         done = {record.key: record for record in self.ledger.trials()}
         pending = {(entry.recipe, entry.source): entry for entry in planned}
         for entry in planned:
-            record = done.get(specify(self.bench, entry.recipe, entry.source).key)
+            record = done.get(entry.key(self.bench))
             if record is not None:
                 self._remember(pending.pop((entry.recipe, entry.source)), record)
         agenda = Agenda(self._price)
@@ -90,7 +90,7 @@ class Race:
                 return
 
     def _is_over(self) -> bool:
-        return self.most is not None and len(self.ledger.trials()) >= self.most
+        return self.most is not None and self.ledger.ended >= self.most
 
     def _try(
         self, entry: Entry, prune: Callable[[list[Epoch]], None] = lambda _course: None
@@ -99,9 +99,8 @@ class Race:
 
         `prune` looks at the epochs so far, and ends the trial by an exception.
         """
-        key = specify(self.bench, entry.recipe, entry.source).key
         begun = {event["key"]: event["settled"] for event in self.ledger.events("begun")}
-        assignment = self._fitting(entry, begun.get(key))
+        assignment = self._fitting(entry, begun.get(entry.key(self.bench)))
         if assignment is None:
             return False
         spec = specify(self.bench, entry.recipe, entry.source, assignment.settled)
@@ -120,7 +119,7 @@ class Race:
         result = run_trial(replace(assignment, checkpoint=checkpoint, watch=watch))
         if self.deal is not None and result.fitted is not None:
             result = self._on_folds(self.deal, entry, assignment, result)
-        record = self._recorded(len(self.ledger.trials()) + 1, spec, result)
+        record = self._recorded(self.ledger.ended + 1, spec, result)
         self._remember(entry, record)
         if checkpoint is not None:
             checkpoint.clear()
@@ -139,7 +138,7 @@ class Race:
         scores = {record.key: record.score for record in self.ledger.trials()}
         tried = []
         for entry in planned:
-            score = scores.get(specify(self.bench, entry.recipe, entry.source).key)
+            score = scores.get(entry.key(self.bench))
             if score is not None and entry.recipe.has_head_start:
                 tried.append((self.bench.metric.signed(score), entry))
         best = max(tried, key=lambda one: one[0], default=(0.0, None))[1]

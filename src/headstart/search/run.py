@@ -186,7 +186,7 @@ class _Session:
             return
         entry = Entry(recipe_of(bench.task.modality), found.members[0].entry.source)
         members = [contender.record.id for contender in found.members]
-        if self._key(entry) in {record.key for record in self.ledger.trials()}:
+        if entry.key(bench) in {record.key for record in self.ledger.trials()}:
             return
         spec = specify(bench, entry.recipe, entry.source, {"members": members})
         details = {
@@ -196,7 +196,7 @@ class _Session:
             "history": [],
         }
         seconds = time.monotonic() - started
-        number = len(self.ledger.trials()) + 1
+        number = self.ledger.ended + 1
         record = TrialRecord(number, spec.key, vars(spec), "done", found.score, seconds, details)
         self.ledger.record(record)
         contender = Contender(entry, record, found.model, members=found.members)
@@ -355,20 +355,17 @@ class _Session:
     def _restore(self) -> None:
         """Take over the trials of earlier sessions."""
         known: dict[str, TrialRecord] = {r.key: r for r in self.ledger.trials()}
-        entries = [*self.prepared.entries]
-        keys = {self._key(entry) for entry in entries}
+        entries, bench = [*self.prepared.entries], self.prepared.bench
+        keys = {entry.key(bench) for entry in entries}
         for record in known.values():
             if record.key not in keys:  # a variation
                 entries.append(Entry(Recipe.of(record.spec["recipe"]), record.spec["source"]))
         for entry in entries:
-            found = known.get(self._key(entry))
+            found = known.get(entry.key(bench))
             if found is not None and found.status == "done":
                 self._take_over(entry, found)
         if known:
             self.listener.say(f"  {len(known)} trials of earlier sessions are kept")
-
-    def _key(self, entry: Entry) -> str:
-        return specify(self.prepared.bench, entry.recipe, entry.source).key
 
     def _take_over(self, entry: Entry, record: TrialRecord) -> None:
         folds = record.details.get("folds")

@@ -68,11 +68,6 @@ class Shortlisting:
     def __post_init__(self) -> None:
         self.extractors = dict(self.bench.extractors)
 
-    @property
-    def names(self) -> list[str]:
-        """Return the ids of the sources of the bench."""
-        return list(self.bench.extractors)
-
     def run(self, known: dict[str, Any] | None) -> dict[str, Any]:
         """Return the ranking as JSON data; `known` is that of an earlier session.
 

@@ -13,6 +13,7 @@ from headstart.models import Model
 from headstart.recipes import Recipe, recipes_for
 from headstart.search.folds import Deal
 from headstart.search.ledger import TrialRecord
+from headstart.search.trial import Bench, specify
 from headstart.tasks import Metric, Task
 
 
@@ -29,6 +30,10 @@ class Entry:
         stages = self.recipe.stages
         depth = f", last {stages} stages" if isinstance(stages, int) and stages else ""
         return f"{self.recipe.name}{depth}" + (f" of {self.source}" if self.source else "")
+
+    def key(self, bench: Bench) -> str:
+        """Return what names its trial within a run."""
+        return specify(bench, self.recipe, self.source).key
 
 
 def entries(

@@ -13,6 +13,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from headstart.allocator import anonymous
 from headstart.devices import device
 
 T = TypeVar("T")
@@ -52,12 +53,12 @@ def peak_memory() -> Iterator[list[int]]:
         yield found
         found.append(max(0, torch.cuda.max_memory_allocated() - before))
         return
-    before = _anonymous()
+    before = anonymous()
     seen, over = [before], threading.Event()
 
     def look() -> None:
         while not over.wait(_LOOK):
-            seen.append(max(seen.pop(), _anonymous()))
+            seen.append(max(seen.pop(), anonymous()))
 
     watching = threading.Thread(target=look, daemon=True)
     watching.start()
@@ -67,16 +68,7 @@ def peak_memory() -> Iterator[list[int]]:
         over.set()
         watching.join()
         if before:
-            found.append(max(0, max(seen[0], _anonymous()) - before))
-
-
-def _anonymous() -> int:
-    """Return the bytes of this process that no file backs; 0 where that is not told."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return max((1024 * int(x.split()[1]) for x in lines if x.startswith("RssAnon")), default=0)
+            found.append(max(0, max(seen[0], anonymous()) - before))
 
 
 @dataclass

@@ -56,12 +56,13 @@ class Tuned(nn.Module):
         self.suffix = suffix
         self.head = head
         self._adapter = adapter
+        added = None if adapter is None else adapter.attach(suffix.model, suffix.places)
         groups = suffix.groups()
-        if adapter is not None:
-            chosen = {id(parameter) for parameter in adapter.attach(suffix.model, suffix.places)}
+        if added is not None:
+            chosen = {id(parameter) for parameter in added}
             groups = {
                 name: [parameter for parameter in group if id(parameter) in chosen]
-                for name, group in suffix.groups().items()
+                for name, group in groups.items()
             }
         self._groups = {**groups, HEAD: list(head.parameters())}
         self.compute_in(numerics)
