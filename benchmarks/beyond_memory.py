@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -21,13 +18,12 @@ import numpy as np
 from PIL import Image
 
 from headstart.allocator import anonymous
-from records import keep
+from records import SAID, keep, own_cache, started, timeless
 from targets import NAMES, fashion
 
 ROWS = (10_000, 100_000)
 FEW = ("--max-trials", "3", "--budget", "20m")
 """The probe, the probe on middle stages, and the small model: every row is read, learnt, tested."""
-SAID = "said.txt"
 KILLED_ROWS = 6_000
 KILLED_AFTER = (9.0, 13.0, 16.0)
 """Seconds after the first feature at which a run is killed."""
@@ -45,30 +41,11 @@ def many(folder: Path, rows: int) -> Path:
     return folder
 
 
-def started(data: Path, out: Path, cache: Path, *more: str) -> subprocess.Popen[str]:
-    """Start `headstart fit` with a cache of its own, beside which it writes what it says."""
-    command = [sys.executable, "-m", "headstart.cli", "fit", str(data), "--out", str(out), *more]
-    environment = {**os.environ, "HEADSTART_CACHE": str(cache)}
-    with (cache / SAID).open("w") as said:
-        return subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=said, text=True
-        )
-
-
-def own_cache(folder: Path) -> Path:
-    """Return a cache folder that has the fetched sources, and nothing computed."""
-    from headstart.places import cache_folder
-
-    folder.mkdir(parents=True)
-    (folder / "sources").symlink_to(cache_folder() / "sources")
-    return folder
-
-
 def peak(place: Path, rows: int) -> dict[str, Any]:
     """Fit so many pictures; return the peak of anonymous memory, and where the run ended."""
     data = many(place / f"pictures-{rows}", rows)
     cache = own_cache(place / f"cache-{rows}")
-    process = started(data, place / f"run-{rows}", cache, *FEW)
+    process = started(cache, data, "--out", place / f"run-{rows}", *FEW)
     begin = time.monotonic()
     course: list[tuple[float, int, str]] = []
     while process.poll() is None:
@@ -92,17 +69,15 @@ def finished(cache: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in found}
 
 
-def outcome(run: Path) -> dict[str, Any]:
-    """Return what a run found, without paths and times."""
-    result: dict[str, Any] = json.loads((run / "result.json").read_text())
-    left_out = ("seconds",)
-    return {name: value for name, value in result.items() if name not in left_out}
+def outcome(run: Path) -> Any:
+    """Return what a run found, without times."""
+    return timeless(json.loads((run / "result.json").read_text()))
 
 
 def killed(place: Path, data: Path, after: float, whole: dict[str, Any]) -> dict[str, Any]:
     """Kill a run while it extracts; the same command must keep what was finished."""
     cache, out = own_cache(place / f"killed-cache-{after}"), place / f"killed-run-{after}"
-    process = started(data, out, cache, *FEW)
+    process = started(cache, data, "--out", out, *FEW)
     while not (cache / "activations").is_dir():
         time.sleep(0.01)
     time.sleep(after)
@@ -110,7 +85,7 @@ def killed(place: Path, data: Path, after: float, whole: dict[str, Any]) -> dict
     process.wait()
     before = finished(cache)
     shutil.rmtree(out)  # the same command once more, not --resume
-    again = started(data, out, cache, *FEW)
+    again = started(cache, data, "--out", out, *FEW)
     again.wait()
     now = finished(cache)
     return {
@@ -131,7 +106,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
         data = many(place / "some", KILLED_ROWS)
-        process = started(data, place / "whole", own_cache(place / "whole-cache"), *FEW)
+        process = started(own_cache(place / "whole-cache"), data, "--out", place / "whole", *FEW)
         process.wait()
         whole = outcome(place / "whole")
         kills = [killed(place, data, after, whole) for after in KILLED_AFTER]

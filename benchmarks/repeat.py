@@ -5,16 +5,10 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
 
-from records import fit, keep
+from records import fit, keep, timeless
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-
-
-def timeless(result: dict[str, Any]) -> dict[str, Any]:
-    """Return a result without what may differ: the times."""
-    return {name: value for name, value in result.items() if name != "seconds"}
 
 
 def fewer(folder: Path, rows: int = 20) -> Path:

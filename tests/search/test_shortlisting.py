@@ -114,6 +114,22 @@ def test_a_source_that_embeds_too_slowly_is_left_out(listing, fresh, monkeypatch
     assert fresh[1] not in listed.bench.extractors
 
 
+def test_where_no_other_embeds_in_time_the_first_source_stays(listing, fresh, monkeypatch):
+    listed = listing(600.0)
+    ranked = Shortlisting._ranked
+
+    def without_first(self):
+        found = ranked(self)
+        others = {name: why for name, why in found.shortlist.items() if name != fresh[0]}
+        monkeypatch.setattr(Extractor, "forecast", lambda *_given, **_more: 1e6)
+        return replace(found, shortlist=others)
+
+    monkeypatch.setattr(Shortlisting, "_ranked", without_first)
+    ranking = listed.run(None)
+    assert list(ranking["shortlist"]) == list(listed.bench.extractors) == fresh[:1]
+    assert set(ranking["left_out"]) == set(fresh[1:])
+
+
 def test_a_resumed_run_ranks_nothing_again(listing, fresh, monkeypatch):
     known = listing(600.0).run(None)
     listed = listing(5.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from headstart.training.checkpoint import Checkpoint
 
@@ -37,6 +38,19 @@ def test_a_damaged_one_is_as_none(kept, share):
     content = kept.path.read_bytes()
     kept.path.write_bytes(content[: int(share * len(content))])
     assert kept.read() is None
+
+
+def test_where_the_disk_is_full_the_one_before_stays(kept, monkeypatch):
+    kept.write(TENSORS, {"done": 1})
+
+    def half(_tensors, path, _facts):
+        path.write_bytes(b"half of")
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr("headstart.training.checkpoint.save_file", half)
+    kept.write(TENSORS, {"done": 2})
+    assert kept.read()[1] == {"done": 1}
+    assert [path.name for path in kept.path.parent.iterdir()] == ["step.safetensors"]
 
 
 def test_it_can_be_cleared_more_than_once(kept):

@@ -173,6 +173,12 @@ def test_a_loss_that_is_no_number_is_said():
         task.train()
 
 
+def test_a_loss_out_of_all_proportion_is_said():
+    task = Task(phases=(Phase(6, 1e3),))
+    with pytest.raises(Diverged, match=r"the loss went from 0\.\d+ to .* in epoch 1"):
+        task.train()
+
+
 def test_the_same_seed_gives_the_same_weights():
     states = []
     for seed in (5, 5, 6):

@@ -84,6 +84,8 @@ class Shortlisting:
             except OutOfTime:
                 ranking["left_out"][name] = "no time to embed all rows"
                 del ranking["shortlist"][name]
+        if not ranking["shortlist"]:
+            ranking["shortlist"] = dict.fromkeys(values, "has embedded all rows already")
         kept = {name: self.extractors[name] for name in ranking["shortlist"]}
         self.listener.say(f"  worth a race: {', '.join(kept)}")
         self.bench = replace(self.bench, extractors=kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -39,14 +40,21 @@ class Checkpoint:
         return time.monotonic() - self._written >= self.every
 
     def write(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        """Replace what is kept by tensors and JSON data."""
+        """Replace what is kept by tensors and JSON data.
+
+        Where the disk is full, what was kept stays: training does not end for it.
+        """
         scratch = self.path.with_suffix(".part")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        save_file(whole, scratch, {"facts": json.dumps(facts)})
-        with scratch.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(scratch, self.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(whole, scratch, {"facts": json.dumps(facts)})
+            with scratch.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(scratch, self.path)
+        except (OSError, SafetensorError):
+            with contextlib.suppress(OSError):
+                scratch.unlink(missing_ok=True)
         self._written = time.monotonic()
 
     def read(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:

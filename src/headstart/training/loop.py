@@ -22,12 +22,14 @@ from headstart.training.stopping import EarlyStopping
 
 CLIP = 1.0
 """Largest norm of the gradient; longer ones are shortened to it."""
+WORST = 100.0
+"""How many times larger than the first loss, and than one, a loss is that will not come down."""
 MOMENTUM = 0.9
 _COUNT = "n_averaged"
 
 
 class Diverged(Exception):
-    """The loss is no longer a finite number."""
+    """The loss is no longer a finite number, or out of all proportion."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def train(
     Raises
     ------
     Diverged
-        If the loss is not finite.
+        If the loss is not finite, or more than a hundred times larger than at first.
     NotEnoughMemory
         If a single row does not fit into memory.
     """
@@ -234,8 +236,13 @@ class _Course:
 
     def facts(self) -> dict[str, Any]:
         """Return everything else, as JSON data."""
-        best = {"best": list(self.stopping.best), "best_epoch": self.stopping.best_epoch}
-        return {"done": self.done, "history": [vars(epoch) for epoch in self.history], **best}
+        return {
+            "done": self.done,
+            "history": [vars(epoch) for epoch in self.history],
+            "best": list(self.stopping.best),
+            "best_epoch": self.stopping.best_epoch,
+            "first": self.descent.first,
+        }
 
     def take(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Go on from what `tensors` and `facts` returned."""
@@ -250,6 +257,7 @@ class _Course:
         if self.averaged is not None:
             self.averaged.load_state_dict(parts["average"], strict=False)
         self.descent.take(parts["moments"])
+        self.descent.first = facts["first"]
         self.done = facts["done"]
         self.history = [Epoch(**epoch) for epoch in facts["history"]]
 
@@ -265,6 +273,8 @@ class _Descent:
         towards: Literal["zero", "start"],
     ) -> None:
         self.decay = decay
+        self.first: float | None = None
+        """The loss of the first step."""
         anchored = [name for name in groups if towards == "start" and name != HEAD]
         each = [
             {
@@ -323,6 +333,9 @@ class _Descent:
             return value
 
         loss = sum(at_once.over(taken, part, self.optimizer.zero_grad))
+        self.first = loss if self.first is None else self.first
+        if loss > WORST * max(1.0, self.first):
+            raise Diverged(f"the loss went from {self.first:.3g} to {loss:.3g} in epoch {epoch + 1}")
         moving = [group for group in self.optimizer.param_groups if group["lr"] > 0]
         torch.nn.utils.clip_grad_norm_([p for group in moving for p in group["params"]], CLIP)
         self.optimizer.step()
