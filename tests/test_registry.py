@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+import threading
 
 import pytest
 
@@ -28,6 +30,23 @@ def test_get_returns_what_was_registered(package):
     entry = registry.register("a", object())
     assert registry.get("a") is entry
     assert "a" in registry and "b" not in registry
+
+
+def test_another_thread_waits_until_all_are_there(package, tmp_path):
+    (tmp_path / "plugged" / "two.py").write_text(
+        "import time, plugged\n"
+        "plugged.registry.register('early', 1)\n"
+        "plugged.begun.set()\n"
+        "time.sleep(0.3)\n"
+        "plugged.registry.register('late', 2)\n"
+    )
+    plugged = importlib.import_module("plugged")
+    plugged.registry, plugged.begun = Registry("thing", package), threading.Event()
+    first = threading.Thread(target=plugged.registry.names)
+    first.start()
+    plugged.begun.wait()
+    assert plugged.registry.get("late") == 2
+    first.join()
 
 
 def test_names_and_iteration_are_sorted_whatever_the_order_of_registration(package):

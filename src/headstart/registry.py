@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
+import threading
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
@@ -37,6 +38,8 @@ class Registry(Generic[T]):
         self._error = error
         self._entries: dict[str, T] = {}
         self._discovered = False
+        self._discovering = False
+        self._discovery = threading.RLock()
 
     def register(self, name: str, entry: T) -> T:
         """Add `entry` under `name` and return it; a name is given once (`ValueError` else)."""
@@ -69,16 +72,20 @@ class Registry(Generic[T]):
         return name in self._entries
 
     def _discover(self) -> None:
+        """Import the modules that register entries; other threads wait until all are there."""
         if self._discovered:
             return
-        self._discovered = True
-        try:
-            package = importlib.import_module(self._package)
-            for module in pkgutil.iter_modules(package.__path__):
-                importlib.import_module(f"{self._package}.{module.name}")
-        except BaseException:  # the next look-up shall fail in the same way, not miss entries
-            self._discovered = False
-            raise
+        with self._discovery:
+            if self._discovered or self._discovering:  # a module may look something up itself
+                return
+            self._discovering = True
+            try:
+                package = importlib.import_module(self._package)
+                for module in pkgutil.iter_modules(package.__path__):
+                    importlib.import_module(f"{self._package}.{module.name}")
+                self._discovered = True
+            finally:  # where it failed the next look-up shall fail in the same way
+                self._discovering = False
 
     def _unknown(self, name: str) -> str:
         known = self.names()
