@@ -35,9 +35,7 @@ RATE = 1e3
 def small(place: Path) -> Iterator[Path]:
     """Yield a folder in which there is hardly any room."""
     place.mkdir()
-    subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={ROOM}m", "tmpfs", str(place)], check=True
-    )
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOM}m", "tmpfs", str(place)], check=True)
     try:
         yield place
     finally:
@@ -100,7 +98,7 @@ def hundred(place: Path, data: Path) -> dict[str, Any]:
 
 
 def diverging(place: Path, data: Path) -> dict[str, Any]:
-    """Give a recipe a learning rate that no network bears; return what it cost, and why it ended."""
+    """Give a recipe a learning rate that no network bears; return what it cost, and its end."""
     base = tuned()
     wild = tuple(replace(phase, rate=RATE) for phase in base.phases)
     register("wild", [replace(base, name="wild", phases=wild)])

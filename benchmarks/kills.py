@@ -44,7 +44,9 @@ def session(cache: Path, data: Path, out: Path, kill_after: float | None) -> tup
 def found(out: Path) -> dict[str, Any]:
     """Return what a run came to: its result, and the score of each trial."""
     with contextlib.closing(Ledger(out / "ledger.db")) as ledger:
-        trials = [[record.id, record.key, record.status, record.score] for record in ledger.trials()]
+        trials = [
+            [record.id, record.key, record.status, record.score] for record in ledger.trials()
+        ]
     return {"result": timeless(json.loads((out / "result.json").read_text())), "trials": trials}
 
 

@@ -1,8 +1,8 @@
 """The race for three minutes, beside the best cell of a grid, and beside rules that never ask.
 
-The grid is `recipes.py`: every recipe on twelve targets, fitted again on all rows to learn from. Its
-best cell is chosen on one half of the test rows and scored on the other, both ways round. Regret is
-how much worse the model is that `fit` hands back within its budget from the same rows, in points.
+The grid is `recipes.py`: every recipe on twelve targets, fitted again on all rows that are learnt
+from. Its best cell is chosen on one half of the test rows and scored on the other, both ways round.
+Regret is how much worse the model is that `fit` hands back within its budget from the same rows.
 """
 
 from __future__ import annotations
