@@ -493,3 +493,11 @@ def test_the_cache_is_shown_and_cleared_and_fetched_sources_stay(tmp_path, here,
     monkeypatch.setenv("HEADSTART_CACHE_LIMIT", "much")
     refused = here("cache", "show")
     assert refused.returncode == 2 and "write it as 500MB or 5GB" in refused.stderr
+
+
+def test_distil_says_what_it_needs(fitted, here, tmp_path):
+    place, _ = fitted
+    done = here("distil", place / "run", place / "data", "--out", tmp_path / "small")
+    assert done.returncode == 1
+    assert "36 rows are too few to teach by" in done.stderr
+    assert "set aside" not in done.stdout and not (tmp_path / "small").exists()

@@ -21,7 +21,7 @@ FLOORS = [
     {"artifact"},
     {"search"},
     {"report"},
-    {"api", "auditing", "embedding", "estimators", "ranking"},
+    {"api", "auditing", "distilling", "embedding", "estimators", "ranking"},
     {"cli"},
 ]
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}

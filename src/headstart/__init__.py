@@ -14,18 +14,21 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if TYPE_CHECKING:
     from headstart.api import Study, fit, load
     from headstart.auditing import Audit, audit
+    from headstart.distilling import Distilled, distil
     from headstart.embedding import Embedding, embed
     from headstart.estimators import TransferClassifier, TransferRegressor
     from headstart.ranking import rank
 
 __all__ = [
     "Audit",
+    "Distilled",
     "Embedding",
     "Ranking",
     "Study",
     "TransferClassifier",
     "TransferRegressor",
     "audit",
+    "distil",
     "embed",
     "fit",
     "load",
@@ -34,6 +37,8 @@ __all__ = [
 _PLACES = {
     "Audit": "auditing",
     "audit": "auditing",
+    "Distilled": "distilling",
+    "distil": "distilling",
     "Embedding": "embedding",
     "embed": "embedding",
     "Ranking": "evidence.shortlist",

@@ -221,6 +221,35 @@ def predict(
 
 
 @app.command()
+def distil(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Artifact or run folder.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Rows; they need no labels.")],
+    out: Annotated[str, typer.Option(metavar="DIR", help="Folder for the small model.")],
+    input: Input = None,
+    label: Label = None,
+    budget: Annotated[str, typer.Option(help="Time for everything, such as 60s or 5m.")] = "5m",
+    seed: Seed = 0,
+    json_: Json = False,
+) -> None:
+    """Teach a small, fast model to answer as a fitted one does."""
+    from headstart import distilling
+
+    found = distilling.distil(
+        model,
+        data,
+        out=out,
+        input=input,
+        label=label,
+        budget=budget,
+        seed=seed,
+        say=_complain,
+    )
+    for aside in found.set_aside:
+        _complain(f"set aside: {aside.where}: {aside.reason}")
+    print(json.dumps(found.data(), ensure_ascii=False) if json_ else found)
+
+
+@app.command()
 def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Artifact or run folder.")],
     data: Annotated[str, typer.Argument(metavar="DATA", help="Labelled rows.")],

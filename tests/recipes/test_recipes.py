@@ -31,10 +31,10 @@ class TestEachRecipe:
         assert recipe.learner in learners
         assert recipe.modality == "any" or recipe.modality in modalities
         assert recipe.head == "" or recipe.head in heads
-        assert (
-            set(recipe.augmentation.split("+")) <= {"none", *policies.names()}
-            or recipe.start == "small"
-        )
+        assert set(recipe.augmentation.split("+")) <= {
+            "none",
+            *policies.names(),
+        } or recipe.start in ("small", "teacher")
         assert all(name in perturbations for name, _ in recipe.perturbations)
 
     def test_its_numbers_have_a_meaning(self, recipe):

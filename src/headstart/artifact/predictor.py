@@ -97,6 +97,11 @@ class Predictor:
         """Return the model in an artifact folder or a run folder."""
         return cls(load(path))
 
+    @property
+    def roles(self) -> Roles:
+        """Return the columns in which the model's inputs and labels were."""
+        return Roles(self._columns("inputs"), self._columns("labels"))
+
     def predict(self, inputs: Data | Iterable[Cell]) -> list[Any]:
         """Return one prediction for each input.
 
@@ -296,8 +301,7 @@ class Predictor:
         DataError
             If nothing usable is left.
         """
-        known = Roles(self._columns("inputs"), self._columns("labels"))
-        rows = self._own(read(data, roles, known=known))
+        rows = self._own(read(data, roles, known=self.roles))
         if "test" in rows.parts:
             rows = rows.take([i for i, part in enumerate(rows.parts) if part == "test"])
         rows = rows.without(self.task.unknown(rows, self.artifact.spec))

@@ -96,10 +96,11 @@ def _rows_of(table: Table, input: tuple[str, ...], known: tuple[str, ...]) -> It
         yield Asked(aside.where, None, aside.reason, dict.fromkeys(table.columns, ""))
 
 
-def read_rows(path: Data, roles: Roles | None = None) -> Dataset:
+def read_rows(path: Data, roles: Roles | None = None, known: Roles | None = None) -> Dataset:
     """Read rows that may be labelled or not: a folder of files, class folders, or a table.
 
-    Where there are labels they are the data set's target, empty for rows that lack one.
+    Where there are labels they are the data set's target, empty for rows that lack one. `known` are
+    the roles of columns in rows that were read before.
 
     Raises
     ------
@@ -108,7 +109,7 @@ def read_rows(path: Data, roles: Roles | None = None) -> Dataset:
     """
     searched = isinstance(path, str | Path) and Path(path).is_dir() and _holds_files(Path(path))
     table = _files(Path(str(path))) if searched else read_table(path)
-    found = unlabelled(table, roles or Roles())
+    found = unlabelled(table, (roles or Roles()).besides(known or Roles(), table))
     cells, lost = inputs_of(table, found.input)
     kept = [i for i, cell in enumerate(cells) if cell is not None]
     rows = from_cells(

@@ -17,7 +17,7 @@ from headstart.registry import Registry
 if TYPE_CHECKING:
     from headstart.sources.families import Output
 
-Start = Literal["source", "random", "small"]
+Start = Literal["source", "random", "small", "teacher"]
 Quality = Literal["fast", "balanced", "best"]
 QUALITIES: tuple[str, ...] = ("fast", "balanced", "best")
 
@@ -71,7 +71,8 @@ class Recipe:
         The inputs it is for, or ``any``.
     start
         ``source``: a pre-trained model; ``random``: the same architecture from random weights;
-        ``small``: the task's right-sized small model. The last two have no head start.
+        ``small``: the task's right-sized small model. The last two have no head start; neither has
+        a ``teacher``, whose outputs the small model learns, and which takes part in no race.
     learner
         Registered learner that carries it out.
     rank
@@ -272,7 +273,9 @@ def recipes_for(
         recipe
         for variants in recipes
         for recipe in variants
-        if recipe.output in (output, "any") and _suits(recipe, modality)
+        if recipe.start != "teacher"
+        and recipe.output in (output, "any")
+        and _suits(recipe, modality)
     ]
     for name in named:
         recipes.get(name)

@@ -335,7 +335,9 @@ class _Descent:
         loss = sum(at_once.over(taken, part, self.optimizer.zero_grad))
         self.first = loss if self.first is None else self.first
         if loss > WORST * max(1.0, self.first):
-            raise Diverged(f"the loss went from {self.first:.3g} to {loss:.3g} in epoch {epoch + 1}")
+            raise Diverged(
+                f"the loss went from {self.first:.3g} to {loss:.3g} in epoch {epoch + 1}"
+            )
         moving = [group for group in self.optimizer.param_groups if group["lr"] > 0]
         torch.nn.utils.clip_grad_norm_([p for group in moving for p in group["params"]], CLIP)
         self.optimizer.step()
