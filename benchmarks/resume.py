@@ -28,7 +28,7 @@ from headstart.training.checkpoint import Checkpoint
 from headstart.training.learners.tune import Tuned
 from headstart.training.loop import train
 from headstart.training.objectives import objectives
-from headstart.training.precision import Numerics
+from headstart.training.precision import usual
 from parity import inputs, networks
 from records import RESULTS, keep
 
@@ -58,20 +58,25 @@ def recipes(modality: str) -> Iterator[Recipe]:
 class Course:
     """A recipe on an architecture, carried out any number of times."""
 
-    def __init__(self, backbone: Backbone, recipe: Recipe) -> None:
+    def __init__(self, backbone: Backbone, recipe: Recipe, rows: dict[str, Tensor]) -> None:
         self.backbone, self.recipe = backbone, recipe
         stages = recipe.stages
         self.cut = 0 if stages is None else backbone.cut_before_last(stages)
         with torch.no_grad():
-            self.boundary = backbone.prefix(self.cut)(**inputs(backbone))
+            self.boundary = backbone.prefix(self.cut)(**rows)
         self.targets = torch.tensor([0, 1, 0, 1, 0])
+        self.numerics = usual()
+        try:
+            self.tuned()(self.boundary)
+        except RuntimeError:  # some networks do not compute in bfloat16
+            self.numerics = replace(self.numerics, precision="f32")
 
     def tuned(self) -> Tuned:
         """Return the suffix with a head, always the same at first."""
         torch.manual_seed(0)
         head = HeadSpec("linear", self.backbone.width, 2).build()
         adapter = adapters.get(self.recipe.adapter) if self.recipe.adapter else None
-        return Tuned(self.backbone.suffix(self.cut), head, Numerics.of({}), adapter)
+        return Tuned(self.backbone.suffix(self.cut), head, self.numerics, adapter)
 
     def run(
         self, kept: Checkpoint | None, steps: int | None = None
@@ -89,7 +94,8 @@ class Course:
             some = {n: v[taken] for n, v in self.boundary.items()}
             if objective is not None:
                 return objective.loss(tuned.features(some)["features"], self.targets[taken])
-            return nn.functional.cross_entropy(tuned(some), self.targets[taken])
+            outputs = nn.functional.softsign(tuned(some))  # of random weights they may be huge
+            return nn.functional.cross_entropy(outputs, self.targets[taken])
 
         train(
             tuned,
@@ -111,16 +117,16 @@ class Course:
         return weights, known[0] if known is not None else {}
 
 
-def cell(backbone: Backbone, recipe: Recipe, place: Path) -> dict[str, Any]:
+def cell(course: Course, place: Path, every: int = 1) -> dict[str, Any]:
     """Return at which steps it was killed, and whether it always ended the same."""
-    course = Course(backbone, recipe)
-    if recipe.adapter and not any(course.tuned().groups()[n] for n in _stages(course)):
-        return {"refused": f"no parts for {recipe.adapter}"}
+    adapter = course.recipe.adapter
+    if adapter and not any(course.tuned().groups()[n] for n in _stages(course)):
+        return {"refused": f"no parts for {adapter}"}
     once = Checkpoint(place / "whole.safetensors", every=0.0)
     whole, moments = course.run(once)
     once.clear()
-    epochs, an_epoch = recipe.epochs, len(course.targets) // BATCH
-    points = [step for step in range(1, epochs * an_epoch)]
+    an_epoch = len(course.targets) // BATCH
+    points = [*range(1, course.recipe.epochs * an_epoch, every)]
     different = []
     for steps in points:
         kept = Checkpoint(place / f"{steps}.safetensors", every=0.0)
@@ -150,7 +156,10 @@ def main() -> None:
         backbone = known[name]()
         modality = "image" if "pixels" in backbone.example else "text"
         with tempfile.TemporaryDirectory() as scratch:
-            table[name] = {r.name: cell(backbone, r, Path(scratch)) for r in recipes(modality)}
+            table[name] = {
+                recipe.name: cell(Course(backbone, recipe, inputs(backbone)), Path(scratch))
+                for recipe in recipes(modality)
+            }
         print(name, table[name], flush=True)
         cells = [one for row in table.values() for one in row.values() if "different" in one]
         keep(

@@ -86,7 +86,9 @@ def test_probabilities_are_as_sure_as_they_are_right(taught):
     rows = sentences(300, seed=1)
     answers = taught.model.predict_proba([text for text, _ in rows])
     sure = np.mean([max(answer.values()) for answer in answers])
-    right = np.mean([max(a, key=a.get) == label for a, (_, label) in zip(answers, rows)])
+    right = np.mean(
+        [max(a, key=a.get) == label for a, (_, label) in zip(answers, rows, strict=True)]
+    )
     assert abs(sure - right) < 0.06
 
 

@@ -238,6 +238,22 @@ def test_a_resumed_run_knows_a_trial_that_had_fewer_views(race):
     assert race(dear, ledger=ledger, budget=1000.0)[0].begun == []
 
 
+class Broken(World):
+    """Its first step fails on this machine, and that of no other recipe."""
+
+    def settle(self, assignment):
+        if assignment.recipe.name == "odd":
+            raise RuntimeError("no kernel for it\nin these numbers")
+        return super().settle(assignment)
+
+
+def test_what_cannot_be_settled_is_left_out_and_the_race_goes_on(race):
+    recipes = [recipe("odd", 1, 0.9, stages=2), recipe("a", 1, 0.7)]
+    world, standing, _ = race(recipes, kind=Broken)
+    assert world.begun == ["a"]
+    assert standing.skipped == ["odd, last 2 stages of toy"]
+
+
 def test_a_trial_that_was_cut_off_begins_again_with_what_was_settled(race, tmp_path, monkeypatch):
     dear, ledger = [recipe("a", 60, 0.9, stages=2, views=4)], Ledger(tmp_path / "ledger.db")
 

@@ -232,7 +232,12 @@ class Race:
         if why is not None:
             self._leave_out(entry, None, why)
             return None
-        settled = settle(assignment) if settled is None else settled
+        try:
+            settled = settle(assignment) if settled is None else settled
+        except Exception as error:  # it ends this trial alone, as one that fails later
+            first = (str(error).splitlines() or [""])[0]
+            self._leave_out(entry, None, f", which fails here: {type(error).__name__}: {first}")
+            return None
         asked = settled.get("views", 0)
         for views in range(asked, -1, -1):
             fewer = {**settled, "views": views} if views < asked else settled

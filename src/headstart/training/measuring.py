@@ -17,7 +17,7 @@ from headstart.features.engines import machine
 from headstart.places import cache_folder, read_json, write_json
 from headstart.recipes import Phase
 from headstart.training.loop import train
-from headstart.training.precision import Numerics, all_numerics, usual
+from headstart.training.precision import Numerics, all_numerics
 
 FORMAT = 1
 """Changes when the same key would come to mean another measurement."""
@@ -75,7 +75,9 @@ def _paced(
     return float(np.median(np.diff([*begun, time.perf_counter()])))
 
 
-def fastest(key: object, seconds: Callable[[Numerics], float]) -> Numerics:
+def fastest(
+    key: object, seconds: Callable[[Numerics], float], among: Sequence[Numerics] = ()
+) -> Numerics:
     """Return the numerics in which something trains fastest, measured once and kept.
 
     So the same seed gives the same result on the same machine, however busy it is: what is kept
@@ -87,13 +89,16 @@ def fastest(key: object, seconds: Callable[[Numerics], float]) -> Numerics:
         What is measured, as JSON data; processor, threads and versions are added.
     seconds
         Measures a step with given numerics.
+    among
+        Numerics to choose from, the usual ones first; all if empty.
     """
+    candidates = list(among) or all_numerics()
     place = numerics_folder() / f"{digest_data([FORMAT, key, _machine()])}.json"
     known = _kept(place)
-    if known is not None:
+    if known in candidates:
         return known
-    best = usual()
-    taken = {numerics: seconds(numerics) for numerics in all_numerics()}
+    best = candidates[0]
+    taken = {numerics: seconds(numerics) for numerics in candidates}
     quickest = min(taken, key=lambda numerics: taken[numerics])
     if quickest != best:  # something else on the machine may have slowed one of them down
         for numerics in (best, quickest):
@@ -120,7 +125,6 @@ def _kept(place: Path) -> Numerics | None:
     """Return what was measured before, if anything was."""
     try:
         found = read_json(place)
-        known = Numerics(found["precision"], found["layout"])
+        return Numerics(found["precision"], found["layout"])
     except (KeyError, TypeError):
         return None
-    return known if known in all_numerics() else None

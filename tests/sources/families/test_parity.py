@@ -19,6 +19,7 @@ from headstart.sources.families import timm as timm_family
 from headstart.sources.families import torchvision as torchvision_family
 from headstart.sources.families.transformers import PICTURES, TEXTS
 from headstart.sources.loading import load_source
+from resume import Course, cell, recipes
 
 LOOKS = {"size": 32, "mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.25]}
 TEXT = {
@@ -158,7 +159,7 @@ def inputs_for(backbone, rows=3, size=40, seed=0):
     inputs = {}
     if "pixels" in backbone.example:
         side = backbone.preprocessing.settings["size"] if fixed(backbone) else size + 75
-        rows = min(rows, 3)
+        rows = min(rows, 5)
         pixels = random.integers(0, 256, (rows, 3, side, side), np.uint8)
         inputs["pixels"] = torch.from_numpy(pixels)
     if "input_ids" in backbone.example:
@@ -251,6 +252,16 @@ def test_what_stands_in_for_stages_before_the_cut_is_never_used(backbone, monkey
         suffix = backbone.suffix(cut).eval()
         assert torch.isfinite(suffix(backbone.prefix(cut)(**inputs))["features"]).all()
     assert all(stood_in) and (stood_in or backbone.end <= 2)
+
+
+@pytest.mark.parametrize("name", [n for n in NETWORKS if n != "joint"])
+def test_training_that_was_killed_goes_on_to_the_same_end(name, shaken, tmp_path):
+    backbone = build(name, "pooled", shaken)
+    modality = "image" if "pixels" in backbone.example else "text"
+    gradual = next(recipe for recipe in recipes(modality) if recipe.name == "gradual")
+    course = Course(backbone, gradual, inputs_for(backbone, rows=5))
+    found = cell(course, tmp_path, every=2)  # at the end of an epoch, and in the middle of one
+    assert found["killed_after_steps"] and not found["different"]
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["evaluating", "training"])

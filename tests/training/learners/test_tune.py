@@ -264,6 +264,22 @@ def test_what_is_best_on_the_machine_is_settled_once(assign, request, data, sour
     assert settled["at_once"] == RECIPE.batch
 
 
+@pytest.mark.skipif(usual().precision != "bf16", reason="the processor has no bfloat16")
+def test_a_network_that_does_not_compute_in_bfloat16_is_tuned_in_float32(
+    assign, headlines, toy_text, own_cache, monkeypatch
+):
+    forward = Tuned.forward
+
+    def masked(self, boundary):
+        if self.numerics.precision == "bf16":
+            raise RuntimeError("value cannot be converted to type c10::BFloat16 without overflow")
+        return forward(self, boundary)
+
+    monkeypatch.setattr(Tuned, "forward", masked)
+    settled = settle(assign(RECIPE, headlines, toy_text))
+    assert settled["precision"] == "f32" and settled["at_once"] == RECIPE.batch
+
+
 def test_a_trial_computes_in_what_was_settled_and_hands_it_on(assign, refit, squares, toy_image):
     recipe = replace(RECIPE, views=2, augmentation="light")
     assignment = assign(recipe, squares, toy_image, settled={**FULL, "views": 1, "at_once": 8})

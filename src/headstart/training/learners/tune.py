@@ -27,11 +27,17 @@ from headstart.training.blending import blended
 from headstart.training.learners import Assignment, Fitted, Rows, learners
 from headstart.training.loop import train
 from headstart.training.measuring import GLANCE, LONGEST, fastest, step_seconds
-from headstart.training.memory import AtOnce, available_memory, kept_bytes, rows_that_fit
+from headstart.training.memory import (
+    AtOnce,
+    available_memory,
+    kept_bytes,
+    out_of_memory,
+    rows_that_fit,
+)
 from headstart.training.objectives import objectives
 from headstart.training.perturbations import perturbed
 from headstart.training.plan import HEAD, FreezePlan
-from headstart.training.precision import Numerics
+from headstart.training.precision import Numerics, all_numerics
 from headstart.training.solving import put_at_optimum, seconds_of_solving
 from headstart.training.surviving import survives
 
@@ -158,10 +164,22 @@ class _Sample:
                 seconds.append(time.perf_counter() - started)
         return min(seconds) / len(rows)
 
-    def bytes_a_row(self, numerics: Numerics) -> float:
-        self.tuned.compute_in(numerics)
-        few = torch.arange(len(self.targets))[:_FEW]
-        return kept_bytes(self.tuned.train(), lambda: self.loss(few)) / len(few)
+    def computing(self) -> tuple[list[Numerics], float]:
+        """Return in which numerics the suffix computes at all, and the bytes of a row in the first.
+
+        Some networks do not in bfloat16: they fill masks with a number that is none there.
+        """
+        few, known = torch.arange(len(self.targets))[:_FEW], all_numerics()
+        while True:
+            self.tuned.compute_in(known[0])
+            try:
+                kept = kept_bytes(self.tuned.train(), lambda: self.loss(few))
+            except RuntimeError as error:
+                if out_of_memory(error) or known[0].precision == "f32":
+                    raise
+                known = [numerics for numerics in known if numerics.precision == "f32"]
+            else:
+                return known, kept / len(few)
 
 
 class Tune:
@@ -190,7 +208,7 @@ class Tune:
         cut = self._cut(assignment, extractor)
         sample = self._sample(assignment, extractor, cut)
         batch = len(sample.targets)
-        a_row = sample.bytes_a_row(Numerics.of({}))
+        among, a_row = sample.computing()
         at_once = rows_that_fit(batch, a_row, sample.tuned, available_memory())
         found = fastest(
             [
@@ -201,6 +219,7 @@ class Tune:
                 at_once,
             ],
             lambda numerics: sample.step_seconds(numerics, at_once, GLANCE),
+            among,
         )
         least = at_once if at_once < batch else assignment.recipe.batch
         settled = {**vars(found), "at_once": least, "views": assignment.recipe.views if cut else 0}
