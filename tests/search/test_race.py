@@ -19,8 +19,9 @@ from headstart.search.race import Race
 from headstart.search.standing import Contender, Entry, Standing
 from headstart.search.trial import Bench
 from headstart.tasks import tasks
+from headstart.training.descent import Diverged
 from headstart.training.learners import Fitted, Rows, learners
-from headstart.training.loop import Diverged, Epoch
+from headstart.training.loop import Epoch
 
 ROWS = 20
 

@@ -163,6 +163,13 @@ def test_every_source_takes_part_and_scratch_once():
     assert [entry.source for entry in planned if entry.recipe.start == "random"] == ["a"]
 
 
+def test_rates_were_chosen_on_the_default_sources_and_are_ranged_for_others():
+    planned = entries(tasks.get("image-classification"), [OURS, "timm/resnet18"])
+    for entry in planned:
+        tunes = entry.recipe.learner == "tune" and entry.recipe.has_head_start
+        assert entry.recipe.ranged is (tunes and entry.source != OURS), entry.name
+
+
 @pytest.fixture(scope="module")
 def study(fresh, tmp_path_factory):
     """A run on 150 pictures of five kinds of clothes, with our source among random ones."""

@@ -8,7 +8,8 @@ from torch import nn
 
 from headstart.recipes import Phase
 from headstart.training.checkpoint import Checkpoint
-from headstart.training.loop import Diverged, train
+from headstart.training.descent import Diverged
+from headstart.training.loop import train
 from headstart.training.memory import AtOnce, NotEnoughMemory
 from headstart.training.plan import HEAD, FreezePlan
 

@@ -113,6 +113,9 @@ class Recipe:
     blend
         In the end the weights lie between the source's and the tuned ones, where validation likes
         them best.
+    ranged
+        The learning rates are multiplied by what a range test finds: those of the phases were
+        chosen on other sources.
     patience
         Epochs without a better validation score after which training stops.
     most_seen, fewest_epochs
@@ -151,6 +154,7 @@ class Recipe:
     towards: Literal["zero", "start"] = "zero"
     average: float = 0.0
     blend: bool = False
+    ranged: bool = False
     patience: int = 5
     most_seen: int = 0
     fewest_epochs: int = 8

@@ -43,7 +43,7 @@ from headstart.search.preparation import Prepared
 from headstart.search.standing import Contender, Standing
 from headstart.search.trial import assign, refit, validation_outputs
 from headstart.sources.opening import find_source
-from headstart.training.loop import Diverged
+from headstart.training.descent import Diverged
 
 SAVING = 0.7
 """Seconds kept back for writing the artifact and the result."""

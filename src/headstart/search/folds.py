@@ -19,8 +19,8 @@ from headstart.evidence.nested import Answered
 from headstart.features.extract import OutOfTime
 from headstart.recipes import Recipe
 from headstart.search.trial import Bench, assign, refit, run_trial
+from headstart.training.descent import Diverged
 from headstart.training.learners import Rows, learners, settle
-from headstart.training.loop import Diverged
 
 UNITS = 320
 """Fewer units are not split into three parts: of fewer than 96 test rows the interval is wider than

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from headstart.data.dataset import TOGETHER
 from headstart.evidence.comparisons import repeated_gain
 from headstart.evidence.nested import GAIN_OVERLAP, Answered
 from headstart.models import Model
@@ -14,6 +15,7 @@ from headstart.recipes import Recipe, recipes_for
 from headstart.search.folds import Deal
 from headstart.search.ledger import TrialRecord
 from headstart.search.trial import Bench, specify
+from headstart.sources.catalogue import those
 from headstart.tasks import Metric, Task
 
 
@@ -41,15 +43,28 @@ def entries(
 ) -> list[Entry]:
     """Return every recipe of a preset, or that is named, with every source it takes part with.
 
-    The same architecture from scratch is that of the first source alone.
+    The same architecture from scratch is that of the first source alone. Learning rates were chosen
+    on the default sources; those for others are found by a range test.
     """
     recipes = recipes_for(task.modality, task.output, quality, named)
+    defaults = {
+        source.id
+        for kind in task.modality.split(TOGETHER)
+        for source in those(kind)
+        if source.default
+    }
+
+    def entry(recipe: Recipe, source: str) -> Entry:
+        known = defaults.issuperset(source.split(TOGETHER))
+        tunes = recipe.has_head_start and recipe.learner == "tune"
+        return Entry(replace(recipe, ranged=tunes and not known), source)
+
     first = [
-        Entry(recipe, None if recipe.start == "small" else sources[0])
+        Entry(recipe, None) if recipe.start == "small" else entry(recipe, sources[0])
         for recipe in recipes
         if sources or recipe.start == "small"
     ]
-    others = [Entry(r, source) for source in sources[1:] for r in recipes if r.has_head_start]
+    others = [entry(r, source) for source in sources[1:] for r in recipes if r.has_head_start]
     return [*first, *others]
 
 

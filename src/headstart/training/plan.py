@@ -56,6 +56,10 @@ class FreezePlan:
             begin += length
         return 0.0
 
+    def peak(self, group: str) -> float:
+        """Return the highest learning rate of `group` in any phase; 0 if it never trains."""
+        return max(phase.rate * self._share(phase, group) for phase in self.phases)
+
     def trained(self, step: int) -> list[str]:
         """Return the groups that train at `step`."""
         return [group for group in (*self.stages, HEAD) if self.rate(group, step) > 0]

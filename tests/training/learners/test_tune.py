@@ -15,6 +15,7 @@ from headstart.models import restore
 from headstart.models.network import digest_weights
 from headstart.recipes import Phase, Recipe
 from headstart.tasks.classification import Classification
+from headstart.training.descent import Diverged
 from headstart.training.learners import learners, settle, tune
 from headstart.training.learners.tune import Tuned, _rows
 from headstart.training.precision import usual
@@ -288,6 +289,29 @@ def test_a_trial_computes_in_what_was_settled_and_hands_it_on(assign, refit, squ
     assert [epoch["at_once"] for epoch in fitted.history] == [8] * len(fitted.history)
     again = TUNE.fit(refit(assignment, fitted.settled))
     assert again.settled == fitted.settled
+
+
+def test_rates_are_ranged_where_the_recipe_says_so_and_once(
+    assign, refit, squares, toy_image, monkeypatch
+):
+    wild = replace(RECIPE, phases=(Phase(epochs=2, rate=3.0, body=1.0),), ranged=True)
+    assignment = assign(wild, squares, toy_image, settled=FULL)
+    plain = assign(replace(wild, ranged=False), squares, toy_image, settled=FULL)
+    with pytest.raises(Diverged):
+        TUNE.fit(plain)
+    ranged = TUNE.fit(assignment)
+    assert ranged.settled["rate"] < 0.25 and score(ranged, assignment) > 0.8
+
+    monkeypatch.setattr(tune, "range_test", lambda *_given, **_more: pytest.fail("ranged again"))
+    again = TUNE.fit(refit(assignment, ranged.settled))
+    assert again.settled["rate"] == ranged.settled["rate"]
+
+
+def test_ranging_is_in_the_forecast(assign, squares, toy_image):
+    plain = assign(RECIPE, squares, toy_image, settled=FULL)
+    ranged = replace(plain, recipe=replace(RECIPE, ranged=True))
+    TUNE.forecast(plain)
+    assert TUNE.forecast(ranged) > TUNE.forecast(plain)
 
 
 def test_fewer_views_are_computed_where_fewer_were_settled(assign, squares, toy_image, monkeypatch):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ from headstart.training.objectives import objectives
 from headstart.training.perturbations import perturbed
 from headstart.training.plan import HEAD, FreezePlan
 from headstart.training.precision import Numerics, all_numerics
+from headstart.training.ranging import STEPS, range_test
 from headstart.training.solving import put_at_optimum, seconds_of_solving
 from headstart.training.surviving import survives
 
@@ -242,6 +243,8 @@ class Tune:
             some, width = min(rows, _STARTED), extractor.backbone.width
             once = some * pace.evaluated + seconds_of_solving(some, width, assignment.many)
             seconds += once * (1 + epochs if recipe.objective else 1)
+        if recipe.ranged and "rate" not in assignment.settled:
+            seconds += STEPS * min(rows, recipe.batch) * pace.trained
         return seconds + pace.begun + epochs * (rows * pace.trained + held * pace.evaluated)
 
     def _computing(self, assignment: Assignment, extractor: Extractor, cut: int) -> float:
@@ -275,16 +278,34 @@ class Tune:
                 self._solve(assignment, tuned, plain)
             return _evaluated(tuned, held)
 
-        evaluate = assignment.evaluator(outputs)
-        start = [p.detach().clone() for p in tuned.parameters()] if recipe.blend else []
         at_once = AtOnce(assignment.settled.get("at_once", recipe.batch))
+        evaluate = assignment.evaluator(outputs)
+        step, phases = _descending(assignment, tuned, values), recipe.phases
+        ranged = {}
+        if recipe.ranged:
+            times = assignment.settled.get("rate") or range_test(
+                tuned,
+                tuned.groups(),
+                phases,
+                len(assignment.targets),
+                recipe.batch,
+                step,
+                optimizer=recipe.optimizer,
+                norm=recipe.norm,
+                at_once=at_once,
+                seed=assignment.seed,
+                late=assignment.late,
+            )
+            ranged = {"rate": times}
+            phases = tuple(replace(phase, rate=times * phase.rate) for phase in phases)
+        start = [p.detach().clone() for p in tuned.parameters()] if recipe.blend else []
         trained = train(
             tuned,
             tuned.groups(),
-            recipe.phases,
+            phases,
             len(assignment.targets),
             recipe.batch,
-            _descending(assignment, tuned, values),
+            step,
             optimizer=recipe.optimizer,
             decay=recipe.decay,
             towards=recipe.towards,
@@ -301,7 +322,7 @@ class Tune:
         )
         if recipe.objective:  # the head of the features that the best weights give
             solved = self._solve(assignment, tuned, plain)
-        settled = {**assignment.settled, **solved, "epochs": trained.epochs}
+        settled = {**assignment.settled, **solved, **ranged, "epochs": trained.epochs}
         if recipe.blend:
             settled["blend"] = blended(tuned, start, evaluate, settled.get("blend"))
         tuned.cpu()
