@@ -21,15 +21,17 @@ from headstart.training.memory import AtOnce
 from headstart.training.plan import FreezePlan
 
 STEPS = 30
-LOWEST, HIGHEST = 1 / 32, 32.0
+LOWEST, HIGHEST = 1 / 128, 8.0
 """Of a plan's highest rates, at the first step and at the last."""
 SMOOTHING = 0.7
 """Share of a running mean of losses that stays at each step."""
 RISEN = 1.5
 """How many times its least the loss is at least where rates are too high."""
+NOTHING = 0.1
+"""A loss so small that several times as much is none either."""
 BACK = 4.0
 """How many times lower than such rates are those to learn at."""
-LEAST, MOST = 1 / 16, 2.0
+LEAST, MOST = LOWEST, HIGHEST / BACK
 """By which rates are multiplied at least, and at most."""
 
 
@@ -81,7 +83,7 @@ def range_test(
             hold_statistics(module, norm == "frozen")
             now.take(descent.step(step, taken, 0, at_once))
             at_first.take(first[number])
-            times = now.mean / max(at_first.mean, 1e-12)
+            times = (now.mean + NOTHING) / (at_first.mean + NOTHING)
             least = min(least, times)
             if times > max(1.0, RISEN * least):
                 break

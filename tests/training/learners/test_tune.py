@@ -294,7 +294,8 @@ def test_a_trial_computes_in_what_was_settled_and_hands_it_on(assign, refit, squ
 def test_rates_are_ranged_where_the_recipe_says_so_and_once(
     assign, refit, squares, toy_image, monkeypatch
 ):
-    wild = replace(RECIPE, phases=(Phase(epochs=2, rate=3.0, body=1.0),), ranged=True)
+    phases = (Phase(epochs=15, rate=1.0),)
+    wild = replace(RECIPE, phases=phases, solved=False, ranged=True)
     assignment = assign(wild, squares, toy_image, settled=FULL)
     plain = assign(replace(wild, ranged=False), squares, toy_image, settled=FULL)
     with pytest.raises(Diverged):
