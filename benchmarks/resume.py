@@ -1,9 +1,9 @@
 """Training that is killed and resumed ends as if it had never stopped: every recipe, every family.
 
-Each recipe that tunes is carried out on each architecture, with random weights and made-up rows,
-for an epoch of each of its phases, or for two. It is killed at the end of every epoch and in the
-middle of every one, and goes on from what was kept. Weights and the moments of the optimiser have
-to be those of the uninterrupted run, bit for bit.
+Each recipe that tunes is carried out on a small network of each architecture, with random weights
+and made-up rows, for an epoch of each of its phases, or for two. It is killed at the end of every
+epoch and in the middle of every one, and goes on from what was kept. Weights and the moments of the
+optimiser have to be those of the uninterrupted run, bit for bit.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from headstart.training.learners.tune import Tuned
 from headstart.training.loop import train
 from headstart.training.objectives import objectives
 from headstart.training.precision import usual
-from parity import inputs, networks
 from records import RESULTS, keep
+from tiny import NETWORKS, build, inputs_for
 
 SLOW = 1e-2
 """Random weights would not bear the recipes' own learning rates."""
@@ -147,17 +147,17 @@ def _stages(course: Course) -> list[str]:
 
 def main() -> None:
     """Fill the table for the architectures that are asked for; the others stay."""
-    known = networks()
+    known = [name for name in NETWORKS if name != "joint"]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", default=list(known), metavar="NAME")
+    parser.add_argument("names", nargs="*", default=known, metavar="NAME")
     place = RESULTS / "resume.json"
     table = json.loads(place.read_text())["table"] if place.is_file() else {}
     for name in parser.parse_args().names:
-        backbone = known[name]()
+        backbone = build(name)
         modality = "image" if "pixels" in backbone.example else "text"
         with tempfile.TemporaryDirectory() as scratch:
             table[name] = {
-                recipe.name: cell(Course(backbone, recipe, inputs(backbone)), Path(scratch))
+                recipe.name: cell(Course(backbone, recipe, inputs_for(backbone, 5)), Path(scratch))
                 for recipe in recipes(modality)
             }
         print(name, table[name], flush=True)

@@ -19,6 +19,7 @@ from headstart.search import outlook, preparation
 from headstart.sources.families import families
 from headstart.tasks import metric_for, task_for
 from headstart.training.learners import Assignment, Rows
+from tiny import shake
 
 settings.register_profile("headstart", deadline=None, max_examples=60, derandomize=True)
 settings.load_profile("headstart")
@@ -72,35 +73,17 @@ def tokenizer():
 
 
 @pytest.fixture
-def shaken():
-    """A function that gives a network random weights and statistics far from their beginnings."""
-
-    def shake(model: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
-        random = torch.Generator().manual_seed(seed)
-        for name, value in model.state_dict().items():
-            if name.endswith("running_var"):
-                value.copy_(torch.rand(value.shape, generator=random) + 0.5)
-            elif name.endswith("running_mean"):
-                value.copy_(torch.randn(value.shape, generator=random) * 0.1)
-            elif value.is_floating_point() and value.ndim == 1:
-                value.add_(torch.randn(value.shape, generator=random) * 0.05)
-        return model
-
-    return shake
-
-
-@pytest.fixture
-def toy_image(shaken):
+def toy_image():
     """A backbone of a hundred thousand random weights for pictures of 32 pixels."""
     torch.manual_seed(0)
     looks = {"size": 32, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
     backbone = families.get("timm").build({"name": "test_efficientnet"}, Preprocessing(looks, {}))
-    shaken(backbone.model)
+    shake(backbone.model)
     return backbone
 
 
 @pytest.fixture
-def toy_text(shaken, tokenizer):
+def toy_text(tokenizer):
     """A three-layer encoder with random weights that reads the words of `tokenizer`."""
     torch.manual_seed(0)
     config = {
@@ -114,7 +97,7 @@ def toy_text(shaken, tokenizer):
     }
     reads = Preprocessing({"max_length": 24, "pad": 0}, {"tokenizer.json": tokenizer})
     backbone = families.get("transformers-text").build(config, reads)
-    shaken(backbone.model)
+    shake(backbone.model)
     return backbone
 
 

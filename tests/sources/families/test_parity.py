@@ -1,17 +1,15 @@
 """Every family, every cut: prefix and suffix together are the whole network, and train like it.
 
-A new family earns its coverage by a row in `ROWS`; a new bundled source needs none.
+A new family earns its coverage by a row in `tiny.NETWORKS`; a new bundled source needs none.
 """
 
 from __future__ import annotations
 
 import copy
 
-import numpy as np
 import pytest
 import torch
 
-from headstart.data.modalities import Preprocessing
 from headstart.sources import staged
 from headstart.sources.catalogue import sources
 from headstart.sources.families import families
@@ -20,106 +18,8 @@ from headstart.sources.families import torchvision as torchvision_family
 from headstart.sources.families.transformers import PICTURES, TEXTS
 from headstart.sources.loading import load_source
 from resume import Course, cell, recipes
+from tiny import LOOKS, NETWORKS, build, inputs_for
 
-LOOKS = {"size": 32, "mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.25]}
-TEXT = {
-    "vocab_size": 50,
-    "hidden_size": 32,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "intermediate_size": 48,
-    "max_position_embeddings": 70,
-}
-FEW_KEYS = {**TEXT, "num_key_value_heads": 2}
-RELATIVE = {**TEXT, "relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
-PATCHES = {
-    "hidden_size": 32,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "intermediate_size": 48,
-    "image_size": 48,
-    "patch_size": 8,
-}
-SWIN = {
-    "img_size": 64,
-    "window_size": 4,
-    "embed_dim": 16,
-    "depths": [1, 1, 2],
-    "num_heads": [2, 2, 4],
-}
-
-
-def timm(name, **arguments):
-    return "timm", {"name": name, "arguments": arguments}
-
-
-def text(kind, /, **settings):
-    return "transformers-text", {"model_type": kind, **settings}
-
-
-def image(kind, **settings):
-    return "transformers-image", {"model_type": kind, **settings}
-
-
-NETWORKS = {
-    "convnext": timm("test_convnext"),
-    "densenet": timm("densenet121", growth_rate=8, block_config=[2, 2, 2, 2]),
-    "efficientnet": timm("test_efficientnet"),
-    "inception": timm("inception_v3"),
-    "mobilenet": timm("mobilenetv3_small_050"),
-    "resnet": timm("test_resnet"),
-    "swin": timm("swin_tiny_patch4_window7_224", **SWIN),
-    "vgg": timm("vgg11", mlp_ratio=0.005),
-    "vit": timm("test_vit"),
-    "another timm": timm("test_byobnet"),
-    "vgg trunk": ("timm", {"name": "vgg11", "trunk": True, "arguments": {"mlp_ratio": 0.005}}),
-    "squeezenet": ("torchvision", {"name": "squeezenet1_1"}),
-    "another of torchvision": ("torchvision", {"name": "shufflenet_v2_x0_5"}),
-    "clip image": image("clip", vision_config=PATCHES),
-    "dinov2": image("dinov2", **{**PATCHES, "mlp_ratio": 2}),
-    "hf vit": image("vit", **PATCHES),
-    "bert": text("bert", **TEXT),
-    "short bert": text("bert", **{**TEXT, "num_hidden_layers": 1, "hidden_size": 16}),
-    "clip text": text("clip", text_config={**TEXT, "eos_token_id": 49}),
-    "deberta": text("deberta", **RELATIVE),
-    "deberta v2": text(
-        "deberta-v2",
-        **RELATIVE,
-        position_buckets=8,
-        norm_rel_ebd="layer_norm",
-        share_att_key=True,
-        conv_kernel_size=3,
-        conv_act="gelu",
-    ),
-    "distilbert": text("distilbert", vocab_size=50, dim=32, n_layers=3, n_heads=4, hidden_dim=48),
-    "electra": text("electra", **TEXT, embedding_size=16),
-    "gpt2": text("gpt2", vocab_size=50, n_embd=32, n_layer=3, n_head=4, n_positions=70),
-    "llama": text("llama", **FEW_KEYS),
-    "mistral": text("mistral", **FEW_KEYS),
-    "mpnet": text("mpnet", **TEXT),
-    "qwen2": text("qwen2", **FEW_KEYS),
-    "qwen3": text("qwen3", **FEW_KEYS, head_dim=8),
-    "roberta": text("roberta", **TEXT, pad_token_id=0),
-    "t5": text(
-        "t5",
-        vocab_size=50,
-        d_model=32,
-        d_kv=8,
-        d_ff=48,
-        num_layers=3,
-        num_heads=4,
-        dropout_rate=0.0,  # it drops its inputs outside every stage
-    ),
-    "xlm-roberta": text("xlm-roberta", **TEXT, pad_token_id=0),
-    "another of transformers": text("albert", **TEXT, embedding_size=16),
-}
-NETWORKS["joint"] = (
-    "joint",
-    {
-        kind: {"family": NETWORKS[name][0], "config": NETWORKS[name][1]}
-        for kind, name in (("image", "efficientnet"), ("text", "bert"))
-    },
-)
 WHOLE = (
     *("efficientnet", "swin", "vit", "vgg", "squeezenet", "hf vit", "dinov2"),
     *("bert", "gpt2", "t5"),
@@ -131,44 +31,9 @@ ROWS = [(name, "pooled") for name in NETWORKS] + [
 IDS = [f"{name}-{output}" for name, output in ROWS]
 
 
-def build(name, output, shaken):
-    family, config = NETWORKS[name]
-    torch.manual_seed(0)
-    settings = {
-        "image": LOOKS,
-        "text": {},
-        "image+text": {"image": LOOKS, "text": {}},
-    }[families.get(family).modality]
-    backbone = families.get(family).build(config, Preprocessing(settings, {}), output)
-    shaken(backbone.model)
-    return backbone
-
-
 @pytest.fixture(params=ROWS, ids=IDS)
-def backbone(request, shaken):
-    return build(*request.param, shaken)
-
-
-def fixed(backbone):
-    return "fixed" in backbone.preprocessing.settings
-
-
-def inputs_for(backbone, rows=3, size=40, seed=0):
-    """Random pictures, or texts of different lengths with padding on the right, or both."""
-    random = np.random.default_rng(seed)
-    inputs = {}
-    if "pixels" in backbone.example:
-        side = backbone.preprocessing.settings["size"] if fixed(backbone) else size + 75
-        rows = min(rows, 5)
-        pixels = random.integers(0, 256, (rows, 3, side, side), np.uint8)
-        inputs["pixels"] = torch.from_numpy(pixels)
-    if "input_ids" in backbone.example:
-        tokens = size // 2
-        lengths = [max(1, tokens - 3 * i) for i in range(rows)]
-        mask = torch.tensor([[int(t < length) for t in range(tokens)] for length in lengths])
-        ids = torch.from_numpy(random.integers(1, 50, (rows, tokens))) * mask
-        inputs |= {"input_ids": ids, "attention_mask": mask}
-    return inputs
+def backbone(request):
+    return build(*request.param)
 
 
 def assert_close(found, expected, scale=1e-5):
@@ -191,7 +56,7 @@ def test_the_table_has_every_family():
 
 
 def test_the_table_has_every_line_of_stages():
-    built = [type(build(name, "pooled", lambda model: model).model.network) for name in NETWORKS]
+    built = [type(build(name).model.network) for name in NETWORKS]
     lines = {*timm_family.STAGES, *torchvision_family.STAGES}
     assert {cls.__module__.rsplit(".", 1)[-1] for cls in built} >= lines
     for kinds, family in ((TEXTS, "transformers-text"), (PICTURES, "transformers-image")):
@@ -255,8 +120,8 @@ def test_what_stands_in_for_stages_before_the_cut_is_never_used(backbone, monkey
 
 
 @pytest.mark.parametrize("name", [n for n in NETWORKS if n != "joint"])
-def test_training_that_was_killed_goes_on_to_the_same_end(name, shaken, tmp_path):
-    backbone = build(name, "pooled", shaken)
+def test_training_that_was_killed_goes_on_to_the_same_end(name, tmp_path):
+    backbone = build(name)
     modality = "image" if "pixels" in backbone.example else "text"
     gradual = next(recipe for recipe in recipes(modality) if recipe.name == "gradual")
     course = Course(backbone, gradual, inputs_for(backbone, rows=5))
@@ -337,8 +202,8 @@ def test_a_tuned_suffix_goes_back_into_the_backbone(backbone):
 
 
 @pytest.mark.parametrize("cut", range(5))
-def test_padding_changes_nothing_for_texts(shaken, cut):
-    backbone = build("bert", "pooled", shaken)
+def test_padding_changes_nothing_for_texts(cut):
+    backbone = build("bert")
     short = torch.tensor([[7, 8, 9]])
     padded = torch.tensor([[7, 8, 9, 0, 0, 0, 0], [1, 2, 3, 4, 5, 6, 7]])
 
@@ -350,8 +215,8 @@ def test_padding_changes_nothing_for_texts(shaken, cut):
     assert_close(features(padded)[:1], features(short))
 
 
-def test_pictures_are_normalised_inside_the_network(shaken):
-    backbone = build("efficientnet", "pooled", shaken)
+def test_pictures_are_normalised_inside_the_network():
+    backbone = build("efficientnet")
     pixels = inputs_for(backbone)["pixels"]
     mean, std = (torch.tensor(LOOKS[name]).view(1, 3, 1, 1) for name in ("mean", "std"))
     with torch.no_grad():
@@ -360,8 +225,8 @@ def test_pictures_are_normalised_inside_the_network(shaken):
 
 
 @pytest.mark.parametrize(("name", "output"), ROWS, ids=IDS)
-def test_width_is_the_number_of_channels_of_the_features(name, output, shaken):
-    backbone = build(name, output, shaken)
+def test_width_is_the_number_of_channels_of_the_features(name, output):
+    backbone = build(name, output)
     with torch.no_grad():
         features = backbone.model(**inputs_for(backbone))["features"]
     axis = {"pooled": 1, "map": 1, "sequence": 2}[output]

@@ -1,0 +1,170 @@
+"""Networks of every family, so small that all of them can be tried at every cut.
+
+A new family, or a new line of stages, earns its coverage by a row in `NETWORKS`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from headstart.data.modalities import Preprocessing
+from headstart.sources.families import Output, families
+from headstart.sources.staged import Backbone
+
+Row = tuple[str, dict[str, Any]]
+"""A family, and the configuration of a network of it."""
+LOOKS = {"size": 32, "mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.25]}
+TEXT = {
+    "vocab_size": 50,
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 70,
+}
+FEW_KEYS = {**TEXT, "num_key_value_heads": 2}
+RELATIVE = {**TEXT, "relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
+PATCHES = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "image_size": 48,
+    "patch_size": 8,
+}
+SWIN = {
+    "img_size": 64,
+    "window_size": 4,
+    "embed_dim": 16,
+    "depths": [1, 1, 2],
+    "num_heads": [2, 2, 4],
+}
+
+
+def _timm(name: str, **arguments: Any) -> Row:
+    return "timm", {"name": name, "arguments": arguments}
+
+
+def _text(kind: str, /, **settings: Any) -> Row:
+    return "transformers-text", {"model_type": kind, **settings}
+
+
+def _image(kind: str, **settings: Any) -> Row:
+    return "transformers-image", {"model_type": kind, **settings}
+
+
+NETWORKS: dict[str, Row] = {
+    "convnext": _timm("test_convnext"),
+    "densenet": _timm("densenet121", growth_rate=8, block_config=[2, 2, 2, 2]),
+    "efficientnet": _timm("test_efficientnet"),
+    "inception": _timm("inception_v3"),
+    "mobilenet": _timm("mobilenetv3_small_050"),
+    "resnet": _timm("test_resnet"),
+    "swin": _timm("swin_tiny_patch4_window7_224", **SWIN),
+    "vgg": _timm("vgg11", mlp_ratio=0.005),
+    "vit": _timm("test_vit"),
+    "another timm": _timm("test_byobnet"),
+    "vgg trunk": ("timm", {"name": "vgg11", "trunk": True, "arguments": {"mlp_ratio": 0.005}}),
+    "squeezenet": ("torchvision", {"name": "squeezenet1_1"}),
+    "another of torchvision": ("torchvision", {"name": "shufflenet_v2_x0_5"}),
+    "clip image": _image("clip", vision_config=PATCHES),
+    "dinov2": _image("dinov2", **{**PATCHES, "mlp_ratio": 2}),
+    "hf vit": _image("vit", **PATCHES),
+    "bert": _text("bert", **TEXT),
+    "short bert": _text("bert", **{**TEXT, "num_hidden_layers": 1, "hidden_size": 16}),
+    "clip text": _text("clip", text_config={**TEXT, "eos_token_id": 49}),
+    "deberta": _text("deberta", **RELATIVE),
+    "deberta v2": _text(
+        "deberta-v2",
+        **RELATIVE,
+        position_buckets=8,
+        norm_rel_ebd="layer_norm",
+        share_att_key=True,
+        conv_kernel_size=3,
+        conv_act="gelu",
+    ),
+    "distilbert": _text("distilbert", vocab_size=50, dim=32, n_layers=3, n_heads=4, hidden_dim=48),
+    "electra": _text("electra", **TEXT, embedding_size=16),
+    "gpt2": _text("gpt2", vocab_size=50, n_embd=32, n_layer=3, n_head=4, n_positions=70),
+    "llama": _text("llama", **FEW_KEYS),
+    "mistral": _text("mistral", **FEW_KEYS),
+    "mpnet": _text("mpnet", **TEXT),
+    "qwen2": _text("qwen2", **FEW_KEYS),
+    "qwen3": _text("qwen3", **FEW_KEYS, head_dim=8),
+    "roberta": _text("roberta", **TEXT, pad_token_id=0),
+    "t5": _text(
+        "t5",
+        vocab_size=50,
+        d_model=32,
+        d_kv=8,
+        d_ff=48,
+        num_layers=3,
+        num_heads=4,
+        dropout_rate=0.0,  # it drops its inputs outside every stage
+    ),
+    "xlm-roberta": _text("xlm-roberta", **TEXT, pad_token_id=0),
+    "another of transformers": _text("albert", **TEXT, embedding_size=16),
+}
+NETWORKS["joint"] = (
+    "joint",
+    {
+        kind: {"family": NETWORKS[name][0], "config": NETWORKS[name][1]}
+        for kind, name in (("image", "efficientnet"), ("text", "bert"))
+    },
+)
+
+
+def shake(model: nn.Module, seed: int = 0) -> nn.Module:
+    """Give a network random weights and statistics far from their beginnings."""
+    random = torch.Generator().manual_seed(seed)
+    for name, value in model.state_dict().items():
+        if name.endswith("running_var"):
+            value.copy_(torch.rand(value.shape, generator=random) + 0.5)
+        elif name.endswith("running_mean"):
+            value.copy_(torch.randn(value.shape, generator=random) * 0.1)
+        elif value.is_floating_point() and value.ndim == 1:
+            value.add_(torch.randn(value.shape, generator=random) * 0.05)
+    return model
+
+
+def build(name: str, output: Output = "pooled") -> Backbone:
+    """Return a network of the table with random weights."""
+    family, config = NETWORKS[name]
+    torch.manual_seed(0)
+    settings: dict[str, Any] = {
+        "image": LOOKS,
+        "text": {},
+        "image+text": {"image": LOOKS, "text": {}},
+    }[families.get(family).modality]
+    backbone = families.get(family).build(config, Preprocessing(settings, {}), output)
+    shake(backbone.model)
+    return backbone
+
+
+def is_fixed(backbone: Backbone) -> bool:
+    """Say whether a network reads pictures of one size alone."""
+    return "fixed" in backbone.preprocessing.settings
+
+
+def inputs_for(
+    backbone: Backbone, rows: int = 3, size: int = 40, seed: int = 0
+) -> dict[str, Tensor]:
+    """Return random pictures, or texts of different lengths with padding on the right, or both."""
+    random = np.random.default_rng(seed)
+    inputs = {}
+    if "pixels" in backbone.example:
+        side = backbone.preprocessing.settings["size"] if is_fixed(backbone) else size + 75
+        rows = min(rows, 5)
+        pixels = random.integers(0, 256, (rows, 3, side, side), np.uint8)
+        inputs["pixels"] = torch.from_numpy(pixels)
+    if "input_ids" in backbone.example:
+        tokens = size // 2
+        lengths = [max(1, tokens - 3 * i) for i in range(rows)]
+        mask = torch.tensor([[int(t < length) for t in range(tokens)] for length in lengths])
+        ids = torch.from_numpy(random.integers(1, 50, (rows, tokens))) * mask
+        inputs |= {"input_ids": ids, "attention_mask": mask}
+    return inputs
