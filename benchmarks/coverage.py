@@ -84,7 +84,8 @@ def nested(world: World, rows: int, repeats: int, random: np.random.Generator) -
         deal(targets, np.arange(rows), random.permutation(rows), NESTED_FOLDS)
         for _ in range(repeats)
     ]
-    statistics, true, back = {}, {}, {}
+    statistics: dict[str, list[np.ndarray]] = {}
+    true, back = {}, {}
     for side, x in features.items():
         statistics[side], scores = [], []
         for fold_of in folds:

@@ -23,8 +23,9 @@ from PIL import Image
 from headstart.data.dataset import Dataset
 from headstart.data.modalities import View, modalities
 from headstart.data.reading import read
+from headstart.devices import cores
 from headstart.features.cache import ActivationCache
-from headstart.features.engines import Batch, cores, engines_folder
+from headstart.features.engines import Batch, engines_folder
 from headstart.features.engines import openvino as engine
 from headstart.features.extract import Extractor, _Asked
 from headstart.sources.catalogue import sources

@@ -194,11 +194,11 @@ def main() -> None:
         who, folder, strength = given.solve
         solved(Path(folder), who, float(strength))
     elif given.trial:
-        small, large = compared((200, 300, 3)), at_scale((10_000, 200, 10))
-        print(json.dumps({"shapes": [small], "large": large}, indent=1))
+        few = [compared((200, 300, 3))]
+        print(json.dumps({"shapes": few, "large": at_scale((10_000, 200, 10))}, indent=1))
     else:
-        small = [compared(shape) for shape in SHAPES]
-        keep("linear_probe", {"shapes": small, "large": at_scale(LARGE)})
+        shapes = [compared(shape) for shape in SHAPES]
+        keep("linear_probe", {"shapes": shapes, "large": at_scale(LARGE)})
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def compared(dataset: Dataset, mode: str) -> list[dict[str, Any]]:
     """Embed every article once; fit the probe and layers on each draw, score on the others."""
     task = task_for(dataset)
     dataset, spec = task.validate(dataset)
-    metric = metric_for(task)
+    metric = metric_for(task, spec)
     targets, unit_of = task.encode(dataset, spec), units(dataset)
     loaded = load_source(sources.get("bundled/minilm"))
     backbone = loaded.backbone

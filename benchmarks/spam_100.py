@@ -29,7 +29,7 @@ def main() -> None:
                     table.writeheader()
                     table.writerows(rows[i] for i in some.tolist())
             place = Path(scratch) / f"run-{seed}"
-            options = ["--budget", "60s", "--seed", str(seed), "--out", place]
+            options: list[str | Path] = ["--budget", "60s", "--seed", str(seed), "--out", place]
             result = fit(paths[0], "--test", paths[1], *options)
             gain = result["verdict"]["gain"]
             expected = "no evidence"

@@ -135,11 +135,12 @@ def build(name: str, output: Output = "pooled") -> Backbone:
     """Return a network of the table with random weights."""
     family, config = NETWORKS[name]
     torch.manual_seed(0)
-    settings: dict[str, Any] = {
+    looks: dict[str, dict[str, Any]] = {
         "image": LOOKS,
         "text": {},
         "image+text": {"image": LOOKS, "text": {}},
-    }[families.get(family).modality]
+    }
+    settings = looks[families.get(family).modality]
     backbone = families.get(family).build(config, Preprocessing(settings, {}), output)
     shake(backbone.model)
     return backbone

@@ -9,7 +9,7 @@ from transformers import TrainerCallback
 from peers.race import Race, Save
 
 
-class Points(TrainerCallback):  # type: ignore[misc]
+class Points(TrainerCallback):
     """Takes the points after steps of training."""
 
     def __init__(self, race: Race, save: Save) -> None:

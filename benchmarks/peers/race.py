@@ -31,6 +31,7 @@ PACKAGES = (
     *("torch", "torchvision"),
 )
 
+_IMPORTING: Any = _frozen_importlib
 Save = Callable[[Path], object]
 """Writes the model as it is now to a path of its own."""
 Answers = Callable[[Path], Sequence[str]]
@@ -100,7 +101,7 @@ class Race:
     @contextlib.contextmanager
     def imports_left_out(self) -> Iterator[None]:
         """Pause the clock wherever a module is imported for the first time."""
-        load = _frozen_importlib._find_and_load
+        load = _IMPORTING._find_and_load
         main_thread = threading.current_thread()
 
         def timed(*arguments: Any) -> Any:
@@ -113,11 +114,11 @@ class Race:
                 finally:
                     self.imports += time.perf_counter() - begin if outermost else 0.0
 
-        _frozen_importlib._find_and_load = timed
+        _IMPORTING._find_and_load = timed
         try:
             yield
         finally:
-            _frozen_importlib._find_and_load = load
+            _IMPORTING._find_and_load = load
 
 
 def main(run: Callable[[Race], Answers]) -> None:

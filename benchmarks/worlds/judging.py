@@ -22,7 +22,7 @@ import numpy as np
 import headstart as hs
 from headstart.data.reading import read
 from headstart.evidence.intervals import wilson
-from headstart.search import run
+from headstart.search import closing, run
 from headstart.search.standing import Standing
 from records import keep
 from worlds.making import KINDS, NO_GAIN, World, source
@@ -52,11 +52,10 @@ def finalists() -> Iterator[list[Standing]]:
     seen: list[Standing] = []
 
     def evaluated(prepared: Any, standing: Standing, *more: Any) -> Any:
-        found = evaluate(prepared, standing, *more)
+        found = closing.evaluate(prepared, standing, *more)
         seen.append(standing)
         return found
 
-    evaluate = run.evaluate
     with mock.patch.object(run, "evaluate", evaluated):
         yield seen
 
@@ -80,6 +79,7 @@ def judged(world: World, folder: Path, place: Path) -> dict[str, Any]:
     labels = np.array(fresh.targets[0].values)
     right = []
     for contender in (seen[0].transfer, seen[0].scratch):
+        assert contender is not None and contender.model is not None
         answers = contender.model.outputs(fresh).argmax(1).numpy()
         right.append((classes[answers] == labels).astype(float))
     apart = right[0] - right[1]
