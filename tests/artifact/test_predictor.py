@@ -196,7 +196,7 @@ def test_bad_inputs_are_set_aside_in_their_place_and_the_others_are_answered(
     aside = {i: answer.problem for i, answer in enumerate(answers) if answer.problem}
     assert aside == {
         **{bad: "not a picture" for bad in (3, 40, 41)},
-        72: "neither a picture nor a text, by its name",
+        72: "no recording, picture or text, by its name",
     }
     good = [i for i in range(72) if i not in aside]
     assert [answers[i].data["prediction"] for i in good] == [expected[i] for i in good]

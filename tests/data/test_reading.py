@@ -82,7 +82,7 @@ def test_a_folder_of_which_no_picture_can_be_read_is_refused(paint):
 def test_inputs_half_texts_half_pictures_are_refused(paint):
     folder = paint("a/1.png")
     (folder / "a" / "1.txt").write_text("a text")
-    with pytest.raises(DataError, match="the inputs are neither pictures nor texts"):
+    with pytest.raises(DataError, match="the inputs are no recordings, pictures or texts"):
         read(folder)
 
 

@@ -32,7 +32,15 @@ def test_inputs_are_found_in_files_folders_and_tables(table, paint, tmp_path):
         *("list.csv, line 2", "list.csv, line 3", "list.csv, line 4", "no.png"),
     ]
     assert [one.problem.split(" '")[0] for one in found] == [
-        *("", "", "neither a picture nor a text, by its name", "", "", "the path", ""),
+        *(
+            "",
+            "",
+            "no recording, picture or text, by its name",
+            "",
+            "",
+            "the path",
+            "",
+        ),
         "no such file",
     ]
     assert all((one.cell is None) == bool(one.problem) for one in found)
@@ -99,7 +107,7 @@ def test_a_folder_of_files_has_no_labels_and_all_of_it_is_taken(paint):
     (folder / "in" / "notes.doc").write_text("words")
     found = read_rows(folder / "in")
     assert found.names == ("0.png", "1.png", "more/2.png") and found.targets == ()
-    assert aside(found) == {"notes.doc": "neither a picture nor a text, by its name"}
+    assert aside(found) == {"notes.doc": "no recording, picture or text, by its name"}
 
 
 def test_rows_of_a_table_need_no_labels(table):

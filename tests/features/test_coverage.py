@@ -37,6 +37,8 @@ def test_what_lies_outside_the_window_is_counted(reads, dataset_of, settings, lo
         "longer": longer,
         "cut": cut,
         "unknown": 0,
+        "unit": "tokens",
+        "of": "text",
     }
 
 
@@ -74,3 +76,11 @@ def test_unknown_word_pieces_are_spoken_of_when_they_are_many(unknown, said):
     notes = Coverage("truncate", 128, 256, 0.0, 0.0, unknown).notes("toy")
     assert len(notes) == said
     assert all("toy does not know 63% of the word pieces" in note for note in notes)
+
+
+def test_of_long_recordings_the_seconds_are_told():
+    [note] = Coverage("truncate", 30, 10, 0.5, 0.4, 0.0, "seconds", "recording").notes("toy")
+    assert note == (
+        "toy reads the first 30 seconds of a recording: 50% of the rows are longer, 40% of all "
+        "seconds are not read (--long chunks reads more)"
+    )

@@ -21,7 +21,7 @@ def test_a_named_task_must_fit_the_inputs(dataset_of):
 
 def test_where_no_task_suits_the_known_ones_are_named(dataset_of):
     with pytest.raises(UsageError, match="no task suits.*image-classification"):
-        task_for(dataset_of(["x"], modality="audio"))
+        task_for(dataset_of(["x"], modality="video"))
 
 
 def test_the_metric_is_the_task_s_own_unless_named():

@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headstart.data.dataset import Cell, Table
-from headstart.data.modalities import modalities
+from headstart.data.modalities import is_medium
 from headstart.errors import DataError
 
 LABELS = ("label", "labels", "class", "category", "target", "y", "sentiment", "intent", "topic")
-INPUTS = ("text", "image", "picture", "photo", "file", "filename", "path", "message", "sentence")
+INPUTS = (
+    *("text", "message", "sentence", "image", "picture", "photo", "audio", "recording", "sound"),
+    *("file", "filename", "path"),
+)
 LOOKED_AT = 1000
 """Cells by which a column is judged."""
 
@@ -155,7 +158,7 @@ def _label(table: Table, roles: Roles) -> str:
 
 def _few_values(cells: Sequence[Cell]) -> bool:
     distinct = len(set(cells))
-    return 2 <= distinct <= max(2, min(1000, len(cells) // 3)) and not are_pictures(cells)
+    return 2 <= distinct <= max(2, min(1000, len(cells) // 3)) and not are_media(cells)
 
 
 def _sets(cells: Sequence[Cell]) -> bool:
@@ -172,11 +175,10 @@ def _numbers(cells: Sequence[Cell]) -> bool:
     return any(value % 1 for value in values)
 
 
-def are_pictures(cells: Sequence[Cell]) -> bool:
-    """Say whether most cells are pictures: their content, or written like their paths."""
-    image = modalities.get("image")
+def are_media(cells: Sequence[Cell]) -> bool:
+    """Say whether most cells are pictures or recordings: their content, or like their paths."""
     filled = [c for c in cells if not isinstance(c, str) or c.strip()][:LOOKED_AT]
-    return 2 * sum(map(image.recognises, filled)) > len(filled)
+    return 2 * sum(map(is_medium, filled)) > len(filled)
 
 
 def _input(table: Table, taken: Sequence[str]) -> str:
@@ -193,9 +195,9 @@ def _input(table: Table, taken: Sequence[str]) -> str:
             f"{table.path}: besides {' and '.join(map(repr, taken))} there is no column to learn "
             "from. Say which holds the input with --input COL."
         )
-    pictures = [c for c in free if are_pictures(table.columns[c])]
+    media = [c for c in free if are_media(table.columns[c])]
     named = [c for c in free if c.lower() in INPUTS]
-    for candidates in (pictures, named, free):
+    for candidates in (media, named, free):
         if len(candidates) == 1:
             return candidates[0]
     length = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.data.columns import are_pictures
+from headstart.data.columns import are_media
 from headstart.data.dataset import Answer, Cell, Table
 from headstart.data.modalities import Modality
 from headstart.devices import cores
@@ -31,7 +31,7 @@ def inputs_of(table: Table, columns: tuple[str, ...]) -> tuple[list[Cell | None]
     texts: list[list[Cell | None]] = []
     for column in columns:
         found, bad = _cells(table, column)
-        if are_pictures(table.columns[column]):
+        if are_media(table.columns[column]):
             pictures.append(found)
             lost |= {i: f"column {column!r}: {reason}" for i, reason in bad.items()}
         else:
@@ -92,7 +92,7 @@ def _cells(table: Table, column: str) -> tuple[list[Cell | None], dict[int, str]
     given = [cell for cell in cells if isinstance(cell, str)]
     if not given:
         return cells, lost
-    if not are_pictures(given):
+    if not are_media(given):
         missing = "an empty text" if len(given) == len(cells) else f"nothing in column {column!r}"
         lost = {
             i: missing for i, cell in enumerate(cells) if isinstance(cell, str) and not cell.strip()

@@ -10,7 +10,7 @@ import numpy as np
 
 from headstart.data.columns import Roles, unlabelled
 from headstart.data.dataset import Cell, Column, Data, Dataset, SetAside, Table
-from headstart.data.modalities import STRANGE, Modality, recognised, require
+from headstart.data.modalities import Modality, recognised, require, strange
 from headstart.data.readers import read_table, reader_if_any, readers
 from headstart.data.readers.folder import files_in
 from headstart.data.rows import answer_of, digested, inputs_of
@@ -83,7 +83,7 @@ def _is_table(path: Path) -> bool:
 
 
 def _asked(file: Path) -> Asked:
-    return Asked(str(file), file) if recognised(file) else Asked(str(file), None, STRANGE)
+    return Asked(str(file), file) if recognised(file) else Asked(str(file), None, strange())
 
 
 def _rows_of(table: Table, input: tuple[str, ...], known: tuple[str, ...]) -> Iterator[Asked]:
@@ -132,7 +132,7 @@ def _files(folder: Path) -> Table:
     """Return all inputs in a folder, however deep, without labels."""
     found = list(files_in(folder))
     files = [file for file in found if recognised(file)]
-    aside = [SetAside(str(f.relative_to(folder)), STRANGE) for f in found if not recognised(f)]
+    aside = [SetAside(str(f.relative_to(folder)), strange()) for f in found if not recognised(f)]
     return Table(
         path=str(folder),
         root=folder,

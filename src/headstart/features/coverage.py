@@ -14,6 +14,12 @@ MUCH = 0.05
 """Share of unknown word pieces from which on they are spoken of."""
 
 
+_MORE = {
+    "chunks": "--long chunks reads more",
+    "head-tail": "--long head-tail reads the end, too",
+}
+
+
 @dataclass(frozen=True)
 class Coverage:
     """What a source makes of the rows.
@@ -23,15 +29,17 @@ class Coverage:
     long
         How what is longer than the window is read.
     window
-        Tokens that are read at once.
+        How much is read at once, of `unit`.
     rows
         How many rows were looked at.
     longer
         Share of them of which not all is read.
     cut
-        Share of all tokens that is not read.
+        Share of all tokens, or seconds, that is not read.
     unknown
         Share of all tokens that the source has no word piece for.
+    of
+        What is read: a text, a recording.
     """
 
     long: str
@@ -40,6 +48,8 @@ class Coverage:
     longer: float
     cut: float
     unknown: float
+    unit: str = "tokens"
+    of: str = "text"
 
     def data(self) -> dict[str, Any]:
         """Return the coverage as JSON data."""
@@ -49,18 +59,19 @@ class Coverage:
         """Return a sentence for each thing that the user should know."""
         notes = []
         if self.longer:
+            some = f"{self.window} {self.unit} of a {self.of}"
             reads = {
-                "truncate": f"the first {self.window} tokens of a text",
-                "head-tail": f"{self.window} tokens of a text, of its beginning and its end",
-                "chunks": f"{self.window} tokens of a text at a time, a few times",
+                "truncate": f"the first {some}",
+                "head-tail": f"{some}, of its beginning and its end",
+                "chunks": f"{some} at a time, a few times",
             }[self.long]
-            more = {
-                "truncate": " (--long chunks reads more, --long head-tail reads the end, too)",
-                "head-tail": " (--long chunks reads more)",
-            }.get(self.long, "")
+            modes = next(m.long for m in modalities if m.noun == self.of)
+            others = modes[modes.index(self.long) + 1 :]
+            more = [said for mode, said in _MORE.items() if mode in others]
+            hint = f" ({', '.join(more)})" if more else ""
             notes.append(
                 f"{source} reads {reads}: {_percent(self.longer)} of the rows are longer, "
-                f"{_percent(self.cut)} of all tokens are not read{more}"
+                f"{_percent(self.cut)} of all {self.unit} are not read{hint}"
             )
         if self.unknown >= MUCH:
             notes.append(
@@ -78,18 +89,21 @@ def coverage(dataset: Dataset, preprocessing: Preprocessing) -> Coverage | None:
     """
     size = min(SAMPLE, len(dataset))
     some = [dataset.inputs[i * len(dataset) // size] for i in range(size)]
-    extents = modalities.get(dataset.modality).extents(some, preprocessing)
-    if not extents:
+    modality = modalities.get(dataset.modality)
+    extents, window = modality.extents(some, preprocessing), modality.window(preprocessing)
+    if not extents or window is None:
         return None
     total = max(1, sum(extent.size for extent in extents))
     settings = preprocessing.settings.get("text", preprocessing.settings)  # beside a picture
     return Coverage(
         long=settings.get("long", "truncate"),
-        window=int(settings["max_length"]),
+        window=window.size,
         rows=len(extents),
         longer=round(sum(e.read < e.size for e in extents) / len(extents), 4),
         cut=round(sum(e.size - e.read for e in extents) / total, 4),
         unknown=round(sum(e.unknown for e in extents) / total, 4),
+        unit=window.unit,
+        of=window.of,
     )
 
 

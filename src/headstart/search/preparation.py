@@ -340,13 +340,14 @@ def _opened(
 
 
 def _check_long(long: str, modality: str, output: Output) -> None:
-    """Raise `UsageError` where there are no long texts, or no mean over their chunks."""
-    if "text" not in modality.split(TOGETHER):
-        raise UsageError(f"--long {long} is for texts; these are {modalities.get(modality).noun}s")
-    if long == "chunks" and (output != "pooled" or modality != "text"):
+    """Raise `UsageError` where no input is read in this way, or there is no mean over chunks."""
+    kinds = [modalities.get(kind) for kind in modality.split(TOGETHER)]
+    if not any(long in kind.long for kind in kinds):
+        raise UsageError(f"--long {long} is not for {modalities.get(modality).noun}s")
+    if long == "chunks" and (output != "pooled" or len(kinds) > 1):
         raise UsageError(
-            "--long chunks is for tasks that take one vector of a text alone; --long head-tail is "
-            "for all"
+            "--long chunks is for tasks that take one vector of one input alone; --long head-tail "
+            "is for all texts"
         )
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from headstart.data.dataset import Dataset
+from headstart.data.modalities import modalities
 from headstart.data.splits import units as units_of
 from headstart.errors import DataError
 from headstart.models import Model
@@ -220,7 +221,7 @@ def _classes_of(dataset: Dataset) -> list[str]:
     return values
 
 
-for _modality in ("image", "text", "image+text"):
+for _modality in modalities.names():
     tasks.register(
         f"{_modality}-classification", Classification(f"{_modality}-classification", _modality)
     )

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from headstart.data.dataset import Dataset
+from headstart.data.modalities import modalities
 from headstart.data.splits import units as units_of
 from headstart.errors import DataError
 from headstart.models import Model
@@ -271,5 +272,5 @@ def _rarest(row: np.ndarray, rows_of: np.ndarray, none: int) -> int:
     return int(there[rows_of[there].argmin()]) if len(there) else none
 
 
-for _modality in ("image", "text", "image+text"):
+for _modality in modalities.names():
     tasks.register(f"{_modality}-multilabel", MultiLabel(f"{_modality}-multilabel", _modality))

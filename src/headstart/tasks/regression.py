@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from headstart.data.dataset import Dataset
+from headstart.data.modalities import modalities
 from headstart.data.splits import units as units_of
 from headstart.errors import DataError, UsageError
 from headstart.models import Model
@@ -232,5 +233,5 @@ def _numbers(dataset: Dataset) -> np.ndarray:
     return np.array(columns, np.float64).T
 
 
-for _modality in ("image", "text", "image+text"):
+for _modality in modalities.names():
     tasks.register(f"{_modality}-regression", Regression(f"{_modality}-regression", _modality))

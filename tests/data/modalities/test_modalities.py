@@ -28,11 +28,13 @@ def test_the_modality_is_that_of_over_half_of_the_cells(cells, expected):
 
 def test_cells_of_no_modality_are_refused_with_what_can_be_read():
     with pytest.raises(
-        DataError, match="here: the inputs are neither pictures nor texts"
+        DataError, match="here: the inputs are no recordings, pictures or texts"
     ) as caught:
         require([Path("a.bin"), Path("b.bin")], "here")
     assert "Looked at 2 of them, the first being 'a.bin'" in str(caught.value)
-    with pytest.raises(DataError, match=r"there are no inputs\. Expected pictures or texts"):
+    with pytest.raises(
+        DataError, match=r"there are no inputs\. Expected recordings, pictures or texts"
+    ):
         require([], "here")
 
 

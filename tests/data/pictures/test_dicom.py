@@ -211,6 +211,6 @@ def test_class_folders_of_files_without_suffix_are_read(write, tmp_path):
     dataset = read(tmp_path / "scans")
     assert dataset.modality == "image" and len(dataset) == 6
     assert {s.where: s.reason for s in dataset.set_aside} == {
-        "ill/noname": "neither a picture nor a text, by its name",
+        "ill/noname": "no recording, picture or text, by its name",
         "ill/report": "a DICOM without pixels",
     }

@@ -63,8 +63,8 @@ def test_files_that_are_no_input_or_lie_outside_the_classes_are_set_aside_by_nam
     table = lay("cat/a.png", "dog/b.png", "readme.txt", "cat/model.bin", "dog/noname")
     assert table.names == ["cat/a.png", "dog/b.png"]
     assert aside(table) == [
-        ("cat/model.bin", "neither a picture nor a text, by its name"),
-        ("dog/noname", "neither a picture nor a text, by its name"),
+        ("cat/model.bin", "no recording, picture or text, by its name"),
+        ("dog/noname", "no recording, picture or text, by its name"),
         ("readme.txt", "outside the class folders, so without a label"),
     ]
 

@@ -70,5 +70,5 @@ def test_what_describes_the_tables_is_no_table(lay):
 def test_a_table_beside_classes_or_pictures_is_set_aside(lay, beside):
     folder = lay("table.csv", beside)
     assert [one.problem for one in inputs_in([folder]) if "table.csv" in one.name] == [
-        "neither a picture nor a text, by its name"
+        "no recording, picture or text, by its name"
     ]

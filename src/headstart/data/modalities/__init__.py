@@ -41,8 +41,17 @@ class Preprocessing:
 
 
 @dataclass(frozen=True)
+class Window:
+    """How much of an input a model reads at once: so many tokens of a text, say."""
+
+    size: int
+    unit: str
+    of: str
+
+
+@dataclass(frozen=True)
 class Extent:
-    """How much of an input reaches a model, in the model's own units (of a text: tokens).
+    """How much of an input reaches a model, in units of its own (of a text: tokens).
 
     `size` is all of it, `read` what lies in the model's window, and `unknown` what the model has no
     word piece for.
@@ -83,6 +92,8 @@ class Modality(Protocol):
 
     name: str
     noun: str
+    long: tuple[str, ...] = ()
+    """How an input that is too long can be read, the usual way first; none where none is."""
 
     def recognises(self, cell: Cell) -> bool:
         """Say whether `cell` looks like this modality, cheaply and without decoding it."""
@@ -109,6 +120,10 @@ class Modality(Protocol):
     def extents(self, cells: Sequence[Cell], preprocessing: Preprocessing) -> list[Extent]:
         """Return how much of each cell is read; nothing where all of every input is."""
         return []
+
+    def window(self, preprocessing: Preprocessing) -> Window | None:
+        """Return how much of an input is read at once; None where it is all of it."""
+        return None
 
     def sizes(self, cells: Sequence[Cell]) -> list[int]:
         """Return the size of each cell as it is: pixels of the shorter side, or characters."""
@@ -141,13 +156,29 @@ def at_length_one(vectors: np.ndarray) -> np.ndarray:
 modalities: Registry[Modality] = Registry("modality", __name__)
 
 
-STRANGE = "neither a picture nor a text, by its name"
-"""Why a file is set aside that no modality recognises."""
+def strange() -> str:
+    """Return why a file is set aside that no modality recognises."""
+    return f"no {_kinds()}, by its name"
+
+
+def _kinds(ending: str = "") -> str:
+    """Return what inputs can be, as words."""
+    *first, last = [f"{m.noun}{ending}" for m in modalities if TOGETHER not in m.name]
+    return f"{', '.join(first)} or {last}"
 
 
 def recognised(cell: Cell) -> bool:
     """Say whether any modality recognises `cell`."""
     return any(modality.recognises(cell) for modality in modalities)
+
+
+def is_medium(cell: Cell) -> bool:
+    """Say whether `cell` is, or is written like, a file of something other than text."""
+    return any(
+        modality.recognises(cell)
+        for modality in modalities
+        if modality.name != "text" and TOGETHER not in modality.name
+    )
 
 
 def sniff(cells: Sequence[Cell]) -> Modality | None:
@@ -161,11 +192,10 @@ def require(cells: Sequence[Cell], where: str) -> Modality:
     """Return the modality of `cells`, or raise `DataError` naming what can be read."""
     modality = sniff(cells)
     if modality is None:
-        kinds = [f"{m.noun}s" for m in modalities if TOGETHER not in m.name]
         raise DataError(
-            f"{where}: the inputs are neither {' nor '.join(kinds)}. "
+            f"{where}: the inputs are no {_kinds('s')}. "
             f"Looked at {len(cells)} of them, the first being {str(cells[0])[:80]!r}."
             if cells
-            else f"{where}: there are no inputs. Expected {' or '.join(kinds)}."
+            else f"{where}: there are no inputs. Expected {_kinds('s')}."
         )
     return modality

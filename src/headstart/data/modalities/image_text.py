@@ -14,6 +14,7 @@ from headstart.data.modalities import (
     Preprocessing,
     Trait,
     View,
+    Window,
     at_length_one,
     modalities,
 )
@@ -26,6 +27,7 @@ class ImageTextModality(Modality):
 
     name = TOGETHER.join(_PARTS)
     noun = "picture with text"
+    long = ("truncate", "head-tail")
 
     def recognises(self, cell: Cell) -> bool:
         """Say whether `cell` is a pair of what the two modalities recognise."""
@@ -63,6 +65,11 @@ class ImageTextModality(Modality):
         """Return how much of each text is read."""
         own = Preprocessing(preprocessing.settings["text"], preprocessing.files)
         return modalities.get("text").extents(part(cells, 1), own)
+
+    def window(self, preprocessing: Preprocessing) -> Window | None:
+        """Return how much of the text is read at once."""
+        own = Preprocessing(preprocessing.settings["text"], preprocessing.files)
+        return modalities.get("text").window(own)
 
     def sizes(self, cells: Sequence[Cell]) -> list[int]:
         """Return the length of each text."""

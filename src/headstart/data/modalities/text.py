@@ -20,10 +20,12 @@ from headstart.data.modalities import (
     Preprocessing,
     Trait,
     View,
+    Window,
     at_length_one,
+    is_medium,
     modalities,
 )
-from headstart.data.tokenizing import Reading, reading
+from headstart.data.tokenizing import MODES, Reading, reading
 from headstart.digest import digest_bytes, digest_data
 from headstart.errors import Unreadable
 
@@ -102,6 +104,7 @@ class TextModality(Modality):
 
     name = "text"
     noun = "text"
+    long = MODES
 
     def recognises(self, cell: Cell) -> bool:
         """Say whether `cell` is a string, the path of a text file, or a tuple of these alone."""
@@ -109,7 +112,7 @@ class TextModality(Modality):
             return bool(cell) and all(map(self.recognises, cell))
         if isinstance(cell, Path):
             return cell.suffix.lower() in SUFFIXES
-        return isinstance(cell, str) and not modalities.get("image").recognises(cell)
+        return isinstance(cell, str) and not is_medium(cell)
 
     def check(self, cell: Cell) -> str:
         """Return the digest of the text, or of all texts of a tuple in their order."""
@@ -142,6 +145,10 @@ class TextModality(Modality):
     def extents(self, cells: Sequence[Cell], preprocessing: Preprocessing) -> list[Extent]:
         """Return how many tokens of each text are read."""
         return _reading(preprocessing).extents([fields(cell) for cell in cells])
+
+    def window(self, preprocessing: Preprocessing) -> Window:
+        """Return how many tokens are read at once."""
+        return Window(int(preprocessing.settings["max_length"]), "tokens", self.noun)
 
     def sizes(self, cells: Sequence[Cell]) -> list[int]:
         """Return the length of each text in characters (of a file: in bytes)."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from headstart.data.cells import Rows, tabulate
 from headstart.data.dataset import Data, Part, SetAside, Table
-from headstart.data.modalities import STRANGE, recognised
+from headstart.data.modalities import recognised, strange
 from headstart.data.parts import layout
 from headstart.data.readers import readers
 from headstart.errors import DataError
@@ -71,7 +71,7 @@ class FolderReader:
                         names.append(where)
                         parts.append(part)
                     else:
-                        aside.append(SetAside(where, STRANGE))
+                        aside.append(SetAside(where, strange()))
         if not files:
             raise DataError(_nothing(path, aside))
         notes = [f"classes are the sub-folders of {path}"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from headstart.data.cells import joined, tabulate
 from headstart.data.dataset import Data, Part, Table
-from headstart.data.modalities import modalities
+from headstart.data.modalities import is_medium
 from headstart.data.parts import PARTS, layout
 from headstart.data.readers import readers
 from headstart.data.readers.files import FileReader
@@ -24,7 +24,7 @@ def tables_in(folder: Path) -> list[tuple[Path, FileReader]]:
     if any(p.name.lower() not in {*PARTS, "data"} for p in below):
         return []
     files = [p for place in (folder, *below) for p in visible(place) if p.is_file()]
-    if any(modalities.get("image").recognises(file) for file in files):
+    if any(is_medium(file) for file in files):
         return []
     return [
         (file, reader)

@@ -117,7 +117,7 @@ class OpenVino:
         passed = {
             name: torch.from_numpy(value)
             for name, value in batch.items()
-            if name not in computed and name != "pixels"
+            if name not in computed and value.ndim == 2  # of each token, and not the input itself
         }
         return {**computed, **passed}
 
@@ -138,13 +138,12 @@ def compile_float32(module: nn.Module, example: Batch, key: str, folder: Path) -
 def _compile(module: nn.Module, example: Batch, key: str, folder: Path, precision: str) -> OpenVino:
     """Convert by tracing, compile, and keep the converted model for the next time.
 
-    The first axis is free; further axes are free for token inputs and fixed for pictures, which
-    compiles to faster code. What the model is fastest with is measured once.
+    The first axis is free, and the second one where inputs are sequences; those of pictures are
+    fixed, which compiles to faster code. What the model is fastest with is measured once.
     """
     inputs = tuple(example)
     shapes = [
-        [-1, *(-1 for _ in v.shape[1:])] if v.ndim == 2 else [-1, *v.shape[1:]]
-        for v in example.values()
+        [-1, -1, *v.shape[2:]] if v.ndim in (2, 3) else [-1, *v.shape[1:]] for v in example.values()
     ]
     stored = folder / digest_data([FORMAT, key, inputs, shapes, machine()])[:32]
     # read even where it was just written: the two differ in the last bits of their answers

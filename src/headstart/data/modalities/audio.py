@@ -1,0 +1,194 @@
+"""Recordings: one channel at 16 kHz, as samples or as log-mel energies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from headstart.data.dataset import Cell
+from headstart.data.modalities import (
+    Extent,
+    Modality,
+    Preprocessing,
+    Trait,
+    View,
+    Window,
+    at_length_one,
+    modalities,
+)
+from headstart.data.sounds import SUFFIXES, begins_like_a_recording, heard, length, samples
+from headstart.data.sounds.spectra import RATE, log_mel, pieces, statistics
+from headstart.devices import cores
+
+FRAMES = 100
+"""Frames of a second, in which lengths are counted."""
+WINDOW = 30.0
+"""Seconds that are read of a recording where no source says how many."""
+_TIMES, _BANDS, _KEPT = 32, 32, 16
+"""Of a recording a sketch is taken of so many times and bands, and keeps so many frequencies."""
+_SKETCHED = 60.0
+"""Seconds of it that a sketch looks at."""
+_DRAWN = 60
+"""Bars in which a report draws a recording."""
+
+
+class AudioModality(Modality):
+    """Recordings from files, or from their content."""
+
+    name = "audio"
+    noun = "recording"
+    long = ("truncate", "chunks")
+
+    def recognises(self, cell: Cell) -> bool:
+        """Say whether `cell` is, or is written like, the path of a recording, or is its content."""
+        if isinstance(cell, tuple):
+            return False
+        if isinstance(cell, bytes):
+            return begins_like_a_recording(cell)
+        return Path(str(cell)[-300:]).suffix.lower() in SUFFIXES
+
+    def check(self, cell: Cell) -> str:
+        """Decode the recording once and return the digest of its samples.
+
+        Samples, not file bytes: the same recording saved twice without loss is a duplicate.
+        """
+        return heard(cell).digest
+
+    def collate(
+        self,
+        cells: Sequence[Cell],
+        digests: Sequence[str],
+        preprocessing: Preprocessing,
+        view: View,
+    ) -> dict[str, np.ndarray]:
+        """Return what the network reads of recordings, padded on the right, with its mask.
+
+        ``mel`` (rows, positions, stride x bands) float32 are the log-mel energies of `stride`
+        frames of 10 milliseconds each, after `tail` seconds of silence were added; the
+        ``attention_mask`` (rows, positions) int64 is one where the recording is. Where `settings`
+        ask for a ``size``, it is a picture of them: ``pixels`` (rows, 3, size, size) uint8; where
+        for ``statistics`` of so many bands, these alone: (rows, numbers) float32.
+        """
+        settings = preprocessing.settings
+        rows = list(chain.from_iterable(_windows(cell, preprocessing) for cell in cells))
+        if "statistics" in settings:
+            bands = int(settings["statistics"])
+            return {"statistics": np.stack([statistics(log_mel(row, bands)) for row in rows])}
+        if "size" in settings:
+            return {"pixels": np.stack([_picture(row, int(settings["size"])) for row in rows])}
+        tail = np.zeros(int(RATE * settings.get("tail", 0.0)), np.float32)
+        stride, bands = int(settings["stride"]), int(settings["bands"])
+        values = [_folded(log_mel(np.concatenate([row, tail]), bands), stride) for row in rows]
+        most = int(FRAMES * float(settings["seconds"])) // stride
+        values = [value[:most] for value in values]
+        longest = max(map(len, values))
+        found = np.zeros((len(values), longest, stride * bands), np.float32)
+        mask = np.zeros((len(values), longest), np.int64)
+        for i, value in enumerate(values):
+            found[i, : len(value)] = value
+            mask[i, : len(value)] = 1
+        return {"mel": found, "attention_mask": mask}
+
+    def pieces(self, cells: Sequence[Cell], preprocessing: Preprocessing) -> list[int]:
+        """Return into how many pieces each recording is cut: more than one only in chunks."""
+        if not preprocessing.divides:
+            return [1] * len(cells)
+        return [len(_windows(cell, preprocessing)) for cell in cells]
+
+    def extents(self, cells: Sequence[Cell], preprocessing: Preprocessing) -> list[Extent]:
+        """Return how many frames of each recording are read."""
+        window = int(FRAMES * float(preprocessing.settings.get("seconds", WINDOW)))
+        return [Extent(size, min(size, window), 0) for size in self.sizes(cells)]
+
+    def window(self, preprocessing: Preprocessing) -> Window:
+        """Return how many seconds are read at once."""
+        return Window(int(float(preprocessing.settings["seconds"])), "seconds", self.noun)
+
+    def sizes(self, cells: Sequence[Cell]) -> list[int]:
+        """Return the length of each recording in hundredths of a second, from its header."""
+        return [round(FRAMES * length(cell)) for cell in cells]
+
+    def order(self, cells: Sequence[Cell]) -> list[int]:
+        """Return the rows by length, longest first, so that a batch needs little padding."""
+        sizes = self.sizes(cells)
+        return sorted(range(len(cells)), key=lambda i: -sizes[i])
+
+    def sketch(self, cells: Sequence[Cell]) -> np.ndarray:
+        """Return the low frequencies of each recording's spectrogram, (rows, 255).
+
+        As of a picture: 32 times by 32 bands, a cosine transform, and the square roots of its first
+        coefficients. The mean loudness is left out.
+        """
+        from scipy.fft import dctn
+
+        def low(cell: Cell) -> np.ndarray:
+            mel = log_mel(samples(cell, RATE, seconds=_SKETCHED), _BANDS)
+            found = dctn(_squeezed(mel, _TIMES), norm="ortho")[:_KEPT, :_KEPT].ravel()[1:]
+            return np.sign(found) * np.sqrt(np.abs(found))
+
+        with ThreadPoolExecutor(cores()) as pool:
+            return at_length_one(np.stack(list(pool.map(low, cells))))
+
+    def traits(self, cells: Sequence[Cell]) -> list[Trait]:
+        """Return rate, channels, format, length, loudness and background noise."""
+        with ThreadPoolExecutor(cores()) as pool:
+            found = list(pool.map(heard, cells))
+        return [
+            Trait("rate", tuple(float(one.rate) for one in found), True),
+            Trait("channels", tuple(float(one.channels) for one in found), False),
+            Trait("format", tuple(one.format for one in found), False),
+            Trait("length", tuple(one.seconds for one in found), True),
+            Trait("level", tuple(one.level for one in found), True),
+            Trait("loudest sample", tuple(one.loudest for one in found), True),
+            Trait("background noise", tuple(one.floor for one in found), True),
+        ]
+
+    def render(self, cell: Cell) -> str:
+        """Return how loud the recording is from its beginning to its end, as a drawing."""
+        sound = samples(cell, RATE, seconds=_SKETCHED)
+        parts = np.array_split(np.abs(sound), _DRAWN)
+        heights = np.array([part.max() if len(part) else 0.0 for part in parts])
+        heights = 15 * heights / max(1e-9, heights.max())
+        bars = "".join(f"M{2 * i + 1} {16 - h:.1f}v{2 * h:.1f}" for i, h in enumerate(heights))
+        return (
+            f'<svg width="{2 * _DRAWN}" height="32"><path d="{bars}" stroke="currentColor"/></svg> '
+            f"{length(cell):.1f} s"
+        )
+
+
+def _windows(cell: Cell, preprocessing: Preprocessing) -> list[np.ndarray]:
+    """Return the samples of a recording that are read: of its beginning, or in pieces."""
+    seconds = float(preprocessing.settings.get("seconds", WINDOW))
+    if not preprocessing.divides:
+        return [samples(cell, RATE, seconds=seconds)]
+    sound = samples(cell, RATE)
+    return [sound[begin:end] for begin, end in pieces(sound, RATE, seconds)]
+
+
+def _folded(mel: np.ndarray, stride: int) -> np.ndarray:
+    """Return frames (n, bands) as positions (n / stride, stride x bands), the last one filled."""
+    missing = -len(mel) % stride
+    whole = np.pad(mel, ((0, missing), (0, 0)), constant_values=mel.min())
+    return whole.reshape(len(whole) // stride, -1)
+
+
+def _picture(sound: np.ndarray, size: int) -> np.ndarray:
+    """Return log-mel energies as a grey picture, (3, size, size) uint8, low tones below."""
+    found = _squeezed(log_mel(sound, size), size).T[::-1]
+    grey = np.clip(127.5 + 127.5 * found, 0, 255).astype(np.uint8)
+    return np.broadcast_to(grey, (3, size, size))
+
+
+def _squeezed(mel: np.ndarray, times: int) -> np.ndarray:
+    """Return the means (times, bands) of as many stretches of time."""
+    places = np.linspace(0, len(mel), times + 1).astype(int)
+    begins = np.minimum(places[:-1], len(mel) - 1)
+    counts = np.diff([*begins, len(mel)]).clip(1)
+    return np.add.reduceat(mel, begins) / counts[:, None]
+
+
+modalities.register("audio", AudioModality())

@@ -1,0 +1,96 @@
+"""Spectra of recordings: log-mel energies as Whisper takes them, and where it is quiet."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+RATE = 16_000
+"""Samples a second that spectra are taken of."""
+WINDOW, HOP = 400, 160
+"""Samples of a frame, and from one frame to the next: 25 and 10 milliseconds."""
+DEEP = 8.0
+"""Powers of ten below the loudest value of a recording beyond which nothing is told apart."""
+_LINEAR_HZ = 200 / 3
+_FROM_HZ = 1_000.0
+_STEP = np.log(6.4) / 27
+"""Slaney's mel scale: linear up to 1,000 Hz, logarithmic above (Auditory Toolbox, 1998)."""
+
+
+def log_mel(samples: np.ndarray, bands: int = 80) -> np.ndarray:
+    """Return (frames, bands) float32 log-mel energies of samples at `RATE`, a frame every 10 ms.
+
+    As in Radford et al., Robust Speech Recognition via Large-Scale Weak Supervision, 2022: what
+    lies over 80 dB below the loudest value is cut off, and values are about -1 to 1.
+    """
+    sound = torch.from_numpy(np.ascontiguousarray(samples, np.float32))
+    short = WINDOW - len(sound)
+    if short > 0:
+        sound = torch.nn.functional.pad(sound, (0, short))
+    found = torch.stft(sound, WINDOW, HOP, window=_window(), return_complex=True)
+    energies = _filters(bands) @ found[:, :-1].abs().square()
+    logs = energies.clamp(min=1e-10).log10()
+    return ((logs.clamp(min=float(logs.max()) - DEEP) + 4) / 4).T.contiguous().numpy()
+
+
+@cache
+def _window() -> Tensor:
+    return torch.hann_window(WINDOW)
+
+
+@cache
+def _filters(bands: int) -> Tensor:
+    """Return (bands, WINDOW / 2 + 1) triangles on the mel scale, each of the same area."""
+    bins = np.linspace(0, RATE / 2, WINDOW // 2 + 1)
+    edges = _hertz(np.linspace(_mel(0.0), _mel(RATE / 2), bands + 2))
+    rising = (bins[None] - edges[:-2, None]) / np.diff(edges)[:-1, None]
+    falling = (edges[2:, None] - bins[None]) / np.diff(edges)[1:, None]
+    triangles = np.maximum(0.0, np.minimum(rising, falling))
+    areas = 2.0 / (edges[2:] - edges[:-2])
+    return torch.from_numpy((triangles * areas[:, None]).astype(np.float32))
+
+
+def _mel(hertz: float) -> float:
+    if hertz < _FROM_HZ:
+        return hertz / _LINEAR_HZ
+    return _FROM_HZ / _LINEAR_HZ + float(np.log(hertz / _FROM_HZ)) / _STEP
+
+
+def _hertz(mels: np.ndarray) -> np.ndarray:
+    bend = _FROM_HZ / _LINEAR_HZ
+    above = _FROM_HZ * np.exp(_STEP * (np.maximum(mels, bend) - bend))
+    return np.where(mels < bend, _LINEAR_HZ * mels, above)
+
+
+def statistics(mel: np.ndarray) -> np.ndarray:
+    """Return what each band of (frames, bands) is like in all: 6 numbers a band, (6 x bands,).
+
+    Mean, standard deviation, a low, a middle and a high value, and how it changes from frame to
+    frame.
+    """
+    changes = np.diff(mel, axis=0) if len(mel) > 1 else np.zeros_like(mel)
+    low, middle, high = np.quantile(mel, (0.1, 0.5, 0.9), axis=0)
+    said = [mel.mean(0), mel.std(0), low, middle, high, changes.std(0)]
+    return np.concatenate(said).astype(np.float32)
+
+
+def pieces(samples: np.ndarray, rate: int, longest: float) -> list[tuple[int, int]]:
+    """Return (begin, end) of pieces of at most `longest` seconds, cut where it is quietest.
+
+    A cut lies in the last third of what a piece may hold, so that pieces are not too short.
+    """
+    most = max(2, int(longest * rate))
+    found, begin = [], 0
+    while len(samples) - begin > most:
+        first = begin + 2 * most // 3
+        window = samples[first : begin + most]
+        step = min(max(1, rate // 20), len(window))
+        whole = len(window) // step * step
+        quiet = np.square(window[:whole].reshape(-1, step), dtype=np.float64).mean(1)
+        end = first + step * int(quiet.argmin()) + step // 2
+        found.append((begin, end))
+        begin = end
+    return [*found, (begin, len(samples))]
