@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from headstart.models.heads import HeadSpec
 from headstart.recipes import Recipe, recipes_for
+from headstart.sources.families import families
 from headstart.sources.staged import Backbone
 from headstart.training.adapters import adapters
 from headstart.training.checkpoint import Checkpoint
@@ -154,7 +155,7 @@ def main() -> None:
     table = json.loads(place.read_text())["table"] if place.is_file() else {}
     for name in parser.parse_args().names:
         backbone = build(name)
-        modality = "image" if "pixels" in backbone.example else "text"
+        modality = families.get(backbone.family).modality
         with tempfile.TemporaryDirectory() as scratch:
             table[name] = {
                 recipe.name: cell(Course(backbone, recipe, inputs_for(backbone, 5)), Path(scratch))

@@ -109,6 +109,23 @@ NETWORKS: dict[str, Row] = {
     "xlm-roberta": _text("xlm-roberta", **TEXT, pad_token_id=0),
     "another of transformers": _text("albert", **TEXT, embedding_size=16),
 }
+NETWORKS["whisper"] = (
+    "transformers-audio",
+    {
+        "model_type": "whisper",
+        "d_model": 32,
+        "encoder_layers": 3,
+        "decoder_layers": 1,
+        "encoder_attention_heads": 4,
+        "decoder_attention_heads": 4,
+        "encoder_ffn_dim": 48,
+        "decoder_ffn_dim": 48,
+        "num_mel_bins": 8,
+        "max_source_positions": 60,
+        "vocab_size": 60,
+        "pad_token_id": 0,
+    },
+)
 NETWORKS["joint"] = (
     "joint",
     {
@@ -138,6 +155,7 @@ def build(name: str, output: Output = "pooled") -> Backbone:
     looks: dict[str, dict[str, Any]] = {
         "image": LOOKS,
         "text": {},
+        "audio": {},
         "image+text": {"image": LOOKS, "text": {}},
     }
     settings = looks[families.get(family).modality]
@@ -154,7 +172,7 @@ def is_fixed(backbone: Backbone) -> bool:
 def inputs_for(
     backbone: Backbone, rows: int = 3, size: int = 40, seed: int = 0
 ) -> dict[str, Tensor]:
-    """Return random pictures, or texts of different lengths with padding on the right, or both."""
+    """Return random pictures, or texts or sounds of different lengths with padding on the right."""
     random = np.random.default_rng(seed)
     inputs = {}
     if "pixels" in backbone.example:
@@ -168,4 +186,10 @@ def inputs_for(
         mask = torch.tensor([[int(t < length) for t in range(tokens)] for length in lengths])
         ids = torch.from_numpy(random.integers(1, 50, (rows, tokens))) * mask
         inputs |= {"input_ids": ids, "attention_mask": mask}
+    if "mel" in backbone.example:
+        positions, width = size // 2, backbone.example["mel"].shape[2]
+        there = torch.tensor([max(1, positions - 3 * i) for i in range(rows)])
+        mask = (torch.arange(positions)[None] < there[:, None]).long()
+        mel = torch.from_numpy(random.normal(0, 1, (rows, positions, width)).astype(np.float32))
+        inputs |= {"mel": mel * mask[..., None], "attention_mask": mask}
     return inputs

@@ -6,6 +6,7 @@ import functools
 import operator
 import os
 import pickle
+import struct
 
 import numpy as np
 import pytest
@@ -15,7 +16,13 @@ from hypothesis.extra import numpy as arrays
 from safetensors.numpy import load_file
 
 from headstart.errors import SourceError
-from headstart.sources.formats import from_gguf, from_hdf5, from_pickle, tokenizer_from_gguf
+from headstart.sources.formats import (
+    from_ctranslate2,
+    from_gguf,
+    from_hdf5,
+    from_pickle,
+    tokenizer_from_gguf,
+)
 
 KINDS = st.sampled_from(["<f4", ">f4", "<f8", "<i4", "|u1", "<i8"])
 
@@ -156,7 +163,48 @@ def test_tensors_and_tokenizer_of_gguf_are_read(tmp_path):
     assert reads.encode("abcd").ids == [tokens.index("abc"), tokens.index("d")]
 
 
-@pytest.mark.parametrize("read", [from_hdf5, from_gguf, from_pickle])
+def container(variables):
+    """Return a CTranslate2 container, little endian, as its specification lays it out."""
+
+    def text(value):
+        return struct.pack("<H", len(value) + 1) + value.encode() + b"\0"
+
+    kinds = {"f4": 0, "i1": 1, "i2": 2, "i4": 3, "f2": 4}
+    content = struct.pack("<I", 6) + text("WhisperSpec") + struct.pack("<II", 3, len(variables))
+    for name, value in variables.items():
+        content += text(name) + struct.pack("<B", value.ndim)
+        content += struct.pack(f"<{value.ndim}I", *value.shape)
+        content += struct.pack("<BI", kinds[value.dtype.str[1:]], value.nbytes) + value.tobytes()
+    return content
+
+
+VARIABLES = {
+    "encoder/conv1/weight": np.arange(12, dtype="f2").reshape(2, 3, 2),
+    "scale": np.array(1, "i1"),
+    "decoder/embeddings/weight": np.ones((4, 2), "f4"),
+}
+
+
+def test_variables_of_ctranslate2_are_read(tmp_path):
+    (tmp_path / "sent").write_bytes(container(VARIABLES))
+    from_ctranslate2(tmp_path / "sent", tmp_path / "kept")
+    found = load_file(tmp_path / "kept")
+    assert set(found) == set(VARIABLES)
+    assert all(np.array_equal(found[name], VARIABLES[name]) for name in VARIABLES)
+
+
+@given(st.integers(0, len(container(VARIABLES)) - 1), st.binary(max_size=4))
+def test_a_container_that_was_changed_is_arrays_or_a_message(tmp_path_factory, place, noise):
+    folder, content = tmp_path_factory.mktemp("changed"), container(VARIABLES)
+    for changed in (content[:place], content[:place] + noise + content[place + len(noise) :]):
+        (folder / "sent").write_bytes(changed)
+        try:
+            from_ctranslate2(folder / "sent", folder / "kept")
+        except SourceError as why:
+            assert "sent is damaged" in str(why)
+
+
+@pytest.mark.parametrize("read", [from_hdf5, from_gguf, from_pickle, from_ctranslate2])
 @pytest.mark.parametrize("content", [b"", b"GGUF", b"\x89HDF\r\n\x1a\n", b"\x80\x02}"])
 def test_a_damaged_file_is_said_to_be_damaged(tmp_path, read, content):
     (tmp_path / "sent").write_bytes(content)

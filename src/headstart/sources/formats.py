@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import re
 from collections.abc import Iterator
@@ -133,7 +134,58 @@ def tokenizer_from_gguf(sent: Path, kept: Path) -> None:
     kept.write_text(tokenizer.backend_tokenizer.to_str(), encoding="utf-8")
 
 
+def from_ctranslate2(sent: Path, kept: Path) -> None:
+    """Write the variables of a CTranslate2 model, under the names that they have in it.
+
+    Raises
+    ------
+    SourceError
+        If a length in it does not agree with the file's.
+    """
+    _write(dict(_variables(sent.read_bytes(), sent.name)), kept)
+
+
+_CT2_TYPES = {0: "<f4", 1: "<i1", 2: "<i2", 3: "<i4", 4: "<f2"}
+_CT2_MOST = 8
+"""Dimensions of a variable at most."""
+
+
+def _variables(content: bytes, file: str) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield (name, array) of all variables of a CTranslate2 container, little endian throughout."""
+    place = 0
+
+    def take(size: int) -> bytes:
+        nonlocal place
+        if not 0 <= size <= len(content) - place:
+            raise SourceError(f"{file} is damaged: {size} bytes are missing at byte {place}")
+        place += size
+        return content[place - size : place]
+
+    def number(size: int) -> int:
+        return int.from_bytes(take(size), "little")
+
+    def text() -> str:
+        try:
+            return take(number(2)).rstrip(b"\0").decode()
+        except UnicodeDecodeError:
+            raise SourceError(f"{file} is damaged: no name at byte {place}") from None
+
+    number(4), text(), number(4)  # version, kind of model, revision
+    for _ in range(number(4)):
+        name, rank = text(), number(1)
+        if rank > _CT2_MOST:
+            raise SourceError(f"{file} is damaged: {name} has {rank} dimensions")
+        shape = [number(4) for _ in range(rank)]
+        kind = _CT2_TYPES.get(number(1))
+        if kind is None:
+            raise SourceError(f"{file} is damaged, or too new: {name} is of a type not known")
+        held = take(number(4))
+        if len(held) != math.prod(shape) * np.dtype(kind).itemsize:
+            raise SourceError(f"{file} is damaged: {name} of {shape} holds {len(held):,} bytes")
+        yield name, np.frombuffer(held, kind).reshape(shape)
+
+
 def _write(arrays: dict[str, np.ndarray], path: Path) -> None:
     from safetensors.numpy import save_file
 
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+    save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, path)

@@ -122,7 +122,7 @@ def test_what_stands_in_for_stages_before_the_cut_is_never_used(backbone, monkey
 @pytest.mark.parametrize("name", [n for n in NETWORKS if n != "joint"])
 def test_training_that_was_killed_goes_on_to_the_same_end(name, tmp_path):
     backbone = build(name)
-    modality = "image" if "pixels" in backbone.example else "text"
+    modality = families.get(backbone.family).modality
     gradual = next(recipe for recipe in recipes(modality) if recipe.name == "gradual")
     course = Course(backbone, gradual, inputs_for(backbone, rows=5))
     found = cell(course, tmp_path, every=2)  # at the end of an epoch, and in the middle of one
