@@ -6,8 +6,10 @@ import csv
 import random
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 from PIL import Image
 
 import headstart as hs
@@ -231,7 +233,7 @@ def test_a_run_in_chunks_that_was_stopped_goes_on_to_the_same_result(
 
 @pytest.mark.parametrize(
     ("long", "message"),
-    [("middle", "--long middle is not known"), ("chunks", "--long chunks is for texts; these")],
+    [("middle", "--long middle is not known"), ("chunks", "--long chunks is not for pictures")],
 )
 def test_a_way_to_read_long_texts_without_meaning_is_refused(tmp_path, long, message):
     for i in range(24):
@@ -249,3 +251,25 @@ def test_rows_of_one_input_are_refused(tmp_path):
         with pytest.raises(DataError, match="all 40 rows have the same input.*--input COL"):
             hs.fit(data, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_recordings_go_all_the_way(tmp_path):
+    chance = np.random.default_rng(0)
+    for name, hertz in (("low", 300), ("middle", 700), ("high", 1_500)):
+        (tmp_path / "tones" / name).mkdir(parents=True)
+        for i in range(20):
+            seconds, level = chance.uniform(0.3, 0.6), chance.uniform(0.05, 0.3)
+            at = np.arange(int(16_000 * seconds)) / 16_000
+            sound = level * np.sin(2 * np.pi * hertz * chance.uniform(0.9, 1.1) * at)
+            sound += chance.normal(0, level / 3, len(sound))
+            soundfile.write(tmp_path / "tones" / name / f"{i}.wav", sound, 16_000)
+    (tmp_path / "tones" / "low" / "empty.wav").write_bytes(b"")
+    options = {"budget": "5m", "max_trials": 3, "evaluation": "holdout", "out": tmp_path / "run"}
+    study = hs.fit(tmp_path / "tones", **options)
+    assert study.result["task"] == "audio-classification"
+    assert study.result["finalists"]["transfer"]["source"] == "bundled/whisper-tiny-en"
+    assert study.result["finalists"]["scratch"]["recipe"] == "bands-linear"
+    assert [aside.reason for aside in study.set_aside] == ["an empty file"]
+    asked = [str(tmp_path / "tones" / name / "3.wav") for name in ("low", "high")]
+    assert study.model.predict(asked) == ["low", "high"]
+    assert "<svg" in (tmp_path / "run" / "report.html").read_text()

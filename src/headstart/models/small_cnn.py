@@ -43,14 +43,25 @@ def right_size(shorter_sides: list[int]) -> int:
 
 
 class SmallCnn(Model):
-    """A small convolutional network on pictures of `size` pixels."""
+    """A small convolutional network on pictures of `size` pixels.
 
-    def __init__(self, network: nn.Sequential, size: int, width: int, outputs: int) -> None:
+    Of a recording it looks at a picture of its spectrum; `modality` says which part of a row it is.
+    """
+
+    def __init__(
+        self,
+        network: nn.Sequential,
+        size: int,
+        width: int,
+        outputs: int,
+        modality: str = "image",
+    ) -> None:
         # always laid out alike: layouts differ in how they round
         self.network = network.eval().to(memory_format=torch.channels_last)
         self.size = size
         self.width = width
         self.out = outputs
+        self.modality = modality
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -60,7 +71,7 @@ class SmallCnn(Model):
     def respond(self, rows: Dataset) -> Response:
         """Return logits (rows, outputs), and what the last layer reads (rows, 4 width)."""
         found: list[Tensor] = []
-        for some in inputs(rows.of("image"), self.preprocessing).chunks(_BATCH):
+        for some in inputs(rows.of(self.modality), self.preprocessing).chunks(_BATCH):
             with torch.no_grad():
                 found.append(self.network[:-1](normalised(some["pixels"])))
         features = torch.cat(found)
@@ -68,8 +79,13 @@ class SmallCnn(Model):
             return Response(self.network[-1](features), features)
 
     def saved(self) -> Saved:
-        """Return the weights and the three numbers that make the architecture."""
-        config = {"size": self.size, "width": self.width, "outputs": self.out}
+        """Return the weights, the three numbers that make the architecture, and what it reads."""
+        config = {
+            "size": self.size,
+            "width": self.width,
+            "outputs": self.out,
+            "modality": self.modality,
+        }
         return Saved("small-cnn", config, self.network.state_dict())
 
 
@@ -83,7 +99,8 @@ def restore_small_cnn(saved: Saved) -> SmallCnn:
     size, width, outputs = (int(saved.config[k]) for k in ("size", "width", "outputs"))
     network = small_cnn(width, outputs)
     network.load_state_dict(dict(saved.tensors))
-    return SmallCnn(network, size, width, outputs)
+    modality = saved.config.get("modality", "image")  # files of headstart 0.1 have none
+    return SmallCnn(network, size, width, outputs, modality)
 
 
 model_kinds.register("small-cnn", restore_small_cnn)

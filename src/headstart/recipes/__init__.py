@@ -205,6 +205,7 @@ recipes: Registry[tuple[Recipe, ...]] = Registry("recipe", __name__)
 _USUAL: dict[str, dict[str, Any]] = {
     "image": {"scale": 0.71, "views": 4, "augmentation": "light", "smoothing": 0.1, "batch": 32},
     "text": {"batch": 16},
+    "audio": {"batch": 16},
 }
 
 
@@ -237,11 +238,12 @@ def tuning(
 
 
 def usual(name: str, rank: int, **more: Any) -> list[Recipe]:
-    """Return the tuning of some last stages for pictures and texts, of the preset ``best``."""
+    """Return the tuning of some last stages for each modality, of the preset ``best``."""
     more = {"quality": "best", "gain": 0.15, **more}
     return [
         tuning(name, "image", rank, 3, (Phase(10, 3e-3, body=1 / 3),), **more),
         tuning(name, "text", rank, 2, (Phase(6, 5e-4, body=0.2),), **more),
+        tuning(name, "audio", rank, 2, (Phase(6, 5e-4, body=0.2),), **more),
     ]
 
 
@@ -250,7 +252,7 @@ def adapting(name: str, rank: int, rate: float, adapter: str, gain: float) -> li
     more = {"decay": 0.0, "adapter": adapter, "quality": "best", "gain": gain}
     return [
         tuning(name, modality, rank, None, (Phase(8, rate),), **more)
-        for modality in ("image", "text")
+        for modality in ("image", "text", "audio")
     ]
 
 

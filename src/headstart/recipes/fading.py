@@ -19,6 +19,6 @@ register(
             gain=0.15,
             doubt=0.25,
         )
-        for modality, epochs, rate in (("image", 8, 3e-3), ("text", 5, 5e-4))
+        for modality, epochs, rate in (("image", 8, 3e-3), ("text", 5, 5e-4), ("audio", 5, 5e-4))
     ],
 )

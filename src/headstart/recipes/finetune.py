@@ -17,10 +17,10 @@ _PICTURES = [
     )
     for rank, stages, epochs, gain in ((30, 2, 12, 0.12), (40, 3, 10, 0.15), (45, 4, 10, 0.16))
 ]
-_TEXTS = [
+_SEQUENCES = [
     tuning(
         "finetune",
-        "text",
+        modality,
         rank,
         stages,
         (Phase(epochs=6, rate=5e-4, body=0.2),),
@@ -28,7 +28,8 @@ _TEXTS = [
         patience=3,
         gain=gain,
     )
+    for modality in ("text", "audio")
     for rank, stages, gain in ((30, 1, 0.05), (40, 2, 0.08), (45, 3, 0.1))
 ]
 
-register("finetune", _PICTURES + _TEXTS)
+register("finetune", _PICTURES + _SEQUENCES)

@@ -15,6 +15,6 @@ register(
             gain=0.15,
             doubt=0.3,
         )
-        for modality, epochs, rate in (("image", 8, 2e-3), ("text", 5, 3e-4))
+        for modality, epochs, rate in (("image", 8, 2e-3), ("text", 5, 3e-4), ("audio", 5, 3e-4))
     ],
 )

@@ -23,6 +23,6 @@ register(
             gain=0.12,
             doubt=0.2,
         )
-        for modality, rate in (("image", 3e-3), ("text", 5e-4))
+        for modality, rate in (("image", 3e-3), ("text", 5e-4), ("audio", 5e-4))
     ],
 )

@@ -1,4 +1,4 @@
-"""No head start: the right-sized small model, and the same architecture from random weights."""
+"""No head start: right-sized small models, and the same architecture from random weights."""
 
 from headstart.recipes import Phase, Recipe, register
 
@@ -7,7 +7,7 @@ register(
     [
         Recipe(
             "small-cnn",
-            "image",
+            modality,
             "small",
             "small-cnn",
             rank=rank,
@@ -21,8 +21,16 @@ register(
             most_seen=24_000,
             output="pooled",
         )
-        for rank, rate_of_head in ((20, 3e-3), (35, 1e-3))
+        for modality, rank, rate_of_head in (
+            ("image", 20, 3e-3),
+            ("image", 35, 1e-3),
+            ("audio", 22, 3e-3),
+        )
     ],
+)
+register(
+    "bands-linear",
+    [Recipe("bands-linear", "audio", "small", "bands", rank=20, output="pooled")],
 )
 register(
     "tfidf-linear",
@@ -49,6 +57,10 @@ register(
             norm="adapting",
             patience=10,
         )
-        for modality, rate, scale in (("image", 2e-3, 0.5), ("text", 5e-4, 1.0))
+        for modality, rate, scale in (
+            ("image", 2e-3, 0.5),
+            ("text", 5e-4, 1.0),
+            ("audio", 5e-4, 1.0),
+        )
     ],
 )

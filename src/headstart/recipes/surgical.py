@@ -20,7 +20,7 @@ register(
             gain=0.05,
             doubt=0.2,
         )
-        for modality, rate in (("image", 2e-3), ("text", 5e-4))
+        for modality, rate in (("image", 2e-3), ("text", 5e-4), ("audio", 5e-4))
         for place, stages, sparing in ((74, 2 / 3, 0.5), (75, None, 2 / 3))
     ],
 )

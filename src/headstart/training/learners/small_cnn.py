@@ -1,4 +1,4 @@
-"""Trains the small convolutional network for pictures, from random weights."""
+"""Trains the small convolutional network for pictures, of spectra too, from random weights."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ class LearnSmallCnn:
         network = small_cnn(WIDTH, spec.outputs)
         numerics = Numerics.of(assignment.settled)
         numerics.lay_out(network)
-        pixels = concatenated([_pixels(piece, size) for piece in assignment.train])
+        kind = recipe.modality
+        pixels = concatenated([_pixels(piece, kind, size) for piece in assignment.train])
         targets = torch.from_numpy(assignment.targets)
         rows = len(targets)
 
@@ -66,7 +67,7 @@ class LearnSmallCnn:
             outputs = _outputs(network, numerics, some)
             return task.loss(outputs, targets[taken], assignment.spec, recipe.smoothing)
 
-        held = None if assignment.validation is None else _pixels(assignment.validation, size)
+        held = None if assignment.validation is None else _pixels(assignment.validation, kind, size)
 
         def outputs(_rows: Rows) -> Tensor:
             assert held is not None
@@ -94,7 +95,7 @@ class LearnSmallCnn:
             watch=assignment.watch,
         )
         return Fitted(
-            SmallCnn(network.cpu(), size, WIDTH, spec.outputs),
+            SmallCnn(network.cpu(), size, WIDTH, spec.outputs, kind),
             {**assignment.settled, "epochs": trained.epochs, "size": size},
             "none",
             trained.cut_short,
@@ -102,9 +103,10 @@ class LearnSmallCnn:
         )
 
     def _size(self, assignment: Assignment) -> int:
-        inputs = assignment.train[0].data.of("image").inputs
+        kind = assignment.recipe.modality
+        inputs = assignment.train[0].data.of(kind).inputs
         chosen = inputs[:: max(1, len(inputs) // _SEEN)]
-        return right_size(modalities.get("image").sizes(chosen))
+        return right_size(modalities.get(kind).sizes(chosen))
 
 
 def _outputs(network: nn.Module, numerics: Numerics, pixels: Tensor) -> Tensor:
@@ -131,8 +133,8 @@ def _step_seconds(
     )
 
 
-def _pixels(rows: Rows, size: int) -> Values:
-    return inputs(rows.data.of("image"), Preprocessing({"size": size}, {}), cache=ActivationCache())
+def _pixels(rows: Rows, kind: str, size: int) -> Values:
+    return inputs(rows.data.of(kind), Preprocessing({"size": size}, {}), cache=ActivationCache())
 
 
 def _shifted(pixels: Tensor, random: np.random.Generator) -> Tensor:
