@@ -25,6 +25,7 @@ from scipy.stats import spearmanr
 
 from benches import bench_of, opened
 from headstart.evidence.shortlist import LENGTH, Ranking, candidate
+from headstart.evidence.similarity import similarity
 from headstart.recipes import Recipe, recipes_for
 from headstart.search.reach import subset
 from headstart.search.trial import Bench, assign, run_trial
@@ -96,8 +97,11 @@ def sources() -> dict[str, Source]:
     return {name: replace(find_source(path), id=name) for name, path in paths.items()}
 
 
-def measured(target: str, place: Path) -> dict[str, Any]:
-    """Rank all sources for a target, then adapt each of them to it."""
+def measured(target: str, place: Path, before: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Rank all sources for a target, then adapt each of them to it.
+
+    Where they were adapted `before`, that stays.
+    """
     known, competing = TARGETS[target], sources()
     dataset = known.read(place)
     order = np.random.default_rng(0).permutation(len(dataset))
@@ -107,6 +111,7 @@ def measured(target: str, place: Path) -> dict[str, Any]:
     tested = bench_of(dataset, {}, order[known.rows :][: known.tested]).train
     for extractor in extractors.values():  # converted once on a machine, not once a target
         extractor.extract(tested.data.take([0]), extractor.backbone.end)
+        similarity(tested.data.take([0]), extractor)  # of noise, which is kept
     count = min(RANKED, len(bench.train.data))
     strata = bench.task.strata(bench.train.targets)
     some = bench.train.take(subset(bench.train.data, strata, count, 0)[:count])
@@ -116,6 +121,9 @@ def measured(target: str, place: Path) -> dict[str, Any]:
         its = candidate(source, extractors[name], some, bench.task, bench.spec, bench.metric)
         candidates.append(its)
         costs[name] = time.monotonic() - started
+    ranking = {**Ranking.of(candidates, {}, bench.metric, count).data(), "seconds": costs}
+    if before is not None:
+        return {**before, "ranking": ranking}
     found = {}
     for name in competing:
         found[name] = adapted(bench, name, tested)
@@ -123,7 +131,7 @@ def measured(target: str, place: Path) -> dict[str, Any]:
     return {
         "rows": known.rows,
         "tested": len(tested.data),
-        "ranking": {**Ranking.of(candidates, {}, bench.metric, count).data(), "seconds": costs},
+        "ranking": ranking,
         "adapted": found,
         "scratch": adapted(bench, None, tested),
     }
@@ -226,12 +234,15 @@ def main() -> None:
     """Measure the targets that are asked for, and judge by all that were measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("targets", nargs="*", default=list(TARGETS), metavar="TARGET")
-    asked = parser.parse_args().targets
+    parser.add_argument("--rank", action="store_true", help="rank anew; models stay as they are")
+    given = parser.parse_args()
+    asked = given.targets
     place = RESULTS / "ranking.json"
     table = json.loads(place.read_text())["targets"] if place.is_file() else {}
     for target in asked:
         with tempfile.TemporaryDirectory() as scratch:
-            table[target] = measured(target, Path(scratch))
+            before = table[target] if given.rank else None
+            table[target] = measured(target, Path(scratch), before)
         shares = costs(table)
         judged = {"regret": regrets(table), "cost": shares, "similarity": alike(table)}
         keep(

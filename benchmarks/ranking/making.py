@@ -149,7 +149,7 @@ def _of_speech(place: Path) -> Dataset:
 
 
 TARGETS = {
-    "stamps": Target(340, lambda place: read(stamps_folder(place / "stamps"))),
+    "stamps": Target(200, lambda place: read(stamps_folder(place / "stamps"))),
     "products": Target(500, _of_products),
     "few products": Target(100, _of_products),
     "MNIST": Target(500, _of_mnist),

@@ -37,6 +37,13 @@ def test_the_largest_has_a_place():
     assert found == {"b": BEST, "c": BEST, "huge": LARGEST}
 
 
+def test_the_largest_must_be_affordable():
+    slow = candidate("huge", 0.1, rate=1, parameters=9)
+    assert shortlist([*FOUR, slow]) == dict.fromkeys("bca", BEST)
+    unknown = candidate("huge", 0.1, rate=0, parameters=9)
+    assert "huge" in shortlist([*FOUR, unknown])
+
+
 def test_few_sources_are_all_kept():
     assert list(shortlist(FOUR[:2])) == ["b", "a"]
     assert shortlist([]) == {}

@@ -23,6 +23,8 @@ from headstart.training.learners import Rows
 
 LENGTH = 3
 """Sources of a shortlist."""
+AFFORDABLE = 0.1
+"""How fast the largest source must be beside the median one."""
 BEST = "among the best by a linear head on its features"
 LARGEST = "the largest"
 
@@ -217,12 +219,14 @@ def shortlist(candidates: Sequence[Candidate], length: int = LENGTH) -> dict[str
     """Return the sources that are worth a race, the best first, each with the reason.
 
     One place is kept for the largest: what a large network can be tuned to, its features do not
-    tell.
+    tell. It has to be affordable: one that is much slower than most would use up the time of all.
     """
     order = ranked(candidates)
     if not order:
         return {}
-    largest = max(order, key=lambda c: c.parameters)
+    slowest = AFFORDABLE * float(np.median([c.rate for c in order if c.rate] or [0.0]))
+    affordable = [c for c in order if not c.rate or c.rate >= slowest]
+    largest = max(affordable, key=lambda c: c.parameters)
     chosen = {c.source: BEST for c in order[:length]}
     if largest.source not in chosen:
         chosen.popitem()
