@@ -308,11 +308,14 @@ def test_rates_are_ranged_where_the_recipe_says_so_and_once(
     assert again.settled["rate"] == ranged.settled["rate"]
 
 
-def test_ranging_is_in_the_forecast(assign, squares, toy_image):
+def test_ranging_is_in_the_forecast(assign, squares, toy_image, monkeypatch):
+    monkeypatch.setattr(tune.Tune, "_pace", lambda *_given: tune._Pace(0.0, 1.0, 0.0))
     plain = assign(RECIPE, squares, toy_image, settled=FULL)
     ranged = replace(plain, recipe=replace(RECIPE, ranged=True))
-    TUNE.forecast(plain)
-    assert TUNE.forecast(ranged) > TUNE.forecast(plain)
+    known = replace(ranged, settled={**FULL, "rate": 0.5})
+    seconds = [TUNE.forecast(assignment) for assignment in (plain, ranged, known)]
+    assert seconds[1] - seconds[0] == pytest.approx(tune.STEPS * 32, rel=0.01)
+    assert seconds[2] == pytest.approx(seconds[0], rel=0.01)
 
 
 def test_fewer_views_are_computed_where_fewer_were_settled(assign, squares, toy_image, monkeypatch):

@@ -95,6 +95,7 @@ sources.register(
         pretraining="680,000 hours of speech from the web, its English part written down",
         licence="MIT",
         prefer="speech, and other recordings in which a voice or its language matters",
+        speed=115,
         default=True,
     ),
 )
@@ -144,5 +145,6 @@ sources.register(
         pretraining="680,000 hours of speech from the web in 99 languages, written down",
         licence="MIT",
         prefer="speech in other languages than English, under larger budgets",
+        speed=63,
     ),
 )
