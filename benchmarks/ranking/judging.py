@@ -24,7 +24,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from benches import bench_of, opened
-from headstart.evidence.shortlist import LENGTH, Ranking, candidate
+from headstart.evidence.shortlist import LENGTH, TOO_SLOW, Ranking, affordable, candidate
 from headstart.evidence.similarity import similarity
 from headstart.recipes import Recipe, recipes_for
 from headstart.search.reach import subset
@@ -115,13 +115,17 @@ def measured(target: str, place: Path, before: dict[str, Any] | None = None) -> 
     count = min(RANKED, len(bench.train.data))
     strata = bench.task.strata(bench.train.targets)
     some = bench.train.take(subset(bench.train.data, strata, count, 0)[:count])
-    candidates, costs = [], {}
+    candidates, costs, left_out = [], {}, {}
+    fast = affordable({name: source.speed for name, source in competing.items()})
     for name, source in competing.items():
+        if name not in fast:
+            left_out[name] = TOO_SLOW
+            continue
         started = time.monotonic()
         its = candidate(source, extractors[name], some, bench.task, bench.spec, bench.metric)
         candidates.append(its)
         costs[name] = time.monotonic() - started
-    ranking = {**Ranking.of(candidates, {}, bench.metric, count).data(), "seconds": costs}
+    ranking = {**Ranking.of(candidates, left_out, bench.metric, count).data(), "seconds": costs}
     if before is not None:
         return {**before, "ranking": ranking}
     found = {}

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.evidence.shortlist import BEST, LARGEST, Candidate, measured, ranked, shortlist
+from headstart.evidence.shortlist import (
+    BEST,
+    LARGEST,
+    Candidate,
+    affordable,
+    measured,
+    ranked,
+    shortlist,
+)
 from headstart.evidence.similarity import Similarity
 from headstart.tasks import metric_for, tasks
 from headstart.tasks.matrix import Array
@@ -42,6 +50,12 @@ def test_the_largest_must_be_affordable():
     assert shortlist([*FOUR, slow]) == dict.fromkeys("bca", BEST)
     unknown = candidate("huge", 0.1, rate=0, parameters=9)
     assert "huge" in shortlist([*FOUR, unknown])
+
+
+def test_those_are_affordable_that_are_not_much_slower_than_most():
+    rates = {"a": 300.0, "b": 200.0, "c": 25.0, "slow": 10.0, "unknown": 0.0}
+    assert affordable(rates) == {"a", "b", "c", "unknown"}
+    assert affordable({"slow": 15.0}) == {"slow"} and affordable({}) == set()
 
 
 def test_few_sources_are_all_kept():

@@ -139,6 +139,15 @@ def test_a_resumed_run_ranks_nothing_again(listing, fresh, monkeypatch):
     assert list(again["shortlist"]) == kept and fresh[0] in kept
 
 
+def test_what_is_much_slower_than_the_others_is_not_looked_at(listing, fresh):
+    listed = listing(600.0)
+    speeds = (0.0, 1.0, 300.0)
+    listed.sources = [replace(s, speed=v) for s, v in zip(listed.sources, speeds, strict=True)]
+    ranking = listed.run(None)
+    assert ranking["left_out"] == {fresh[1]: "it is more than ten times slower than most others"}
+    assert set(ranking["shortlist"]) == {fresh[0], fresh[2]}
+
+
 def test_what_cannot_be_opened_is_left_out_with_the_reason(listing, fresh):
     listed = listing(600.0)
     broken = replace(listed.sources[2], config={"name": "no_such_network", "arguments": {}})

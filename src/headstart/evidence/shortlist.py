@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,8 @@ from headstart.training.learners import Rows
 LENGTH = 3
 """Sources of a shortlist."""
 AFFORDABLE = 0.1
-"""How fast the largest source must be beside the median one."""
+"""How fast a source must be beside the median one."""
+TOO_SLOW = "it is more than ten times slower than most others"
 BEST = "among the best by a linear head on its features"
 LARGEST = "the largest"
 
@@ -215,6 +216,12 @@ def ranked(candidates: Sequence[Candidate]) -> list[Candidate]:
     )
 
 
+def affordable(rates: Mapping[str, float]) -> set[str]:
+    """Return the sources that are not much slower than most, by rows a second; 0 is not known."""
+    slowest = AFFORDABLE * float(np.median([rate for rate in rates.values() if rate] or [0.0]))
+    return {source for source, rate in rates.items() if not rate or rate >= slowest}
+
+
 def shortlist(candidates: Sequence[Candidate], length: int = LENGTH) -> dict[str, str]:
     """Return the sources that are worth a race, the best first, each with the reason.
 
@@ -224,9 +231,8 @@ def shortlist(candidates: Sequence[Candidate], length: int = LENGTH) -> dict[str
     order = ranked(candidates)
     if not order:
         return {}
-    slowest = AFFORDABLE * float(np.median([c.rate for c in order if c.rate] or [0.0]))
-    affordable = [c for c in order if not c.rate or c.rate >= slowest]
-    largest = max(affordable, key=lambda c: c.parameters)
+    fast = affordable({c.source: c.rate for c in order})
+    largest = max((c for c in order if c.source in fast), key=lambda c: c.parameters)
     chosen = {c.source: BEST for c in order[:length]}
     if largest.source not in chosen:
         chosen.popitem()

@@ -12,7 +12,7 @@ from typing import Any
 
 from headstart.errors import SourceError
 from headstart.evidence.intervals import figure
-from headstart.evidence.shortlist import Candidate, Ranking, candidate
+from headstart.evidence.shortlist import TOO_SLOW, Candidate, Ranking, affordable, candidate
 from headstart.features.extract import Extractor, OutOfTime
 from headstart.features.values import Values
 from headstart.search.budget import Clock
@@ -102,7 +102,13 @@ class Shortlisting:
         some = bench.train.take(subset(bench.train.data, strata, count, bench.seed)[:count])
         found: list[Candidate] = []
         left_out: dict[str, str] = {}
+        fast = affordable({source.id: source.speed for source in self.sources})
+        for source in self.sources:
+            if source.id not in fast | self.extractors.keys():
+                left_out[source.id] = TOO_SLOW
         for source in sorted(self.sources, key=lambda s: (s.id not in self.extractors, -s.speed)):
+            if source.id in left_out:
+                continue
             try:
                 found.append(self._looked_at(source, some, end))
             except OutOfTime:
