@@ -158,7 +158,9 @@ def main() -> None:
         modality = families.get(backbone.family).modality
         with tempfile.TemporaryDirectory() as scratch:
             table[name] = {
-                recipe.name: cell(Course(backbone, recipe, inputs_for(backbone, 5)), Path(scratch))
+                recipe.name: cell(
+                    Course(backbone, recipe, inputs_for(backbone, 5, most=5)), Path(scratch)
+                )
                 for recipe in recipes(modality)
             }
         print(name, table[name], flush=True)

@@ -170,14 +170,17 @@ def is_fixed(backbone: Backbone) -> bool:
 
 
 def inputs_for(
-    backbone: Backbone, rows: int = 3, size: int = 40, seed: int = 0
+    backbone: Backbone, rows: int = 3, size: int = 40, seed: int = 0, most: int = 3
 ) -> dict[str, Tensor]:
-    """Return random pictures, or texts or sounds of different lengths with padding on the right."""
+    """Return random pictures, or texts or sounds of different lengths with padding on the right.
+
+    Of pictures there are `most` at most: they take long.
+    """
     random = np.random.default_rng(seed)
     inputs = {}
     if "pixels" in backbone.example:
         side = backbone.preprocessing.settings["size"] if is_fixed(backbone) else size + 75
-        rows = min(rows, 5)
+        rows = min(rows, most)
         pixels = random.integers(0, 256, (rows, 3, side, side), np.uint8)
         inputs["pixels"] = torch.from_numpy(pixels)
     if "input_ids" in backbone.example:
