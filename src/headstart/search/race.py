@@ -16,7 +16,15 @@ from headstart.search.folds import Deal, Unfinished, answered, fitted_without, f
 from headstart.search.ledger import Ledger, TrialRecord
 from headstart.search.listener import Listener
 from headstart.search.standing import Contender, Entry, Standing
-from headstart.search.trial import Bench, TrialResult, TrialSpec, assign, run_trial, specify
+from headstart.search.trial import (
+    Bench,
+    TrialResult,
+    TrialSpec,
+    assign,
+    reason_of,
+    run_trial,
+    specify,
+)
 from headstart.search.variations import MOST, Pruned, Seen, behind, is_variation, varied
 from headstart.training.checkpoint import Checkpoint
 from headstart.training.learners import Assignment, learners, refused, settle
@@ -235,8 +243,7 @@ class Race:
         try:
             settled = settle(assignment) if settled is None else settled
         except Exception as error:  # it ends this trial alone, as one that fails later
-            first = (str(error).splitlines() or [""])[0]
-            self._leave_out(entry, None, f", which fails here: {type(error).__name__}: {first}")
+            self._leave_out(entry, None, f", which fails here: {reason_of(error)}")
             return None
         asked = settled.get("views", 0)
         for views in range(asked, -1, -1):

@@ -101,14 +101,10 @@ class Shortlisting:
         strata = bench.task.strata(bench.train.targets)
         some = bench.train.take(subset(bench.train.data, strata, count, bench.seed)[:count])
         found: list[Candidate] = []
-        left_out: dict[str, str] = {}
         fast = affordable({source.id: source.speed for source in self.sources})
-        for source in self.sources:
-            if source.id not in fast | self.extractors.keys():
-                left_out[source.id] = TOO_SLOW
-        for source in sorted(self.sources, key=lambda s: (s.id not in self.extractors, -s.speed)):
-            if source.id in left_out:
-                continue
+        asked = [s for s in self.sources if s.id in fast or s.id in self.extractors]
+        left_out = {s.id: TOO_SLOW for s in self.sources if s not in asked}
+        for source in sorted(asked, key=lambda s: (s.id not in self.extractors, -s.speed)):
             try:
                 found.append(self._looked_at(source, some, end))
             except OutOfTime:

@@ -156,14 +156,18 @@ def run_trial(assignment: Assignment) -> TrialResult:
         score = assignment.metric.score(outputs, held.targets)
         loss = _loss(assignment, outputs)
     except Exception as error:
-        first = (str(error).splitlines() or [""])[0]
-        reason = f"{type(error).__name__}: {first}"
-        return TrialResult(None, None, time.monotonic() - started, reason)
+        return TrialResult(None, None, time.monotonic() - started, reason_of(error))
     finally:
         trim()
     known = loss if math.isfinite(loss) else None
     seconds = time.monotonic() - started
     return TrialResult(fitted, score, seconds, loss=known, memory=next(iter(memory), None))
+
+
+def reason_of(error: Exception) -> str:
+    """Return in a line why a trial failed."""
+    first = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first}"
 
 
 def _loss(assignment: Assignment, outputs: Tensor) -> float:

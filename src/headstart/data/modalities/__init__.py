@@ -153,6 +153,26 @@ def at_length_one(vectors: np.ndarray) -> np.ndarray:
     return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
 
 
+KEPT = 16
+"""Frequencies of each direction that `low_frequencies` keeps."""
+
+
+def low_frequencies(values: np.ndarray) -> np.ndarray:
+    """Return the first coefficients of a map's cosine transform, without its mean (255,).
+
+    They are as their square roots, so that the largest do not drown the others.
+    """
+    from scipy.fft import dctn
+
+    found = dctn(values, norm="ortho")[:KEPT, :KEPT].ravel()[1:]
+    return np.sign(found) * np.sqrt(np.abs(found))
+
+
+def longest_first(sizes: Sequence[int]) -> list[int]:
+    """Return the order of rows by size, so that a batch needs little padding."""
+    return sorted(range(len(sizes)), key=lambda i: -sizes[i])
+
+
 modalities: Registry[Modality] = Registry("modality", __name__)
 
 

@@ -1,4 +1,4 @@
-"""Recordings: one channel at 16 kHz, as samples or as log-mel energies."""
+"""Recordings: one channel at 16 kHz, as log-mel energies."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from headstart.data.modalities import (
     View,
     Window,
     at_length_one,
+    longest_first,
+    low_frequencies,
     modalities,
 )
 from headstart.data.sounds import SUFFIXES, begins_like_a_recording, heard, length, samples
@@ -28,8 +30,8 @@ FRAMES = 100
 """Frames of a second, in which lengths are counted."""
 WINDOW = 30.0
 """Seconds that are read of a recording where no source says how many."""
-_TIMES, _BANDS, _KEPT = 32, 32, 16
-"""Of a recording a sketch is taken of so many times and bands, and keeps so many frequencies."""
+_TIMES, _BANDS = 32, 32
+"""Of a recording a sketch is taken of so many times and bands."""
 _SKETCHED = 60.0
 """Seconds of it that a sketch looks at."""
 _DRAWN = 60
@@ -83,7 +85,7 @@ class AudioModality(Modality):
         tail = np.zeros(int(RATE * settings.get("tail", 0.0)), np.float32)
         stride, bands = int(settings["stride"]), int(settings["bands"])
         values = [_folded(log_mel(np.concatenate([row, tail]), bands), stride) for row in rows]
-        most = int(FRAMES * float(settings["seconds"])) // stride
+        most = int(FRAMES * _seconds(preprocessing)) // stride
         values = [value[:most] for value in values]
         longest = max(map(len, values))
         found = np.zeros((len(values), longest, stride * bands), np.float32)
@@ -101,12 +103,12 @@ class AudioModality(Modality):
 
     def extents(self, cells: Sequence[Cell], preprocessing: Preprocessing) -> list[Extent]:
         """Return how many frames of each recording are read."""
-        window = int(FRAMES * float(preprocessing.settings.get("seconds", WINDOW)))
+        window = int(FRAMES * _seconds(preprocessing))
         return [Extent(size, min(size, window), 0) for size in self.sizes(cells)]
 
     def window(self, preprocessing: Preprocessing) -> Window:
         """Return how many seconds are read at once."""
-        return Window(int(float(preprocessing.settings["seconds"])), "seconds", self.noun)
+        return Window(int(_seconds(preprocessing)), "seconds", self.noun)
 
     def sizes(self, cells: Sequence[Cell]) -> list[int]:
         """Return the length of each recording in hundredths of a second, from its header."""
@@ -114,8 +116,7 @@ class AudioModality(Modality):
 
     def order(self, cells: Sequence[Cell]) -> list[int]:
         """Return the rows by length, longest first, so that a batch needs little padding."""
-        sizes = self.sizes(cells)
-        return sorted(range(len(cells)), key=lambda i: -sizes[i])
+        return longest_first(self.sizes(cells))
 
     def sketch(self, cells: Sequence[Cell]) -> np.ndarray:
         """Return the low frequencies of each recording's spectrogram, (rows, 255).
@@ -123,12 +124,10 @@ class AudioModality(Modality):
         As of a picture: 32 times by 32 bands, a cosine transform, and the square roots of its first
         coefficients. The mean loudness is left out.
         """
-        from scipy.fft import dctn
 
         def low(cell: Cell) -> np.ndarray:
             mel = log_mel(samples(cell, RATE, seconds=_SKETCHED), _BANDS)
-            found = dctn(_squeezed(mel, _TIMES), norm="ortho")[:_KEPT, :_KEPT].ravel()[1:]
-            return np.sign(found) * np.sqrt(np.abs(found))
+            return low_frequencies(_squeezed(mel, _TIMES))
 
         with ThreadPoolExecutor(cores()) as pool:
             return at_length_one(np.stack(list(pool.map(low, cells))))
@@ -160,9 +159,14 @@ class AudioModality(Modality):
         )
 
 
+def _seconds(preprocessing: Preprocessing) -> float:
+    """Return how many seconds of a recording are read at once."""
+    return float(preprocessing.settings.get("seconds", WINDOW))
+
+
 def _windows(cell: Cell, preprocessing: Preprocessing) -> list[np.ndarray]:
     """Return the samples of a recording that are read: of its beginning, or in pieces."""
-    seconds = float(preprocessing.settings.get("seconds", WINDOW))
+    seconds = _seconds(preprocessing)
     if not preprocessing.divides:
         return [samples(cell, RATE, seconds=seconds)]
     sound = samples(cell, RATE)

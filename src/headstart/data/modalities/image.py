@@ -21,6 +21,7 @@ from headstart.data.modalities import (
     Trait,
     View,
     at_length_one,
+    low_frequencies,
     modalities,
 )
 from headstart.data.pictures import LARGEST, dicom, head, opened, require_size, tiff
@@ -41,8 +42,8 @@ _KINDS = ("PNG", "JPEG", "JPEG2000", "GIF", "BMP", "WEBP", "AVIF", "TIFF", "PPM"
 # once and for all: pictures are decoded in threads, where `catch_warnings` does not work
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-_SKETCHED, _KEPT = 32, 16
-"""Pixels of a side that a sketch is taken from, and frequencies of each direction that it keeps."""
+_SKETCHED = 32
+"""Pixels of a side that a sketch is taken from."""
 _CAMERA = (271, 272, 305)
 """Tags of EXIF: maker, model, software."""
 _INTERPOLATION = {
@@ -227,13 +228,11 @@ class ImageModality(Modality):
         (Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010), here
         with their magnitudes' square roots. The mean brightness is left out.
         """
-        from scipy.fft import dctn
 
         def low(cell: Cell) -> np.ndarray:
             grey = load(cell, at_least=_SKETCHED).convert("L")
             small = grey.resize((_SKETCHED, _SKETCHED), Image.Resampling.BICUBIC)
-            found = dctn(np.asarray(small, np.float32), norm="ortho")[:_KEPT, :_KEPT].ravel()[1:]
-            return np.sign(found) * np.sqrt(np.abs(found))
+            return low_frequencies(np.asarray(small, np.float32))
 
         with ThreadPoolExecutor(cores()) as pool:
             return at_length_one(np.stack(list(pool.map(low, cells))))

@@ -22,6 +22,11 @@ from headstart.data.modalities import (
 _PARTS = ("image", "text")
 
 
+def _own(preprocessing: Preprocessing, name: str) -> Preprocessing:
+    """Return how one of the parts is made ready."""
+    return Preprocessing(preprocessing.settings[name], preprocessing.files)
+
+
 class ImageTextModality(Modality):
     """Cells that are a tuple of a picture and a text."""
 
@@ -56,20 +61,18 @@ class ImageTextModality(Modality):
             batch |= modalities.get(name).collate(
                 part(cells, number),
                 [digest_of_part(digest, number) for digest in digests],
-                Preprocessing(preprocessing.settings[name], preprocessing.files),
+                _own(preprocessing, name),
                 view,
             )
         return batch
 
     def extents(self, cells: Sequence[Cell], preprocessing: Preprocessing) -> list[Extent]:
         """Return how much of each text is read."""
-        own = Preprocessing(preprocessing.settings["text"], preprocessing.files)
-        return modalities.get("text").extents(part(cells, 1), own)
+        return modalities.get("text").extents(part(cells, 1), _own(preprocessing, "text"))
 
     def window(self, preprocessing: Preprocessing) -> Window | None:
         """Return how much of the text is read at once."""
-        own = Preprocessing(preprocessing.settings["text"], preprocessing.files)
-        return modalities.get("text").window(own)
+        return modalities.get("text").window(_own(preprocessing, "text"))
 
     def sizes(self, cells: Sequence[Cell]) -> list[int]:
         """Return the length of each text."""

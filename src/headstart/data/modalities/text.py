@@ -23,6 +23,7 @@ from headstart.data.modalities import (
     Window,
     at_length_one,
     is_medium,
+    longest_first,
     modalities,
 )
 from headstart.data.tokenizing import MODES, Reading, reading
@@ -156,8 +157,7 @@ class TextModality(Modality):
 
     def order(self, cells: Sequence[Cell]) -> list[int]:
         """Return the rows by length, longest first, so that a batch needs little padding."""
-        sizes = self.sizes(cells)
-        return sorted(range(len(cells)), key=lambda i: -sizes[i])
+        return longest_first(self.sizes(cells))
 
     def sketch(self, cells: Sequence[Cell]) -> np.ndarray:
         """Return how often each word occurs, hashed into (rows, 512); order and case do not count.

@@ -20,6 +20,8 @@ KINDS = {
     "whisper": Kind("WhisperModel", "stem=conv1,conv2 layers.*,layer_norm", part="encoder"),
 }
 _EXAMPLE = 23
+_FAR = -1e4
+"""Added to what attention gives padding: in any precision nothing is left of it."""
 
 
 class WhisperNetwork(nn.Module):
@@ -58,10 +60,6 @@ class WhisperNetwork(nn.Module):
         if self.pooling:
             return {"features": pooled(hidden, attention_mask)}
         return {"features": hidden, "attention_mask": attention_mask}
-
-
-_FAR = -1e4
-"""Added to what attention gives padding: in any precision nothing is left of it."""
 
 
 class Sounds:
