@@ -122,10 +122,15 @@ NETWORKS["whisper"] = (
         "decoder_ffn_dim": 48,
         "num_mel_bins": 8,
         "max_source_positions": 60,
-        "vocab_size": 60,
+        "vocab_size": 260,
+        "max_target_positions": 40,
         "pad_token_id": 0,
+        "bos_token_id": 256,
+        "eos_token_id": 256,
+        "decoder_start_token_id": 257,
     },
 )
+NETWORKS["recogniser"] = ("recogniser", {})
 NETWORKS["joint"] = (
     "joint",
     {
@@ -159,9 +164,23 @@ def build(name: str, output: Output = "pooled") -> Backbone:
         "image+text": {"image": LOOKS, "text": {}},
     }
     settings = looks[families.get(family).modality]
-    backbone = families.get(family).build(config, Preprocessing(settings, {}), output)
+    files = {"tokenizer.json": speller()} if output == "text" else {}
+    backbone = families.get(family).build(config, Preprocessing(settings, files), output)
     shake(backbone.model)
     return backbone
+
+
+def speller() -> str:
+    """Return a tokenizer that spells texts by their bytes, as ``tokenizer.json`` holds it."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({letter: i for i, letter in enumerate(letters)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(["<|endoftext|>", "<|startoftranscript|>", "<|notimestamps|>"])
+    definition: str = tokenizer.to_str()
+    return definition
 
 
 def is_fixed(backbone: Backbone) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from hypothesis import settings
 from PIL import Image
@@ -19,7 +20,7 @@ from headstart.search import outlook, preparation
 from headstart.sources.families import families
 from headstart.tasks import metric_for, task_for
 from headstart.training.learners import Assignment, Rows
-from tiny import shake
+from tiny import build, shake
 
 settings.register_profile("headstart", deadline=None, max_examples=60, derandomize=True)
 settings.load_profile("headstart")
@@ -170,6 +171,30 @@ def headlines(tmp_path_factory):
         lines.append(" ".join(f"w{w}" for w in words) + f",topic {i % 3}")
     file.write_text("\n".join(lines))
     return read(file)
+
+
+@pytest.fixture(scope="session")
+def phrases(tmp_path_factory):
+    """48 recordings in which each letter of a few is a tone, with their transcripts."""
+    folder = tmp_path_factory.mktemp("phrases")
+    random = np.random.default_rng(0)
+    lines = ["recording,transcript"]
+    at = np.arange(1_600) / 16_000
+    for i in range(48):
+        words = ["".join(random.choice(list("abcd"), random.integers(2, 5))) for _ in range(2)]
+        said = " ".join(words)
+        tones = [np.sin(600 * np.pi * " abcd".index(letter) * at) for letter in said]
+        sound = np.concatenate(tones) / 3 + random.normal(0, 0.01, len(said) * len(at))
+        soundfile.write(folder / f"{i}.wav", sound, 16_000)
+        lines.append(f"{i}.wav,{said}")
+    (folder / "phrases.csv").write_text("\n".join(lines))
+    return read(folder / "phrases.csv")
+
+
+@pytest.fixture
+def toy_speech():
+    """A network with random weights that writes what it hears."""
+    return build("whisper", "text")
 
 
 @pytest.fixture

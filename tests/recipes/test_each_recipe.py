@@ -13,17 +13,27 @@ from headstart.training.learners import learners, refused
 
 EACH = [
     pytest.param(recipe, id=f"{recipe.name}-{recipe.modality}-{recipe.rank}")
-    for modality in ("image", "text")
-    for recipe in recipes_for(modality, "pooled", "best")
+    for modality, output in (("image", "pooled"), ("text", "pooled"), ("audio", "text"))
+    for recipe in recipes_for(modality, output, "best")
     if recipe.start == "source" and recipe.learner == "tune"
 ]
+ROWS = {"image": "squares", "text": "headlines", "audio": "phrases"}
+NETWORKS = {"image": "toy_image", "text": "toy_text", "audio": "toy_speech"}
+
+
+@pytest.fixture
+def given(request):
+    """A function that returns the rows and the small network of a modality."""
+
+    def get(modality):
+        return (request.getfixturevalue(names[modality]) for names in (ROWS, NETWORKS))
+
+    return get
 
 
 @pytest.mark.parametrize("recipe", EACH)
-def test_what_it_says_is_done(assign, request, recipe):
-    pictures = recipe.modality == "image"
-    rows = request.getfixturevalue("squares" if pictures else "headlines")
-    backbone = request.getfixturevalue("toy_image" if pictures else "toy_text")
+def test_what_it_says_is_done(assign, given, recipe):
+    rows, backbone = given(recipe.modality)
     phases = tuple(replace(phase, epochs=min(2, phase.epochs)) for phase in recipe.phases)
     assignment = assign(replace(recipe, phases=phases, views=min(1, recipe.views)), rows, backbone)
     if refused(assignment):
@@ -32,11 +42,18 @@ def test_what_it_says_is_done(assign, request, recipe):
     fitted = learners.get("tune").fit(assignment)
     assert len(fitted.history) == sum(phase.epochs for phase in phases)
     outputs = fitted.model.outputs(assignment.validation.data)
-    assert torch.isfinite(outputs).all() and outputs.std(0).min() > 0
+    assert torch.isfinite(outputs).all()
+    if recipe.output == "text":
+        writer = backbone.writer.state_dict()
+        found = fitted.model.head.state_dict()
+        changed = {name for name, value in found.items() if not torch.equal(value, writer[name])}
+        assert changed - {"rate"}
+    else:
+        assert outputs.std(0).min() > 0
     before, after = backbone.model.state_dict(), fitted.model.backbone.model.state_dict()
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     names = [stage.name for stage in backbone.stages]
-    cut = names.index(fitted.cut)
+    cut = [*names, "end"].index(fitted.cut)
     within = {
         stage.name: [name for name in moved if name.startswith(tuple(stage.modules))]
         for stage in backbone.stages
@@ -46,7 +63,7 @@ def test_what_it_says_is_done(assign, request, recipe):
     for depth, name in enumerate(reversed(names), 1):
         trains = depth <= of and share(depth, of) > 0
         assert trains or not within[name], f"{name} should be as it was"
-    assert moved or recipe.blend
+    assert moved or recipe.blend or not of
 
 
 class Killed(BaseException):
@@ -54,10 +71,8 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("recipe", EACH)
-def test_killed_and_resumed_it_ends_the_same(assign, request, tmp_path, recipe, eager):
-    pictures = recipe.modality == "image"
-    rows = request.getfixturevalue("squares" if pictures else "headlines")
-    backbone = request.getfixturevalue("toy_image" if pictures else "toy_text")
+def test_killed_and_resumed_it_ends_the_same(assign, given, tmp_path, recipe, eager):
+    rows, backbone = given(recipe.modality)
     phases = tuple(replace(phase, epochs=1) for phase in recipe.phases)
     phases = phases if len(phases) > 1 else (replace(phases[0], epochs=2),)
     recipe = replace(recipe, phases=phases, views=min(1, recipe.views), patience=9)

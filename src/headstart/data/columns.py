@@ -143,6 +143,8 @@ def _label(table: Table, roles: Roles) -> str:
     candidates = named
     for looks_like in (_few_values, _sets, _numbers):
         candidates = candidates or [c for c in free if looks_like(table.columns[c])]
+    if not candidates and any(are_media(table.columns[c]) for c in (*free, *roles.input)):
+        candidates = [c for c in free if _words(table.columns[c])]
     if len(candidates) == 1 and len(free) + len(roles.input) > 1:
         return candidates[0]
     if candidates:
@@ -173,6 +175,13 @@ def _numbers(cells: Sequence[Cell]) -> bool:
     except ValueError:
         return False
     return any(value % 1 for value in values)
+
+
+def _words(cells: Sequence[Cell]) -> bool:
+    """Say whether cells are texts of several words, as what is said in a recording."""
+    filled = [cell for cell in cells if isinstance(cell, str) and cell.strip()]
+    several = sum(len(cell.split()) > 1 for cell in filled)
+    return 2 * several > len(filled) and not are_media(cells)
 
 
 def are_media(cells: Sequence[Cell]) -> bool:

@@ -227,10 +227,14 @@ def prepare(source: LoadedSource) -> Chosen:
         if name == "pixels":
             size = int(settings.get("size", value.shape[-1]))
             batch[name] = random.integers(0, 256, (SAMPLE, 3, size, size), np.uint8)
+            continue
+        length = int(settings.get("max_length", value.shape[1]))
+        shape = (SAMPLE, length, *value.shape[2:])
+        if value.is_floating_point():
+            batch[name] = random.standard_normal(shape, np.float32)
         else:  # numbers of tokens and masks, as of texts that fill the window
-            length = int(settings.get("max_length", value.shape[1]))
             content = value.numpy() if name == "input_ids" else np.ones_like(value.numpy())
-            batch[name] = np.resize(content, (SAMPLE, length))
+            batch[name] = np.resize(content, shape)
     extractor = Extractor(backbone, source.digest)
     return extractor.prepared(batch, backbone.end, backbone.preprocessing)
 

@@ -15,18 +15,22 @@ from headstart.registry import Registry
 
 @dataclass(frozen=True)
 class HeadSpec:
-    """What a head is, as data: a registered kind, channels in, channels out."""
+    """What a head is, as data: a registered kind, channels in, channels out.
+
+    One that writes letter by letter has the `letters` that it can write.
+    """
 
     kind: str
     width: int
     outputs: int
+    letters: str = ""
 
     def build(self) -> nn.Module:
         """Return the head with fresh weights."""
-        return heads.get(self.kind)(self.width, self.outputs)
+        return heads.get(self.kind)(self)
 
 
-heads: Registry[Callable[[int, int], nn.Module]] = Registry("head", "headstart.models")
+heads: Registry[Callable[[HeadSpec], nn.Module]] = Registry("head", "headstart.models")
 
 
 class LinearHead(nn.Module):
@@ -87,5 +91,5 @@ class Readout:
         return readout(values, self._kind).float().numpy()
 
 
-heads.register("linear", LinearHead)
-heads.register("layers", LayersHead)
+heads.register("linear", lambda spec: LinearHead(spec.width, spec.outputs))
+heads.register("layers", lambda spec: LayersHead(spec.width, spec.outputs))

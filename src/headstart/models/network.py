@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +17,8 @@ from headstart.models.heads import HeadSpec
 from headstart.sources.families import families
 from headstart.sources.staged import Backbone, Boundary, pooled
 
+OWN = "own"
+"""Kind of a head that the source brings."""
 _FEW = 64
 """Rows that are computed as they are sooner than a network is converted to an engine."""
 
@@ -90,15 +94,18 @@ class Network(Model):
                 "architecture": self.backbone.config,
                 "preprocessing": dict(self.backbone.preprocessing.settings),
                 "output": self.output,
-                "head": {
-                    "kind": self.spec.kind,
-                    "width": self.spec.width,
-                    "outputs": self.spec.outputs,
-                },
+                "head": vars(self.spec),
             },
             tensors=tensors,
             texts=self.backbone.preprocessing.files,
         )
+
+
+def headed(backbone: Backbone, spec: HeadSpec) -> tuple[HeadSpec, nn.Module]:
+    """Return what stands on a backbone: its own writer where it brings one, else a fresh head."""
+    if backbone.writer is None:
+        return spec, spec.build()
+    return HeadSpec(OWN, backbone.width, 0), copy.deepcopy(backbone.writer)
 
 
 def _float(value: Tensor) -> Tensor:
@@ -123,7 +130,7 @@ def restore_network(saved: Saved) -> Network:
         config["architecture"], preprocessing, config["output"]
     )
     spec = HeadSpec(**config["head"])
-    head = spec.build()
+    _, head = headed(backbone, spec)
     for module, start in ((backbone.model, "backbone."), (head, "head.")):
         module.load_state_dict(
             {n.removeprefix(start): v for n, v in saved.tensors.items() if n.startswith(start)}

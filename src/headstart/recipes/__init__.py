@@ -102,6 +102,8 @@ class Recipe:
         down the task's loss.
     adapter
         Registered small parts of the stages that train in place of all of them.
+    network
+        Registered family of the small network that is trained, where it is one of these.
     optimizer
         ``adamw``, or ``sgd`` with momentum.
     towards
@@ -122,7 +124,8 @@ class Recipe:
         Rows seen in all epochs together beyond which there are fewer epochs, but so many at least:
         many rows need fewer passes. 0 is no bound.
     output
-        The tasks it is for, by what their head takes of a backbone (``pooled``, …), or ``any``.
+        The tasks it is for, by what their head takes of a backbone (``pooled``, …), or ``any`` of
+        those whose head is new; what writes a ``text`` is pre-trained.
     quality
         It is tried from this preset on; where it is named, in any.
     gain, doubt
@@ -150,6 +153,7 @@ class Recipe:
     norm: Literal["frozen", "adapting"] = "frozen"
     objective: str = ""
     adapter: str = ""
+    network: str = ""
     optimizer: Literal["adamw", "sgd"] = "adamw"
     towards: Literal["zero", "start"] = "zero"
     average: float = 0.0
@@ -167,6 +171,11 @@ class Recipe:
     def has_head_start(self) -> bool:
         """Say whether anything is taken from a pre-trained model."""
         return self.start == "source"
+
+    @property
+    def learns(self) -> bool:
+        """Say whether anything is learnt of the rows."""
+        return self.learner != "zero-shot"
 
     @property
     def epochs(self) -> int:
@@ -237,6 +246,29 @@ def tuning(
     )
 
 
+def writing(
+    name: str,
+    modality: str,
+    rank: int,
+    stages: int | float | None,
+    phases: tuple[Phase, ...],
+    **more: Any,
+) -> Recipe:
+    """Return a recipe that tunes what writes, and stages of the source below it."""
+    settings = {"batch": 16, "decay": 0.01, "patience": 3, **more}
+    return Recipe(
+        name,
+        modality,
+        "source",
+        "tune",
+        rank=rank,
+        stages=stages,
+        phases=phases,
+        output="text",
+        **settings,
+    )
+
+
 def usual(name: str, rank: int, **more: Any) -> list[Recipe]:
     """Return the tuning of some last stages for each modality, of the preset ``best``."""
     more = {"quality": "best", "gain": 0.15, **more}
@@ -280,7 +312,7 @@ def recipes_for(
         for variants in recipes
         for recipe in variants
         if recipe.start != "teacher"
-        and recipe.output in (output, "any")
+        and recipe.output in ((output,) if output == "text" else (output, "any"))
         and _suits(recipe, modality)
     ]
     for name in named:

@@ -1,6 +1,6 @@
 """Tune the whole network at a small learning rate, from the probe's head."""
 
-from headstart.recipes import Phase, register, tuning
+from headstart.recipes import Phase, register, tuning, writing
 
 register(
     "full",
@@ -16,5 +16,6 @@ register(
             doubt=0.3,
         )
         for modality, epochs, rate in (("image", 8, 2e-3), ("text", 5, 3e-4), ("audio", 5, 3e-4))
-    ],
+    ]
+    + [writing("full", "audio", 50, None, (Phase(epochs=12, rate=2e-4, body=0.5),), gain=0.1)],
 )

@@ -4,6 +4,8 @@ Worth trying with a large network: a hundredth of the weights trains, and needs 
 without linear layers has none; the race then leaves it out.
 """
 
-from headstart.recipes import adapting, register
+from headstart.recipes import Phase, adapting, register, writing
 
-register("lora", adapting("lora", 84, 2e-3, "lora", gain=0.1))
+_WRITER = writing("lora", "audio", 60, None, (Phase(12, 2e-3),), decay=0.0, adapter="lora")
+
+register("lora", [*adapting("lora", 84, 2e-3, "lora", gain=0.1), _WRITER])

@@ -41,6 +41,25 @@ register(
     [Recipe("small-fused", "image+text", "small", "fused", rank=18, output="pooled")],
 )
 register(
+    "small-recogniser",
+    [
+        Recipe(
+            "small-recogniser",
+            "audio",
+            "small",
+            "tune",
+            rank=20,
+            stages=None,
+            phases=(Phase(epochs=60, rate=2e-3),),
+            network="recogniser",
+            batch=16,
+            norm="adapting",
+            patience=8,
+            output="text",
+        )
+    ],
+)
+register(
     "scratch-same-architecture",
     [
         Recipe(
@@ -61,6 +80,21 @@ register(
             ("image", 2e-3, 0.5),
             ("text", 5e-4, 1.0),
             ("audio", 5e-4, 1.0),
+        )
+    ]
+    + [
+        Recipe(
+            "scratch-same-architecture",
+            "audio",
+            "random",
+            "tune",
+            rank=65,
+            stages=None,
+            phases=(Phase(epochs=60, rate=3e-4),),
+            batch=16,
+            norm="adapting",
+            patience=8,
+            output="text",
         )
     ],
 )

@@ -55,8 +55,10 @@ def curves(prepared: Prepared, standing: Standing, clock: Clock) -> Curves:
     end = max(ENDING, clock.left - SHARE * clock.budget)
     found: Curves = {}
     for name, contender in sides:
-        curve = _curve(prepared, contender, end, clock) if contender is not None else None
-        if contender is not None and curve is not None:
+        if contender is None or not contender.entry.recipe.learns:
+            continue
+        curve = _curve(prepared, contender, end, clock)
+        if curve is not None:
             found[name] = contender, curve
     return found
 

@@ -268,7 +268,7 @@ class Race:
 
     def _ruled_out(self, entry: Entry, assignment: Assignment) -> str | None:
         """Return why a trial need not even be measured, or None where it has to be."""
-        tunes = entry.recipe.stages != 0
+        tunes = entry.recipe.learner == "tune"
         if self._available(entry) <= (BEGINNING if tunes else 0.0):
             return ""
         if why := refused(assignment):

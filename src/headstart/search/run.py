@@ -286,8 +286,10 @@ class _Session:
         novelty = self._novelty(evaluated, known) if known else None
         self._save(winner, evaluated, novelty)
         try:
-            again = self.options.refit and refitted(
-                self.prepared, self.standing, self.clock, self.listener
+            again = (
+                self.options.refit
+                and winner.entry.recipe.learns
+                and refitted(self.prepared, self.standing, self.clock, self.listener)
             )
             model, self.found.refitted = again or (None, 0)
             if model is not None or not known:

@@ -52,13 +52,13 @@ def load_source(
         texts = {name: (folder / name).read_text() for name in texts}
     preprocessing = Preprocessing(source.settings, texts)
     backbone = families.get(source.family).build(config, preprocessing, output)
-    fresh = backbone.model.state_dict()
+    fresh = backbone.weights()
     tensors = source.read(folder) if source.read else read_tensors(folder / source.weights)
     state = source.convert(tensors, fresh)
     wrong = [name for name in fresh if name not in state or state[name].shape != fresh[name].shape]
     if wrong:
         raise SourceError(f"{source.id}: the weights do not fit the network (first: {wrong[0]}).")
-    backbone.model.load_state_dict(state)
+    backbone.load(state)
     backbone.head = head_among(tensors, backbone.width)
     identity = [source.id, output, *sorted(digests)]
     return LoadedSource(source, backbone, digest_data(identity))

@@ -39,6 +39,8 @@ class Stage:
 
 OTHERS = "others"
 """Group of the parameters that belong to no stage."""
+WRITER = "writer."
+"""Before the names of the weights of a writer."""
 WHOLE = "."
 """The line of a network that is one stage."""
 
@@ -148,8 +150,24 @@ class Backbone:
         self.kept = tuple(kept)
         self.head: tuple[Tensor, Tensor] | None = None
         """Weights (c, width) and biases (c,) of the source's own head, where its file has one."""
+        self.writer: nn.Module | None = None
+        """What writes a text from ``features``, where the network has such a part."""
         self._outcomes: dict[str, _Outcome] = {}
         self._used: dict[int, set[str]] = {}
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return what a source has to bring: the model's state, and the writer's weights."""
+        found = dict(self.model.state_dict())
+        if self.writer is not None:
+            found |= {f"{WRITER}{n}": v.detach() for n, v in self.writer.named_parameters()}
+        return found
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take what `weights` returns over."""
+        writers = {n.removeprefix(WRITER): v for n, v in state.items() if n.startswith(WRITER)}
+        self.model.load_state_dict({n: v for n, v in state.items() if not n.startswith(WRITER)})
+        if self.writer is not None:
+            self.writer.load_state_dict(writers, strict=False)  # what is no weight stays as it is
 
     @property
     def end(self) -> int:

@@ -74,6 +74,10 @@ class View:
     policy: str = "none"
     seed: int = 0
 
+    def random(self, digest: str) -> np.random.Generator:
+        """Return what is random of a row, by its digest."""
+        return np.random.default_rng([self.seed, self.index, int(digest[:12], 16)])
+
 
 @dataclass(frozen=True)
 class Trait:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,8 @@ from headstart.data.modalities import (
 )
 from headstart.data.sounds import SUFFIXES, begins_like_a_recording, heard, length, samples
 from headstart.data.sounds.spectra import RATE, log_mel, pieces, statistics
+from headstart.data.sounds.views import heard as heard_as
+from headstart.data.sounds.views import shown as shown_as
 from headstart.devices import cores
 
 FRAMES = 100
@@ -76,7 +77,15 @@ class AudioModality(Modality):
         for ``statistics`` of so many bands, these alone: (rows, numbers) float32.
         """
         settings = preprocessing.settings
-        rows = list(chain.from_iterable(_windows(cell, preprocessing) for cell in cells))
+        rows: list[np.ndarray] = []
+        chances: list[np.random.Generator] = []
+        for cell, digest in zip(cells, digests, strict=True):
+            windows = _windows(cell, preprocessing)
+            if view.index:
+                chance = view.random(digest)
+                windows = [heard_as(window, view.policy, chance) for window in windows]
+                chances += [chance] * len(windows)
+            rows += windows
         if "statistics" in settings:
             bands = int(settings["statistics"])
             return {"statistics": np.stack([statistics(log_mel(row, bands)) for row in rows])}
@@ -84,7 +93,11 @@ class AudioModality(Modality):
             return {"pixels": np.stack([_picture(row, int(settings["size"])) for row in rows])}
         tail = np.zeros(int(RATE * settings.get("tail", 0.0)), np.float32)
         stride, bands = int(settings["stride"]), int(settings["bands"])
-        values = [_folded(log_mel(np.concatenate([row, tail]), bands), stride) for row in rows]
+        energies = [log_mel(np.concatenate([row, tail]), bands) for row in rows]
+        if view.index:
+            pairs = zip(energies, chances, strict=True)
+            energies = [shown_as(mel, view.policy, chance) for mel, chance in pairs]
+        values = [_folded(mel, stride) for mel in energies]
         most = int(FRAMES * _seconds(preprocessing)) // stride
         values = [value[:most] for value in values]
         longest = max(map(len, values))

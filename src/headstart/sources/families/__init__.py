@@ -12,8 +12,9 @@ from headstart.data.modalities import Preprocessing
 from headstart.registry import Registry
 from headstart.sources.staged import Backbone
 
-Output = Literal["pooled", "map", "sequence"]
-"""What a task wants of a backbone: a vector a row, a map (channels first), or a sequence."""
+Output = Literal["pooled", "map", "sequence", "text"]
+"""What a task wants of a backbone: a vector a row, a map (channels first), or a sequence; or a
+sequence with what writes a text from it, where the network has such a part."""
 
 
 EXAMPLE = 107

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from headstart.data.modalities import Preprocessing
 from headstart.errors import SourceError
 from headstart.sources.families import Output, families
 from headstart.sources.families.transformers import Kind, bare
+from headstart.sources.families.whisper import WhisperWriter
 from headstart.sources.staged import Backbone, pooled, stages_of
 
 STRIDE = 2
@@ -19,6 +21,7 @@ STRIDE = 2
 KINDS = {
     "whisper": Kind("WhisperModel", "stem=conv1,conv2 layers.*,layer_norm", part="encoder"),
 }
+TOKENIZER = "tokenizer.json"
 _EXAMPLE = 23
 _FAR = -1e4
 """Added to what attention gives padding: in any precision nothing is left of it."""
@@ -70,7 +73,7 @@ class Sounds:
     def build(
         self, config: Mapping[str, Any], preprocessing: Preprocessing, output: Output = "pooled"
     ) -> Backbone:
-        """Return the encoder without decoder; ``sequence`` leaves out the pooling."""
+        """Return the encoder, pooled or not; for ``text`` with the decoder beside it."""
         kind = KINDS.get(config["model_type"])
         if kind is None:
             raise SourceError(
@@ -87,7 +90,8 @@ class Sounds:
             **preprocessing.settings,
         }
         model = WhisperNetwork(network, bands, output == "pooled")
-        return Backbone(
+        files = preprocessing.files if output == "text" else {}
+        backbone = Backbone(
             family="transformers-audio",
             config=config,
             model=model,
@@ -97,9 +101,13 @@ class Sounds:
                 "attention_mask": torch.ones(2, _EXAMPLE, dtype=torch.int64),
             },
             width=network.config.d_model,
-            preprocessing=Preprocessing(settings, preprocessing.files),
+            preprocessing=Preprocessing(settings, files),
             kept=("attention_mask",),
         )
+        if TOKENIZER in files:
+            decoder = bare(replace(kind, part="decoder"), config)
+            backbone.writer = WhisperWriter(decoder, files[TOKENIZER])
+        return backbone
 
 
 families.register("transformers-audio", Sounds())

@@ -106,11 +106,13 @@ class Assignment:
         )
 
     def evaluator(
-        self, outputs: Callable[[Rows], Tensor]
+        self,
+        outputs: Callable[[Rows], Tensor],
+        losses: Callable[[Rows], float] | None = None,
     ) -> Callable[[], tuple[float, float]] | None:
         """Return what scores `outputs` on the validation rows, or None where there are none.
 
-        It answers (signed score, loss).
+        It answers (signed score, loss); the loss is the task's unless `losses` returns another.
         """
         held = self.validation
         if held is None:
@@ -119,7 +121,10 @@ class Assignment:
         def evaluate() -> tuple[float, float]:
             with torch.no_grad():
                 found = outputs(held)
-                loss = float(self.task.loss(found, torch.from_numpy(held.targets), self.spec))
+                if losses is not None:
+                    loss = losses(held)
+                else:
+                    loss = float(self.task.loss(found, torch.from_numpy(held.targets), self.spec))
             return self.metric.signed(self.metric.score(found, held.targets)), loss
 
         return evaluate

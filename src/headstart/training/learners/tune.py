@@ -6,7 +6,7 @@ With a cut before the first stage nothing is frozen, and the same code trains th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,13 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.data.modalities import View
+from headstart.data.modalities import Preprocessing, View
 from headstart.digest import digest_data
 from headstart.features.extract import Extractor
 from headstart.features.values import Values, below, concatenated
 from headstart.models.heads import HeadSpec
-from headstart.models.network import Network
+from headstart.models.network import Network, headed
+from headstart.sources.families import Output, families
 from headstart.sources.staged import Backbone, Boundary, Suffix
+from headstart.sources.writing import Writer
 from headstart.tasks.matrix import Array
 from headstart.training.adapters import Adapter, adapters
 from headstart.training.blending import blended
@@ -46,6 +48,8 @@ MIRROR = "mirror"
 """A view that not every label survives: which is measured before it is used."""
 _EVALUATED = 64
 _FEW = 4
+_BEGUN = 64
+"""Rows by which a writer settles what it must, at most."""
 _STARTED = 20_000
 """Rows on whose features a head is started at most; they are held in memory."""
 
@@ -65,19 +69,35 @@ class Tuned(nn.Module):
         self._adapter = adapter
         added = None if adapter is None else adapter.attach(suffix.model, suffix.places)
         groups = suffix.groups()
+        if adapter is not None and isinstance(head, Writer):  # it is pre-trained as the stages are
+            added = [*(added or ()), *adapter.attach(head, head.places)]
+            groups[HEAD] = list(head.parameters())
         if added is not None:
             chosen = {id(parameter) for parameter in added}
             groups = {
                 name: [parameter for parameter in group if id(parameter) in chosen]
                 for name, group in groups.items()
             }
-        self._groups = {**groups, HEAD: list(head.parameters())}
+        of_head = groups.pop(HEAD, list(head.parameters()))
+        self._groups = {**groups, HEAD: of_head}
         self.compute_in(numerics)
+
+    @property
+    def writes(self) -> bool:
+        """Say whether the head is a writer."""
+        return isinstance(self.head, Writer)
+
+    @property
+    def writer(self) -> Writer:
+        """Return the head, which is a writer."""
+        assert isinstance(self.head, Writer)
+        return self.head
 
     def merge(self) -> None:
         """Put what an adapter added into the network's own weights."""
         if self._adapter is not None:
             self._adapter.merge(self.suffix.model)
+            self._adapter.merge(self.head)
 
     def compute_in(self, numerics: Numerics) -> None:
         """Lay the weights out for given numerics, and use them from now on."""
@@ -94,6 +114,20 @@ class Tuned(nn.Module):
         """Map boundary values to the task's outputs, on the processor, where losses are taken."""
         outputs: Tensor = self.head(self.features(boundary))
         return outputs.cpu()
+
+    def begin(self, values: Values, letters: Tensor, seed: int) -> None:
+        """Let the head, which is a writer, settle what some training rows tell."""
+        rows = np.random.default_rng(seed).permutation(len(values))[:_BEGUN]
+        some = torch.from_numpy(np.sort(rows))
+        with torch.no_grad():
+            self.writer.begin(self.eval().features(_rows(values, some)), letters[some])
+
+    def costs(self, boundary: Boundary, letters: Tensor) -> Tensor:
+        """Return (rows,) what it costs the head, which is a writer, to write these texts."""
+        value = self.features(boundary)
+        with self.numerics.autocast():
+            found: Tensor = self.writer.costs(value, letters)
+        return found.float().cpu()
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Return the trainable parameters by group, stage by stage, the head's last."""
@@ -191,8 +225,7 @@ class Tune:
 
     def refused(self, assignment: Assignment) -> str:
         """Return why no stage can be tuned in this way, if so."""
-        extractor, recipe = assignment.extractor, assignment.recipe
-        assert extractor is not None
+        extractor, recipe = self._extractor(assignment), assignment.recipe
         if extractor.divides:
             return "chunks of a text meet at a network's end, so no stage of it can be tuned"
         if recipe.objective and not _has_classes(assignment.targets):
@@ -214,7 +247,7 @@ class Tune:
         found = fastest(
             [
                 "tune",
-                assignment.extractor and assignment.extractor.digest,
+                extractor.digest,
                 extractor.backbone.cut_name(cut),
                 {name: list(value.shape) for name, value in sample.values.whole().items()},
                 at_once,
@@ -269,6 +302,8 @@ class Tune:
             held = self._values(assignment, extractor, cut, assignment.validation, View())
         views = self._all_views(assignment, cut)
         plain = self._joined(assignment, extractor, cut, views[0])
+        if tuned.writes:
+            tuned.begin(plain, torch.from_numpy(assignment.targets), assignment.seed)
         solved = self._solve(assignment, tuned, plain) if recipe.solved else {}
         values = _Views([plain] + [self._joined(assignment, extractor, cut, v) for v in views[1:]])
 
@@ -278,8 +313,17 @@ class Tune:
                 self._solve(assignment, tuned, plain)
             return _evaluated(tuned, held)
 
+        def costs(held_out: Rows) -> float:
+            assert held is not None
+            letters = torch.from_numpy(held_out.targets)
+            rows = torch.arange(len(held))
+            parts = AtOnce(_EVALUATED).over(
+                rows, lambda some: tuned.costs(_rows(held, some), letters[some])
+            )
+            return float(torch.cat(parts).mean())
+
         at_once = AtOnce(assignment.settled.get("at_once", recipe.batch))
-        evaluate = assignment.evaluator(outputs)
+        evaluate = assignment.evaluator(outputs, costs if tuned.writes else None)
         step, phases = _descending(assignment, tuned, values), recipe.phases
         ranged = {}
         if recipe.ranged:
@@ -350,12 +394,17 @@ class Tune:
         return [View(i, policy, assignment.seed) for i in range(1 + count)]
 
     def _extractor(self, assignment: Assignment) -> Extractor:
-        extractor = assignment.extractor
+        extractor, recipe = assignment.extractor, assignment.recipe
+        output, seed = assignment.task.output, assignment.seed
+        if recipe.network:
+            small = _random_weights(recipe.network, {}, Preprocessing({}, {}), output, seed)
+            return Extractor(small, digest_data([recipe.network, seed]), cache=None)
         assert extractor is not None
-        if assignment.recipe.start == "source":
+        if recipe.start == "source":
             return extractor
-        fresh = _random_weights(extractor.backbone, assignment.task.output, assignment.seed)
-        digest = digest_data(["random weights", extractor.digest, assignment.seed])
+        known = extractor.backbone
+        fresh = _random_weights(known.family, known.config, known.preprocessing, output, seed)
+        digest = digest_data(["random weights", extractor.digest, seed])
         return Extractor(fresh, digest, cache=None)
 
     def _cut(self, assignment: Assignment, extractor: Extractor) -> int:
@@ -365,11 +414,13 @@ class Tune:
     def _module(
         self, assignment: Assignment, extractor: Extractor, cut: int
     ) -> tuple[Tuned, HeadSpec]:
-        spec = assignment.task.head(extractor.backbone.width, assignment.spec)
+        backbone = extractor.backbone
+        wanted = assignment.task.head(backbone.width, assignment.spec)
+        spec, head = headed(backbone, wanted)
         numerics = Numerics.of(assignment.settled)
         name = assignment.recipe.adapter
         adapter = adapters.get(name) if name else None
-        return Tuned(extractor.backbone.suffix(cut), spec.build(), numerics, adapter), spec
+        return Tuned(backbone.suffix(cut), head, numerics, adapter), spec
 
     def _values(
         self, assignment: Assignment, extractor: Extractor, cut: int, rows: Rows, view: View
@@ -456,6 +507,8 @@ def _loss(
     # the first row tells a part of an epoch from all others
     seed = (assignment.seed, epoch, int(taken[0]))
     batch = perturbed(values, targets[taken], recipe.perturbations, seed)
+    if tuned.writes:
+        return batch.loss(lambda given: tuned.costs(batch.values, given).mean())
     outputs = tuned(batch.values)
     return batch.loss(
         lambda given: assignment.task.loss(outputs, given, assignment.spec, recipe.smoothing)
@@ -471,12 +524,11 @@ def _evaluated(
     return below(parts)[""]
 
 
-def _random_weights(backbone: Backbone, output: str, seed: int) -> Backbone:
-    from headstart.sources.families import families
-
+def _random_weights(
+    family: str, config: Mapping[str, Any], preprocessing: Preprocessing, output: Output, seed: int
+) -> Backbone:
     torch.manual_seed(seed)
-    family = families.get(backbone.family)
-    return family.build(backbone.config, backbone.preprocessing, output)  # type: ignore[arg-type]
+    return families.get(family).build(config, preprocessing, output)
 
 
 learners.register("tune", Tune())
