@@ -197,6 +197,10 @@ def predict(
     csv_: Annotated[
         bool, typer.Option("--csv", help="Print a CSV table; of a table, with columns added.")
     ] = False,
+    srt: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Write subtitles of each recording into a folder."),
+    ] = None,
     precision: Annotated[
         float | None,
         typer.Option(
@@ -206,12 +210,14 @@ def predict(
 ) -> None:
     """Predict files, all files in folders, or the rows of tables; answers come at once."""
     from headstart.artifact.predictor import Predictor
-    from headstart.report.answers import Counted, write_csv, write_json, write_text
+    from headstart.report.answers import Counted, write_csv, write_json, write_subtitles, write_text
 
     counted = Counted(
         Predictor.load(model).stream(inputs, tuple(input or ()), precision), _complain
     )
-    if csv_:
+    if srt is not None:
+        write_subtitles(counted, srt)
+    elif csv_:
         write_csv(counted, sys.stdout, alone=len(inputs) == 1)
     elif json_:
         write_json(counted, sys.stdout)

@@ -9,8 +9,8 @@ import json
 import pytest
 
 from headstart.artifact.predictor import Answer
-from headstart.errors import DataError
-from headstart.report.answers import Counted, write_csv, write_json, write_text
+from headstart.errors import DataError, UsageError
+from headstart.report.answers import Counted, write_csv, write_json, write_subtitles, write_text
 
 
 def answer(name, prediction="a", unlike=False, columns=None, novelty=0.5):
@@ -154,3 +154,20 @@ def test_where_a_precision_was_asked_for_it_is_said_who_keeps_it():
     list(passing)
     passing.close()
     assert lines[0] == "1 of 2 answers are sure enough"
+
+
+def spoken(name, *segments):
+    listed = [{"begin": b, "end": e, "text": text} for b, e, text in segments]
+    data = {"prediction": " ".join(text for *_, text in segments), "unlike": None, "novelty": None}
+    return Answer(name, {**data, "segments": listed})
+
+
+def test_subtitles_stand_in_a_file_of_their_own_with_their_times(tmp_path):
+    talk = spoken("a/talk.wav", (0.0, 61.5, "First."), (61.5, 70, ""), (70, 3671.25, "Last."))
+    write_subtitles([talk, bad("c.wav"), spoken("b/talk.ogg", (0.0, 1.0, "Other."))], tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["talk.1.srt", "talk.srt"]
+    assert (tmp_path / "talk.srt").read_text() == (
+        "1\n00:00:00,000 --> 00:01:01,500\nFirst.\n\n2\n00:01:10,000 --> 01:01:11,250\nLast.\n"
+    )
+    with pytest.raises(UsageError, match="--srt is for models that write"):
+        write_subtitles([answer("d.png")], tmp_path)

@@ -14,7 +14,7 @@ from headstart.artifact.loading import load
 from headstart.artifact.saving import Artifact
 from headstart.data.columns import Roles
 from headstart.data.dataset import Cell, Data, Dataset, SetAside
-from headstart.data.modalities import modalities, sniff
+from headstart.data.modalities import Excerpt, Preprocessing, modalities, sniff
 from headstart.data.readers import is_in_memory
 from headstart.data.reading import read
 from headstart.data.splits import units
@@ -30,6 +30,8 @@ _FIRST = 64
 """Rows that are answered at first, so that the first answer comes soon."""
 _ROWS = 512
 """Rows that are answered at a time from then on."""
+_WRITTEN = 32
+"""Rows that are written at a time, since what is written from is large."""
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,31 @@ class Predictor:
     def _answer(self, cells: list[Cell]) -> list[tuple[dict[str, Any], str]]:
         """Return data and problem of each cell, one of them empty.
 
+        What is to be written of a long one is written part by part.
+        """
+        if self.task.output != "text":
+            return self._answer_at_once(cells)
+        said: list[list[_Said]] = [[] for _ in cells]
+        parts = ((i, part) for i, cell in enumerate(cells) for part in self._parts(cell))
+        while some := list(itertools.islice(parts, _WRITTEN)):
+            answers = self._answer_at_once([part.cell for _, part in some])
+            for (i, part), answer in zip(some, answers, strict=True):
+                said[i].append((part, *answer))
+        return [_joined(parts) for parts in said]
+
+    def _parts(self, cell: Cell) -> Iterator[Excerpt]:
+        """Yield the parts of an input that are read at once; itself where it cannot be read."""
+        known = self.artifact.model.preprocessing
+        try:
+            yield from modalities.get(self.task.modality).excerpts(
+                cell, known or Preprocessing({}, {})
+            )
+        except (Unreadable, OSError):  # it is said why when it is read
+            yield Excerpt(cell, 0.0, 0.0)
+
+    def _answer_at_once(self, cells: list[Cell]) -> list[tuple[dict[str, Any], str]]:
+        """Return data and problem of each cell, one of them empty.
+
         Nothing is checked beforehand: each row is decoded once, for the model. Only where one
         of them is bad, or the model did not look at them, they are checked.
         """
@@ -326,6 +353,27 @@ class Predictor:
         if rows.modality != self.task.modality:
             raise _of_another(self.task.modality, rows.modality)
         return rows
+
+
+_Said = tuple[Excerpt, dict[str, Any], str]
+"""A part of an input, and data and problem of it."""
+
+
+def _joined(parts: list[_Said]) -> tuple[dict[str, Any], str]:
+    """Return what is said of an input whose parts are answered: their texts, and when each is said.
+
+    As unlike the training rows it is as the middle one of its parts.
+    """
+    for _, _, problem in parts:
+        if problem:
+            return {}, problem
+    order = sorted((data for _, data, _ in parts), key=lambda data: data["novelty"] or 0.0)
+    segments = [
+        {"begin": round(part.begin, 2), "end": round(part.end, 2), "text": data["prediction"]}
+        for part, data, _ in parts
+    ]
+    whole = " ".join(segment["text"] for segment in segments if segment["text"])
+    return {**order[len(order) // 2], "prediction": whole, "segments": segments}, ""
 
 
 def _weighed(answers: Iterator[Answer], threshold: float) -> Iterator[Answer]:

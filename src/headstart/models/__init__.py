@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from headstart.data.dataset import Dataset
+from headstart.data.modalities import Preprocessing
 from headstart.features.values import below
 from headstart.registry import Registry
 
@@ -50,6 +51,11 @@ class Response:
 
 class Model(Protocol):
     """A fitted model. A kind of model derives from this, for the methods that are given here."""
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """Return how it reads its inputs, where these can be too long for it; else None."""
+        return None
 
     def respond(self, rows: Dataset) -> Response:
         """Return outputs and features of all rows; raise `Unreadable` where one is bad."""

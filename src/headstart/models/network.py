@@ -58,6 +58,11 @@ class Network(Model):
         self._extractor = extractor
         self._fresh = fresh
 
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Return that of the backbone."""
+        return self.backbone.preprocessing
+
     def respond(self, rows: Dataset) -> Response:
         """Return the head's outputs (rows, …), and the backbone's features pooled (rows, width)."""
         found: list[Boundary] = []

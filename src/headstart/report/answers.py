@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 from headstart.artifact.predictor import Answer
-from headstart.errors import DataError
+from headstart.errors import DataError, UsageError
 from headstart.evidence.novelty import ENOUGH
 
 _LISTED = 5
@@ -127,6 +128,50 @@ def write_csv(answers: Iterable[Answer], out: TextIO, alone: bool) -> None:
         columns: Mapping[str, Any] = answer.columns or {}
         row = [columns[name] for name in own] if table else [answer.name]
         writer.writerow([*row, *_added(answer, outputs, classes, sure)])
+
+
+def write_subtitles(answers: Iterable[Answer], folder: str | Path) -> None:
+    """Write a subtitle file (SRT) for each recording, ``NAME.srt``, as soon as it is there.
+
+    Raises
+    ------
+    UsageError
+        If the model says nothing at a time.
+    DataError
+        If a file cannot be written.
+    """
+    taken: set[str] = set()
+    for answer in answers:
+        if answer.problem:
+            continue
+        if "segments" not in answer.data:
+            raise UsageError("--srt is for models that write what is said in recordings")
+        [name] = _distinct([Path(answer.name).stem], list(taken))
+        taken.add(name)
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            (Path(folder) / f"{name}.srt").write_text(subtitles(answer.data["segments"]), "utf-8")
+        except OSError as error:
+            raise DataError(f"{folder} cannot be written ({error.strerror or error}).") from None
+
+
+def subtitles(segments: Sequence[Mapping[str, Any]]) -> str:
+    """Return segments (``begin`` and ``end`` in seconds, ``text``) as SubRip has them.
+
+    Those in which nothing is said are left out.
+    """
+    said = [segment for segment in segments if segment["text"]]
+    return "\n".join(
+        f"{number}\n{_clock(one['begin'])} --> {_clock(one['end'])}\n{one['text']}\n"
+        for number, one in enumerate(said, 1)
+    )
+
+
+def _clock(seconds: float) -> str:
+    thousandths = round(1000 * seconds)
+    minutes, rest = divmod(thousandths, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{rest // 1000:02},{rest % 1000:03}"
 
 
 def _until_answered(coming: Iterator[Answer]) -> tuple[list[Answer], Answer]:

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from headstart.data.modalities import Preprocessing, View, modalities, sniff
+from headstart.data.sounds import samples
 from headstart.data.sounds.spectra import RATE, log_mel
 from headstart.errors import Unreadable
 
@@ -122,3 +123,19 @@ def test_bad_recordings_are_named():
 def test_it_is_drawn():
     drawn = AUDIO.render(written(1.5))
     assert drawn.startswith("<svg") and "1.5 s" in drawn and "nan" not in drawn
+
+
+def test_a_long_recording_is_read_in_parts_cut_where_it_is_quiet(tmp_path):
+    loud, quiet = np.full(12_000, 0.5, np.float32), np.zeros(4_000, np.float32)
+    sound = np.concatenate([loud, quiet] * 5)
+    soundfile.write(tmp_path / "long.wav", sound, 16_000, subtype="FLOAT")
+    reads = Preprocessing({"seconds": 1.1}, {})
+    parts = list(AUDIO.excerpts(tmp_path / "long.wav", reads))
+    heard = [samples(part.cell, 16_000) for part in parts]
+    np.testing.assert_array_equal(np.concatenate(heard), sound)
+    assert [part.begin for part in parts[1:]] == [part.end for part in parts[:-1]]
+    assert all(len(one) <= 1.1 * 16_000 for one in heard) and len(parts) == 5
+    for part in parts[:-1]:
+        assert part.end % 1 > 0.75  # where it is silent
+    [short] = AUDIO.excerpts(tmp_path / "long.wav", Preprocessing({}, {}))
+    assert (short.cell, short.begin, short.end) == (tmp_path / "long.wav", 0.0, 5.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -47,6 +47,15 @@ class Window:
     size: int
     unit: str
     of: str
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A part of an input, which is an input itself: from `begin` to `end`, in seconds."""
+
+    cell: Cell
+    begin: float
+    end: float
 
 
 @dataclass(frozen=True)
@@ -128,6 +137,10 @@ class Modality(Protocol):
     def window(self, preprocessing: Preprocessing) -> Window | None:
         """Return how much of an input is read at once; None where it is all of it."""
         return None
+
+    def excerpts(self, cell: Cell, preprocessing: Preprocessing) -> Iterator[Excerpt]:
+        """Yield an input in parts, each of which is read at once; here it is its only part."""
+        yield Excerpt(cell, 0.0, 0.0)
 
     def sizes(self, cells: Sequence[Cell]) -> list[int]:
         """Return the size of each cell as it is: pixels of the shorter side, or characters."""

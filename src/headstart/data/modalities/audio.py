@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from headstart.data.dataset import Cell
 from headstart.data.modalities import (
+    Excerpt,
     Extent,
     Modality,
     Preprocessing,
@@ -21,8 +22,15 @@ from headstart.data.modalities import (
     low_frequencies,
     modalities,
 )
-from headstart.data.sounds import SUFFIXES, begins_like_a_recording, heard, length, samples
-from headstart.data.sounds.spectra import RATE, log_mel, pieces, statistics
+from headstart.data.sounds import (
+    SUFFIXES,
+    as_wav,
+    begins_like_a_recording,
+    heard,
+    length,
+    samples,
+)
+from headstart.data.sounds.spectra import RATE, log_mel, pieces, quietest, statistics
 from headstart.data.sounds.views import heard as heard_as
 from headstart.data.sounds.views import shown as shown_as
 from headstart.devices import cores
@@ -122,6 +130,25 @@ class AudioModality(Modality):
     def window(self, preprocessing: Preprocessing) -> Window:
         """Return how many seconds are read at once."""
         return Window(int(_seconds(preprocessing)), "seconds", self.noun)
+
+    def excerpts(self, cell: Cell, preprocessing: Preprocessing) -> Iterator[Excerpt]:
+        """Yield a recording in parts, cut where it is quiet; a short one is its only part.
+
+        Of a long one no more than a part is in memory.
+        """
+        whole, longest, begin = length(cell), _seconds(preprocessing), 0.0
+        if whole <= longest:
+            yield Excerpt(cell, 0.0, whole)
+            return
+        while begin < whole:
+            sound = samples(cell, RATE, begin, longest)
+            end = whole
+            if whole - begin > longest:
+                first = 2 * len(sound) // 3
+                sound = sound[: first + quietest(sound[first:], RATE)]
+                end = begin + len(sound) / RATE
+            yield Excerpt(as_wav(sound, RATE), begin, end)
+            begin = end
 
     def sizes(self, cells: Sequence[Cell]) -> list[int]:
         """Return the length of each recording in hundredths of a second, from its header."""

@@ -132,7 +132,7 @@ def samples(cell: Cell, rate: int, begin: float = 0.0, seconds: float | None = N
         own = sound.samplerate
         left = None if seconds is None else int(np.ceil(seconds * own))
         if begin:
-            sound.seek(min(int(begin * own), sound.frames))
+            sound.seek(min(round(begin * own), sound.frames))
         stream = None if own == rate else soxr.ResampleStream(own, rate, 1, dtype="float32")
         found = []
         for block in _blocks(sound):
@@ -145,6 +145,13 @@ def samples(cell: Cell, rate: int, begin: float = 0.0, seconds: float | None = N
         if stream is not None:
             found.append(stream.resample_chunk(np.zeros(0, np.float32), last=True))
     return np.concatenate(found) if found else np.zeros(0, np.float32)
+
+
+def as_wav(sound: np.ndarray, rate: int) -> bytes:
+    """Return (n,) float32 samples as the content of a file."""
+    stream = io.BytesIO()
+    _required("soundfile").write(stream, sound, rate, format="WAV", subtype="FLOAT")
+    return stream.getvalue()
 
 
 def length(cell: Cell) -> float:

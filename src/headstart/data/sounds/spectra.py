@@ -77,6 +77,14 @@ def statistics(mel: np.ndarray) -> np.ndarray:
     return np.concatenate(said).astype(np.float32)
 
 
+def quietest(samples: np.ndarray, rate: int) -> int:
+    """Return the middle of the quietest twentieth of a second."""
+    step = min(max(1, rate // 20), len(samples))
+    whole = len(samples) // step * step
+    energies = np.square(samples[:whole].reshape(-1, step), dtype=np.float64).mean(1)
+    return step * int(energies.argmin()) + step // 2
+
+
 def pieces(samples: np.ndarray, rate: int, longest: float) -> list[tuple[int, int]]:
     """Return (begin, end) of pieces of at most `longest` seconds, cut where it is quietest.
 
@@ -86,11 +94,7 @@ def pieces(samples: np.ndarray, rate: int, longest: float) -> list[tuple[int, in
     found, begin = [], 0
     while len(samples) - begin > most:
         first = begin + 2 * most // 3
-        window = samples[first : begin + most]
-        step = min(max(1, rate // 20), len(window))
-        whole = len(window) // step * step
-        quiet = np.square(window[:whole].reshape(-1, step), dtype=np.float64).mean(1)
-        end = first + step * int(quiet.argmin()) + step // 2
+        end = first + quietest(samples[first : begin + most], rate)
         found.append((begin, end))
         begin = end
     return [*found, (begin, len(samples))]
