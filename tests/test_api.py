@@ -273,3 +273,23 @@ def test_recordings_go_all_the_way(tmp_path):
     asked = [str(tmp_path / "tones" / name / "3.wav") for name in ("low", "high")]
     assert study.model.predict(asked) == ["low", "high"]
     assert "<svg" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_speech_goes_all_the_way(phrases, tmp_path):
+    options = {"budget": "5m", "evaluation": "holdout", "out": tmp_path / "run"}
+    study = hs.fit(phrases.path, recipe=["zero-shot", "decoder"], **options)
+    assert study.result["task"] == "speech-recognition" and study.result["metric"] == "cer"
+    assert study.result["finalists"]["transfer"]["recipe"] == "decoder"
+    assert study.result["finalists"]["scratch"]["recipe"] == "small-recogniser"
+    trials = Ledger(tmp_path / "run" / "ledger.db").trials()
+    tried = {trial.spec["recipe"]["name"]: trial.score for trial in trials}
+    assert tried["decoder"] < 0.7 < tried["zero-shot"]  # no language is spoken in tones
+    asked = str(Path(phrases.path).parent / "3.wav")
+    [answer] = study.model.stream([asked])
+    assert answer.data["segments"][0]["text"] == answer.data["prediction"]
+    assert set(answer.data["prediction"]) <= set("abcd .")
+    scores = study.model.evaluate(phrases.path)
+    assert scores.scores["cer"]["value"] < 0.7
+    assert (
+        scores.scores["cer"]["low"] < scores.scores["cer"]["value"] < scores.scores["cer"]["high"]
+    )

@@ -24,6 +24,13 @@ class Writer(nn.Module):
 
     places: tuple[str, ...] = ()
     """Names of the modules in which adapters may be put."""
+    kept: tuple[str, ...] = ()
+    """Beginnings of the names of the parameters that stay as they are where it is pre-trained."""
+
+    def trained(self, fresh: bool) -> list[nn.Parameter]:
+        """Return the parameters that train; of a `fresh` one, whose weights are random, all."""
+        found = self.named_parameters()
+        return [p for name, p in found if fresh or not (self.kept and name.startswith(self.kept))]
 
     def begin(self, value: Boundary, letters: Tensor) -> None:
         """Settle what some training rows and their texts tell, such as their language."""

@@ -134,7 +134,8 @@ def test_a_long_recording_is_read_in_parts_cut_where_it_is_quiet(tmp_path):
     heard = [samples(part.cell, 16_000) for part in parts]
     np.testing.assert_array_equal(np.concatenate(heard), sound)
     assert [part.begin for part in parts[1:]] == [part.end for part in parts[:-1]]
-    assert all(len(one) <= 1.1 * 16_000 for one in heard) and len(parts) == 5
+    assert all(len(one) <= 1.1 * 16_000 for one in heard)
+    assert 5 <= len(parts) <= 7
     for part in parts[:-1]:
         assert part.end % 1 > 0.75  # where it is silent
     [short] = AUDIO.excerpts(tmp_path / "long.wav", Preprocessing({}, {}))

@@ -5,6 +5,7 @@ Radford et al., Robust Speech Recognition via Large-Scale Weak Supervision, 2022
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -27,6 +28,8 @@ LEAST = 8
 """Tokens that a text may have however short the recording is."""
 MARGIN = 1.5
 """How much faster than the fastest of the training rows other rows may be spoken."""
+OTHERS = 2_000
+"""Tokens beside those of a batch that stand for the rest of the vocabulary in training."""
 _FAR = -1e4
 """Added to what attention gives padding: in any precision nothing is left of it."""
 
@@ -46,6 +49,7 @@ class WhisperWriter(Writer):
 
     language: Tensor
     rate: Tensor
+    kept = ("network.embed_tokens", "network.embed_positions")
 
     def __init__(self, network: Any, tokenizer: str, beams: int = 1) -> None:
         super().__init__()
@@ -103,11 +107,26 @@ class WhisperWriter(Writer):
         device = states.device
         hidden = self._hidden(tokens[:, :-1].to(device), states, absent, None)
         asked = there[:, 1:].to(device)
-        each = nn.functional.cross_entropy(
-            self._logits(hidden[asked]), tokens[:, 1:].to(device)[asked], reduction="none"
-        )
+        each = self._unexpected(hidden[asked], tokens[:, 1:].to(device)[asked])
         costs = torch.zeros(asked.shape, device=device).masked_scatter(asked, each)
         return costs.sum(1) * (len(costs) / asked.sum())
+
+    def _unexpected(self, hidden: Tensor, tokens: Tensor) -> Tensor:
+        """Return how unexpected each token is; in training estimated, by some others beside them.
+
+        The other tokens are drawn evenly, and each stands for as many as were left out for it
+        (Jean et al., On Using Very Large Target Vocabulary for Neural Machine Translation, 2015).
+        """
+        count = self.end + 1
+        if not self.training or count <= 2 * OTHERS:
+            return nn.functional.cross_entropy(self._logits(hidden), tokens, reduction="none")
+        own, wanted = tokens.unique(return_inverse=True)
+        drawn = torch.randperm(count)[: OTHERS + len(own)].to(tokens.device)
+        others = drawn[~torch.isin(drawn, own)]
+        logits = self._logits(hidden, torch.cat([own, others]))
+        stands_for = (count - len(own)) / len(others)
+        logits = torch.cat([logits[:, : len(own)], logits[:, len(own) :] + math.log(stands_for)], 1)
+        return nn.functional.cross_entropy(logits, wanted, reduction="none")
 
     def forward(self, value: Boundary) -> Tensor:
         """Return what is written, (rows, letters)."""
@@ -157,7 +176,7 @@ class WhisperWriter(Writer):
         found: Tensor = network.layer_norm(hidden)
         return found
 
-    def _logits(self, hidden: Tensor, tokens: list[int] | None = None) -> Tensor:
+    def _logits(self, hidden: Tensor, tokens: Tensor | list[int] | None = None) -> Tensor:
         """Return what speaks for each of some tokens; else for those of texts, and for the end."""
         weight = self.network.embed_tokens.weight
         return hidden @ (weight[: self.end + 1] if tokens is None else weight[tokens]).T

@@ -57,11 +57,17 @@ _STARTED = 20_000
 class Tuned(nn.Module):
     """The suffix of a backbone with a head; `compute_in` says in what numbers it computes.
 
-    Of the stages an adapter's parameters train, if it is given, else all.
+    Of the stages an adapter's parameters train, if it is given, else all; `fresh` says that all
+    weights are random.
     """
 
     def __init__(
-        self, suffix: Suffix, head: nn.Module, numerics: Numerics, adapter: Adapter | None = None
+        self,
+        suffix: Suffix,
+        head: nn.Module,
+        numerics: Numerics,
+        adapter: Adapter | None = None,
+        fresh: bool = False,
     ) -> None:
         super().__init__()
         self.suffix = suffix
@@ -78,7 +84,8 @@ class Tuned(nn.Module):
                 name: [parameter for parameter in group if id(parameter) in chosen]
                 for name, group in groups.items()
             }
-        of_head = groups.pop(HEAD, list(head.parameters()))
+        own = head.trained(fresh) if isinstance(head, Writer) else list(head.parameters())
+        of_head = groups.pop(HEAD, own)
         self._groups = {**groups, HEAD: of_head}
         self.compute_in(numerics)
 
@@ -420,7 +427,8 @@ class Tune:
         numerics = Numerics.of(assignment.settled)
         name = assignment.recipe.adapter
         adapter = adapters.get(name) if name else None
-        return Tuned(backbone.suffix(cut), head, numerics, adapter), spec
+        fresh = assignment.recipe.start != "source"
+        return Tuned(backbone.suffix(cut), head, numerics, adapter, fresh), spec
 
     def _values(
         self, assignment: Assignment, extractor: Extractor, cut: int, rows: Rows, view: View
@@ -452,7 +460,10 @@ class Tune:
         few = some.data.take(range(min(recipe.batch, len(some.data))))
         values = extractor.extract(few, cut, scale=recipe.scale)
         tuned, _ = self._module(assignment, extractor, cut)
-        return _Sample(assignment, tuned, values, torch.from_numpy(some.targets[: len(few)]))
+        targets = torch.from_numpy(some.targets[: len(few)])
+        if tuned.writes:
+            tuned.begin(values, targets, assignment.seed)
+        return _Sample(assignment, tuned, values, targets)
 
     def _pace(self, assignment: Assignment, extractor: Extractor, cut: int) -> _Pace:
         """Return how fast the suffix is, measured the first time in this process."""
