@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from headstart.data.splits import units
 from headstart.embedding import source_for
 from headstart.errors import SourceError
 from headstart.evidence.shortlist import Candidate, Ranking, candidate
+from headstart.features.extract import Extractor
 from headstart.features.shared import shared_extractor
 from headstart.search.reach import subset
 from headstart.sources.catalogue import Source, those
@@ -64,8 +66,7 @@ def rank(
     looked_at = Rows(dataset, chosen.encode(dataset, spec), units(dataset))
     candidates: list[Candidate] = []
     left_out: dict[str, str] = {}
-    for known in _sources(source, dataset.modality, left_out):
-        extractor = shared_extractor(known)
+    for known, extractor in _opened(_sources(source, dataset.modality, left_out)):
         candidates.append(candidate(known, extractor, looked_at, chosen, spec, scored, seed))
         say(f"{known.id}: {candidates[-1].similarity}")
     if not candidates:
@@ -74,6 +75,16 @@ def rank(
             "headstart sources fetch ID"
         )
     return Ranking.of(candidates, left_out, scored, len(dataset))
+
+
+def _opened(sources: Sequence[Source]) -> Iterator[tuple[Source, Extractor]]:
+    """Yield sources with their extractors; while one is looked at, the next one is opened."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = [pool.submit(shared_extractor, source) for source in sources[:1]]
+        for i, source in enumerate(sources):
+            extractor = coming.pop().result()
+            coming = [pool.submit(shared_extractor, later) for later in sources[i + 1 : i + 2]]
+            yield source, extractor
 
 
 def _sources(named: str | Sequence[str], modality: str, left_out: dict[str, str]) -> list[Source]:

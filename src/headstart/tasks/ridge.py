@@ -123,7 +123,8 @@ def _products_of_rows(rows: Scaled) -> np.ndarray:
 def held_out(matrix: Matrix, targets: np.ndarray, units: np.ndarray, seed: int) -> np.ndarray:
     """Return what ridge regression says of each row that did not learn from it, (n, k) float64.
 
-    The strength is the one with the least squared error. Rows beyond `MOST` are refused.
+    The strength is every second one's with the least squared error: answers hardly differ between
+    neighbours. Rows beyond `MOST` are refused.
 
     Parameters
     ----------
@@ -133,7 +134,7 @@ def held_out(matrix: Matrix, targets: np.ndarray, units: np.ndarray, seed: int) 
     rows = Scaled.of(matrix)
     assert len(targets) <= linear.MOST
     wanted = torch.from_numpy(targets).double()
-    some, residuals = _held_out(rows, wanted, units, seed)
+    some, residuals = _held_out(rows, wanted, units, seed, STRENGTHS[::2])
     _, best = _least(residuals)
     found = np.empty_like(targets, np.float64)
     found[some] = (wanted[some] if best is None else wanted[some] - best).numpy()
@@ -161,7 +162,11 @@ def _least(residuals: Iterator[Tensor]) -> tuple[int, Tensor | None]:
 
 
 def _held_out(
-    rows: Scaled, wanted: Tensor, units: np.ndarray, seed: int
+    rows: Scaled,
+    wanted: Tensor,
+    units: np.ndarray,
+    seed: int,
+    strengths: tuple[float, ...] = STRENGTHS,
 ) -> tuple[np.ndarray, Iterator[Tensor]]:
     """Return at most `MOST` rows, and for each strength their residuals, each when held out.
 
@@ -176,17 +181,22 @@ def _held_out(
     fold_of = deal(np.zeros(len(wanted)), units, order, FOLDS)[some]
     folds = [np.flatnonzero(fold_of == fold) for fold in range(FOLDS)]
     folds = [fold for fold in folds if 0 < len(fold) < len(some)]
-    return some, _residuals(rows, wanted[some], some, folds, len(wanted))
+    return some, _residuals(rows, wanted[some], some, folds, len(wanted), strengths)
 
 
 def _residuals(
-    rows: Scaled, wanted: Tensor, some: np.ndarray, folds: list[np.ndarray], everything: int
+    rows: Scaled,
+    wanted: Tensor,
+    some: np.ndarray,
+    folds: list[np.ndarray],
+    everything: int,
+    strengths: tuple[float, ...],
 ) -> Iterator[Tensor]:
     if not folds:
         return
     left, squares = _left(torch.from_numpy(rows.take(some)))
     centred = wanted - wanted.mean(0)
-    for strength in STRENGTHS:
+    for strength in strengths:
         # fewer rows ask for a weaker penalty on their sum of losses: keep its weight a row
         penalty = len(some) / (strength * everything)
         shrinkage = squares / (squares + penalty)

@@ -91,9 +91,9 @@ def test_rows_are_ordered_by_length():
 def test_sketches_of_the_same_recording_lie_together():
     sound = np.random.default_rng(0).normal(0, 0.1, 2 * RATE) * np.linspace(0, 1, 2 * RATE)
     cells = []
-    for samples, rate, kind in ((sound, RATE, "WAV"), (0.5 * sound, RATE, "OGG")):
+    for heard, rate, kind in ((sound, RATE, "WAV"), (0.5 * sound, RATE, "OGG")):
         out = io.BytesIO()
-        soundfile.write(out, samples, rate, format=kind)
+        soundfile.write(out, heard, rate, format=kind)
         cells.append(out.getvalue())
     other = np.sin(np.arange(2 * RATE) / 20) * 0.2
     out = io.BytesIO()

@@ -14,13 +14,11 @@ from headstart.evidence.transferability import Suit, transferability
 
 def h_score(suit: Suit) -> float | None:
     """Return the trace of the shrunk covariance's inverse times that of the classes' means."""
-    from sklearn.covariance import ledoit_wolf_shrinkage
-
     features = suit.features
     total = float((features**2).sum()) / len(features)
     if total < 1e-12:
         return None
-    shrinkage = float(ledoit_wolf_shrinkage(features, assume_centered=True))
+    shrinkage = ledoit_wolf(suit)
     floor = shrinkage * total / features.shape[1]
     # along the rows' own directions, besides which the shrunk covariance is floor * I; the means of
     # the classes are the rows' averages, so their places are those of the left singular vectors
@@ -31,6 +29,22 @@ def h_score(suit: Suit) -> float | None:
     np.add.at(sums, codes, left)
     along = squares * (sums**2 / counts[:, None]).sum(0) / len(features)
     return float((1 - shrinkage) * (along / np.maximum(spread, 1e-12)).sum())
+
+
+def ledoit_wolf(suit: Suit) -> float:
+    """Return by how much to shrink the covariance of features whose mean is zero.
+
+    Ledoit and Wolf, A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices, 2004,
+    as scikit-learn's `ledoit_wolf_shrinkage` has it; but the norm of the covariance comes from its
+    eigenvalues, which are known.
+    """
+    n, d = suit.features.shape
+    lengths = (suit.features**2).sum(1)
+    mean = float(lengths.sum()) / (n * d)
+    norm = float((suit.decomposed[0] ** 2).sum()) / n**2
+    apart = norm / d - mean**2
+    spread = (float((lengths**2).sum()) / n - norm) / (d * n)
+    return min(spread, apart) / apart if apart > 0 else 0.0
 
 
 transferability.register("h-score", h_score)

@@ -24,7 +24,8 @@ def transrate(suit: Suit) -> float | None:
     for stratum in np.unique(suit.strata):
         own = features[suit.strata == stratum]
         within += len(own) / len(features) * rate(own)
-    return rate(features) - within
+    squares = suit.decomposed[0] / length**2
+    return float(np.log1p(squares / (len(features) * PRECISION)).sum()) / 2 - within
 
 
 def rate(rows: np.ndarray) -> float:
