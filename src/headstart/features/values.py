@@ -13,6 +13,7 @@ from headstart.sources.staged import Boundary
 CHUNK = 1024
 """Rows that are taken into memory at a time."""
 
+_MASK = "attention_mask"
 Part = tuple[np.ndarray, Boundary]
 """Numbers of some rows, and their values in that order."""
 
@@ -59,6 +60,16 @@ class Values:
             own = np.flatnonzero(piece == owner)
             parts.append((own, _taken(self._pieces[owner], place[own])))
         return assembled(parts)
+
+    def lengths(self) -> np.ndarray | None:
+        """Return the tokens of each row that are no padding, (n,); None where rows have none."""
+        if _MASK not in self:
+            return None
+        found = np.zeros(len(self), np.int64)
+        for number, piece in enumerate(self._pieces):
+            own = self._piece == number
+            found[own] = piece[_MASK].sum(1).numpy()[self._place[own]]
+        return found
 
     def chunks(self, rows: int = CHUNK) -> Iterator[Boundary]:
         """Yield the values of all rows in order, so many at a time."""

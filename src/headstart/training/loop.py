@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from headstart.recipes import Phase
+from headstart.training.batches import batches
 from headstart.training.checkpoint import Checkpoint
 from headstart.training.descent import Descent, hold_statistics
 from headstart.training.memory import AtOnce
@@ -75,6 +76,7 @@ def train(
     late: Callable[[], bool] = lambda: False,
     norm: Literal["frozen", "adapting"] = "adapting",
     at_once: AtOnce | None = None,
+    lengths: np.ndarray | None = None,
     checkpoint: Checkpoint | None = None,
     watch: Callable[[Epoch], None] = lambda _epoch: None,
 ) -> Trained:
@@ -119,6 +121,8 @@ def train(
     at_once
         How many rows of a batch are in memory together; halved when memory runs out. None begins
         with the whole batch.
+    lengths
+        (rows,) by which rows are dealt into batches, where they differ in length; see `batches`.
     checkpoint
         Where training is kept from time to time, and goes on from if something is there.
     watch
@@ -152,7 +156,7 @@ def train(
         # all that is random in an epoch begins anew, so that it is the same after a resumption
         random = np.random.default_rng([seed, epoch])
         torch.manual_seed(int(random.integers(2**62)))
-        for taken in _batches(torch.from_numpy(random.permutation(rows)), batch):
+        for taken in batches(torch.from_numpy(random.permutation(rows)), batch, lengths):
             if late():
                 return course.ended(cut_short=True)
             course.descent.set_rates(partial(plan.rate, step=number))
@@ -279,8 +283,3 @@ def _take_over(module: nn.Module, weights: Iterable[Tensor]) -> None:
     with torch.no_grad():
         for parameter, value in zip(module.parameters(), weights, strict=True):
             parameter.copy_(value)
-
-
-def _batches(shuffled: Tensor, batch: int) -> list[Tensor]:
-    pieces = list(shuffled.split(batch))
-    return pieces[:-1] if len(pieces) > 1 and len(pieces[-1]) == 1 else pieces

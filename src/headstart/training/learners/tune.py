@@ -368,6 +368,7 @@ class Tune:
             late=assignment.late,
             norm=recipe.norm,
             at_once=at_once,
+            lengths=plain.lengths(),
             checkpoint=assignment.checkpoint,
             watch=assignment.watch,
         )
