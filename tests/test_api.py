@@ -288,8 +288,5 @@ def test_speech_goes_all_the_way(phrases, tmp_path):
     [answer] = study.model.stream([asked])
     assert answer.data["segments"][0]["text"] == answer.data["prediction"]
     assert set(answer.data["prediction"]) <= set("abcd .")
-    scores = study.model.evaluate(phrases.path)
-    assert scores.scores["cer"]["value"] < 0.7
-    assert (
-        scores.scores["cer"]["low"] < scores.scores["cer"]["value"] < scores.scores["cer"]["high"]
-    )
+    found = study.model.evaluate(phrases.path).scores["cer"]
+    assert found["low"] <= found["value"] <= found["high"] < 0.7

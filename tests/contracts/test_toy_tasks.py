@@ -414,8 +414,8 @@ def _registered(own_cache, eager, monkeypatch):
     entries: list[tuple[Any, str, Any]] = [
         (families, "toy-encoder", Encoders()),
         (families, "toy-convolutions", ConvolutionFamily()),
-        (heads, "toy-tokens", TokenHead),
-        (heads, "toy-fields", FieldHead),
+        (heads, "toy-tokens", lambda spec: TokenHead(spec.width, spec.outputs)),
+        (heads, "toy-fields", lambda spec: FieldHead(spec.width, spec.outputs)),
         (tasks, "toy-spelling", Spelling()),
         (tasks, "toy-fields", Fields()),
     ]

@@ -25,7 +25,7 @@ def batches(shuffled: Tensor, batch: int, lengths: np.ndarray | None = None) -> 
     lengths
         (rows,) of all rows, by their numbers; None where all are alike.
     """
-    if lengths is None or not _is_worth_it(lengths[shuffled.numpy()], batch):
+    if lengths is None or not worth_grouping(lengths[shuffled.numpy()], batch):
         pieces = list(shuffled.split(batch))
     else:
         pieces = [
@@ -40,7 +40,7 @@ def batches(shuffled: Tensor, batch: int, lengths: np.ndarray | None = None) -> 
     return pieces[:-1] if len(pieces) > 1 and len(pieces[-1]) == 1 < batch else pieces
 
 
-def _is_worth_it(lengths: np.ndarray, batch: int) -> bool:
+def worth_grouping(lengths: np.ndarray, batch: int) -> bool:
     """Say whether batches of rows in this order are much longer than their rows."""
     starts = range(0, len(lengths), batch)
     computed = sum(lengths[i : i + batch].max() * len(lengths[i : i + batch]) for i in starts)

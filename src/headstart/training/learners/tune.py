@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.data.modalities import Preprocessing, View
+from headstart.data.modalities import Preprocessing, View, modalities
 from headstart.digest import digest_data
 from headstart.features.extract import Extractor
 from headstart.features.values import Values, below, concatenated
@@ -25,6 +25,7 @@ from headstart.sources.staged import Backbone, Boundary, Suffix
 from headstart.sources.writing import Writer
 from headstart.tasks.matrix import Array
 from headstart.training.adapters import Adapter, adapters
+from headstart.training.batches import worth_grouping
 from headstart.training.blending import blended
 from headstart.training.learners import Assignment, Fitted, Rows, learners
 from headstart.training.loop import train
@@ -457,11 +458,11 @@ class Tune:
         return {} if strength is None else {"strength": strength}
 
     def _sample(self, assignment: Assignment, extractor: Extractor, cut: int) -> _Sample:
-        recipe, some = assignment.recipe, assignment.train[0]
-        few = some.data.take(range(min(recipe.batch, len(some.data))))
-        values = extractor.extract(few, cut, scale=recipe.scale)
+        recipe = assignment.recipe
+        some = _typical(assignment.train[0], recipe.batch, extractor)
+        values = extractor.extract(some.data, cut, scale=recipe.scale)
         tuned, _ = self._module(assignment, extractor, cut)
-        targets = torch.from_numpy(some.targets[: len(few)])
+        targets = torch.from_numpy(some.targets)
         if tuned.writes:
             tuned.begin(values, targets, assignment.seed)
         return _Sample(assignment, tuned, values, targets)
@@ -481,6 +482,17 @@ class Tune:
             evaluated = sample.row_seconds(int(LONGEST / a_row))
             self._paces[known] = _Pace(begun, a_row, evaluated)
         return self._paces[known]
+
+
+def _typical(rows: Rows, batch: int, extractor: Extractor) -> Rows:
+    """Return a batch of rows such as training takes: of about the mean length, or any."""
+    chosen = np.arange(min(batch, len(rows.data)))
+    if "attention_mask" in extractor.backbone.example:
+        sizes = np.array(modalities.get(rows.data.modality).sizes(rows.data.inputs))
+        if worth_grouping(sizes, batch):
+            nearest = np.argsort(np.abs(sizes - sizes.mean()), kind="stable")
+            chosen = np.sort(nearest[: len(chosen)])
+    return rows.take(chosen)
 
 
 def _descending(
