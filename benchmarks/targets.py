@@ -211,3 +211,39 @@ def _table(file: Path, header: list[str], rows: list[list[str]]) -> Path:
     with file.open("w", newline="", encoding="utf-8") as out:
         csv.writer(out).writerows([header, *rows])
     return file
+
+
+def spoken(language: str) -> list[tuple[Path, str]]:
+    """Return what Tux Paint says in a language (``es``, ``fr``, …): recordings, and their texts."""
+    stamps()
+    found = []
+    for recording in sorted(STAMPS.rglob(f"*_desc_{language}.ogg")):
+        texts = recording.with_name(recording.name.replace(f"_desc_{language}.ogg", ".txt"))
+        lines = texts.read_text(encoding="utf-8").splitlines() if texts.is_file() else []
+        said = [line.partition("=")[2].strip() for line in lines if line[:3] == f"{language}."]
+        if said and said[0]:
+            found.append((recording, said[0]))
+    return found
+
+
+def phrases_folder(folder: Path, language: str, rows: int | None, seed: int, tested: int) -> Path:
+    """Write phrases to learn from, and `tested` ones none of which is among them, as a table each.
+
+    A phrase is its text: what is said twice is on one side. The test rows of a seed are the same
+    for any number of rows to learn from; None is all.
+    """
+    said = spoken(language)
+    texts = sorted({text for _, text in said})
+    order = np.random.default_rng(seed).permutation(len(texts)).tolist()
+    place = {texts[i]: rank for rank, i in enumerate(order)}
+    said.sort(key=lambda one: place[one[1]])
+    parts = {"test": said[:tested], "train": [one for one in said[tested:]]}
+    parts["train"] = [one for one in parts["train"] if one[1] != parts["test"][-1][1]][:rows]
+    folder.mkdir(parents=True)
+    for name, part in parts.items():
+        table = []
+        for i, (recording, text) in enumerate(part):
+            shutil.copy(recording, folder / f"{name}-{i}.ogg")
+            table.append([f"{name}-{i}.ogg", text, text])
+        _table(folder / f"{name}.csv", ["recording", "transcript", "phrase"], table)
+    return folder

@@ -24,9 +24,9 @@ MULTILINGUAL = 51_865
 _LANGUAGE = re.compile(r"<\|[a-z]{2,3}\|>")
 RATE = 0.5
 """Tokens of a position of 20 milliseconds that a text has at most: more than can be spoken."""
-LEAST = 8
+LEAST = 4
 """Tokens that a text may have however short the recording is."""
-MARGIN = 1.5
+MARGIN = 1.25
 """How much faster than the fastest of the training rows other rows may be spoken."""
 OTHERS = 2_000
 """Tokens beside those of a batch that stand for the rest of the vocabulary in training."""
@@ -88,11 +88,9 @@ class WhisperWriter(Writer):
                 logs = self._logits(hidden[:, -1], self.languages).log_softmax(1).mean(0)
             self.language.fill_(self.languages[int(logs.argmax())])
         tokens = [len(text) - len(self.prompt) for text in self._tokens(texts_of(letters))]
-        fastest = max(
-            (count - LEAST) / int(positions)
-            for count, positions in zip(tokens, value["attention_mask"].sum(1), strict=True)
-        )
-        self.rate.fill_(min(RATE, MARGIN * max(0.0, fastest) + 1 / LEAST))
+        positions = value["attention_mask"].sum(1).tolist()
+        fastest = max(count / place for count, place in zip(tokens, positions, strict=True))
+        self.rate.fill_(min(RATE, MARGIN * fastest))
 
     def costs(self, value: Boundary, letters: Tensor) -> Tensor:
         """Return (rows,) how unexpected each text is, its mean over rows being that over tokens."""

@@ -51,6 +51,8 @@ _EVALUATED = 64
 _FEW = 4
 _BEGUN = 64
 """Rows by which a writer settles what it must, at most."""
+_WRITTEN = 64
+"""Validation rows that are written after an epoch, at most."""
 _STARTED = 20_000
 """Rows on whose features a head is started at most; they are held in memory."""
 
@@ -274,7 +276,8 @@ class Tune:
         rows = sum(len(piece.data) for piece in assignment.train)
         recipe, extractor = assignment.recipe.for_rows(rows), self._extractor(assignment)
         cut = self._cut(assignment, extractor)
-        held = len(assignment.validation.data) if assignment.validation else 0
+        judging = _judging(assignment)
+        held = len(judging.data) if judging else 0
         seconds = 1.0
         if cut > 0:
             seconds += self._computing(assignment, extractor, cut)
@@ -305,6 +308,7 @@ class Tune:
         cut = self._cut(assignment, extractor)
         torch.manual_seed(assignment.seed)
         tuned, spec = self._module(assignment, extractor, cut)
+        assignment = replace(assignment, validation=_judging(assignment))
         held = None
         if assignment.validation is not None:
             held = self._values(assignment, extractor, cut, assignment.validation, View())
@@ -482,6 +486,15 @@ class Tune:
             evaluated = sample.row_seconds(int(LONGEST / a_row))
             self._paces[known] = _Pace(begun, a_row, evaluated)
         return self._paces[known]
+
+
+def _judging(assignment: Assignment) -> Rows | None:
+    """Return the validation rows by which epochs are judged: some, where writing takes long."""
+    held = assignment.validation
+    if held is None or assignment.task.output != "text":
+        return held
+    drawn = np.random.default_rng(assignment.seed).permutation(len(held.data))[:_WRITTEN]
+    return held.take(np.sort(drawn))
 
 
 def _typical(rows: Rows, batch: int, extractor: Extractor) -> Rows:
