@@ -18,6 +18,7 @@ from typing import Any
 
 from headstart.allocator import anonymous
 from headstart.places import cache_folder
+from headstart.training.precision import usual
 
 RESULTS = Path(__file__).parent / "results"
 TOLD = (
@@ -136,6 +137,7 @@ def machine() -> dict[str, Any]:
     return {
         "processor": model,
         "cores": os.cpu_count(),
+        "precision": usual().precision,
         "python": platform.python_version(),
         **{name: version(name) for name in packages},
     }
