@@ -26,7 +26,7 @@ from headstart.features.extract import Extractor
 from headstart.places import cache_folder, read_json, write_json
 from headstart.training.precision import usual
 
-ROWS = 25
+ROWS = 50
 """Rows that are looked at, at most; with ten times as many the order of targets is the same
 (``benchmarks/similarity.py``).
 """
