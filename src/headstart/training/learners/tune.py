@@ -198,8 +198,12 @@ class _Sample:
         return step_seconds(self.tuned, self.tuned.groups(), self.loss, batch, norm, longest)
 
     def row_seconds(self, most: int) -> float:
-        """Return the seconds of a row in evaluation, measured on about `most` of them."""
-        rows = torch.arange(len(self.targets))[: max(_FEW, most)]
+        """Return the seconds of a row in evaluation, measured on about `most` of them.
+
+        A row that is written takes as long as many together, so they are not taken apart.
+        """
+        rows = torch.arange(len(self.targets))
+        rows = rows if self.tuned.writes else rows[: max(_FEW, most)]
         self.tuned.eval()
         seconds = []
         with torch.no_grad():
