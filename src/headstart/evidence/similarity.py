@@ -27,8 +27,8 @@ from headstart.places import cache_folder, read_json, write_json
 from headstart.training.precision import usual
 
 ROWS = 50
-"""Rows that are looked at, at most; with ten times as many the order of targets is the same
-(``benchmarks/similarity.py``).
+"""Rows that are looked at, at most; with them the order of targets is as expected but for digits
+beside shuffled stamps by one of three sources (``benchmarks/similarity.py``).
 """
 PIECE = 5
 """Pictures at a time: the maps of so few stay in a processor's cache while sums are taken."""
