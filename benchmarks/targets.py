@@ -220,7 +220,7 @@ def spoken(language: str) -> list[tuple[Path, str]]:
     for recording in sorted(STAMPS.rglob(f"*_desc_{language}.ogg")):
         texts = recording.with_name(recording.name.replace(f"_desc_{language}.ogg", ".txt"))
         lines = texts.read_text(encoding="utf-8").splitlines() if texts.is_file() else []
-        said = [line.partition("=")[2].strip() for line in lines if line[:3] == f"{language}."]
+        said = [line.partition("=")[2].strip() for line in lines if line.startswith(f"{language}.")]
         if said and said[0]:
             found.append((recording, said[0]))
     return found
@@ -237,8 +237,9 @@ def phrases_folder(folder: Path, language: str, rows: int | None, seed: int, tes
     order = np.random.default_rng(seed).permutation(len(texts)).tolist()
     place = {texts[i]: rank for rank, i in enumerate(order)}
     said.sort(key=lambda one: place[one[1]])
-    parts = {"test": said[:tested], "train": [one for one in said[tested:]]}
-    parts["train"] = [one for one in parts["train"] if one[1] != parts["test"][-1][1]][:rows]
+    test = said[:tested]
+    others = [one for one in said[tested:] if one[1] != test[-1][1]]
+    parts = {"test": test, "train": others[:rows]}
     folder.mkdir(parents=True)
     for name, part in parts.items():
         table = []

@@ -255,18 +255,8 @@ def writing(
     **more: Any,
 ) -> Recipe:
     """Return a recipe that tunes what writes, and stages of the source below it."""
-    settings = {"batch": 16, "decay": 0.01, "patience": 3, **more}
-    return Recipe(
-        name,
-        modality,
-        "source",
-        "tune",
-        rank=rank,
-        stages=stages,
-        phases=phases,
-        output="text",
-        **settings,
-    )
+    settings = {"batch": 16, "decay": 0.01, "patience": 3, "output": "text", **more}
+    return replace(tuning(name, modality, rank, stages, phases, **settings), solved=False)
 
 
 def usual(name: str, rank: int, **more: Any) -> list[Recipe]:

@@ -369,6 +369,13 @@ def pooled(value: Tensor, mask: Tensor | None = None) -> Tensor:
     return value.mean(1) if value.ndim == 3 else value.flatten(1)
 
 
+def as_features(hidden: Tensor, mask: Tensor, pooling: bool) -> Boundary:
+    """Return a sequence as a network's output: its mean (rows, width), or all and the mask."""
+    if pooling:
+        return {"features": pooled(hidden, mask)}
+    return {"features": hidden, "attention_mask": mask}
+
+
 class _Crossing:
     """What the emptied stages of one suffix share: the boundary value of the current batch."""
 

@@ -21,7 +21,7 @@ def _correct(outputs: Tensor, targets: np.ndarray) -> np.ndarray:
     return (outputs.argmax(1).numpy() == targets).astype(np.float64)[:, None]
 
 
-def _mean(statistics: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def mean_of_rows(statistics: np.ndarray, weights: np.ndarray) -> np.ndarray:
     mean: np.ndarray = weights @ statistics[:, 0] / weights.sum(1)
     return mean
 
@@ -112,11 +112,11 @@ def _auroc(statistics: np.ndarray, weights: np.ndarray) -> np.ndarray:
 CLASSIFICATION = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", True, _correct, _mean, proportion=True),
+        Metric("accuracy", True, _correct, mean_of_rows, proportion=True),
         Metric("balanced_accuracy", True, _pairs, _balanced),
         Metric("macro_f1", True, _pairs, _macro_f1),
         Metric("auroc", True, _log_odds, _auroc),
-        Metric("log_loss", False, _log_losses, _mean),
+        Metric("log_loss", False, _log_losses, mean_of_rows),
     )
 }
 
@@ -197,7 +197,7 @@ def multilabel_metrics(labels: Sequence[str]) -> dict[str, Metric]:
         Metric("mAP", True, _label_scores, partial(_average_precisions, labels=range(len(labels)))),
         Metric("micro_f1", True, _decisions, _label_micro_f1),
         Metric("macro_f1", True, _decisions, _label_macro_f1),
-        Metric("subset_accuracy", True, _whole_sets, _mean, proportion=True),
+        Metric("subset_accuracy", True, _whole_sets, mean_of_rows, proportion=True),
     ]
     for i, label in enumerate(labels):
         one = partial(_average_precisions, labels=[i])

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from headstart.data.letters import normalised, texts_of
 from headstart.tasks import Metric
+from headstart.tasks.metrics import mean_of_rows
 
 
 def _edits(units: Any) -> Any:
@@ -38,15 +39,10 @@ def _right(outputs: Tensor, targets: np.ndarray) -> np.ndarray:
     return np.array(same, np.float64)[:, None]
 
 
-def _mean(statistics: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    found: np.ndarray = weights @ statistics[:, 0] / weights.sum(1)
-    return found
-
-
 TRANSCRIPTS = {
     "cer": Metric("cer", False, _edits(str), _rate),
     "wer": Metric("wer", False, _edits(str.split), _rate),
-    "exact_match": Metric("exact_match", True, _right, _mean, proportion=True),
+    "exact_match": Metric("exact_match", True, _right, mean_of_rows, proportion=True),
 }
 """Letters, and words, that were added, left out or exchanged, over those that were said
 (Levenshtein, 1966); and the share of rows without a mistake."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from headstart.data.modalities import Preprocessing
 from headstart.sources.families import Output, families
-from headstart.sources.staged import Backbone, Stage, pooled
+from headstart.sources.staged import Backbone, Stage, as_features
 
 WIDTH, DEPTH, KERNEL = 96, 5, 9
 """A position is made of what is 400 milliseconds around it on either side."""
@@ -53,10 +53,7 @@ class Recogniser(nn.Module):
         hidden = self.stem(mel) * there
         for block in self.blocks:
             hidden = block(hidden, there)
-        hidden = self.norm(hidden)
-        if self.pooling:
-            return {"features": pooled(hidden, attention_mask)}
-        return {"features": hidden, "attention_mask": attention_mask}
+        return as_features(self.norm(hidden), attention_mask, self.pooling)
 
 
 class Recognisers:

@@ -13,8 +13,8 @@ from headstart.data.modalities import Preprocessing
 from headstart.errors import SourceError
 from headstart.sources.families import Output, families
 from headstart.sources.families.transformers import Kind, bare
-from headstart.sources.families.whisper import WhisperWriter
-from headstart.sources.staged import Backbone, pooled, stages_of
+from headstart.sources.families.whisper import WhisperWriter, mask_of_padding
+from headstart.sources.staged import Backbone, as_features, stages_of
 
 STRIDE = 2
 """Frames of a position of Whisper's encoder, of 10 milliseconds each."""
@@ -23,8 +23,6 @@ KINDS = {
 }
 TOKENIZER = "tokenizer.json"
 _EXAMPLE = 23
-_FAR = -1e4
-"""Added to what attention gives padding: in any precision nothing is left of it."""
 
 
 class WhisperNetwork(nn.Module):
@@ -56,13 +54,11 @@ class WhisperNetwork(nn.Module):
         hidden = nn.functional.gelu(network.conv2(hidden)).transpose(1, 2)
         hidden = hidden + network.embed_positions.weight[: hidden.shape[1]]
         hidden = nn.functional.dropout(hidden, network.dropout, self.training)
-        absent = (1 - attention_mask[:, None, None, :].to(hidden.dtype)) * _FAR
+        padding = mask_of_padding(attention_mask, hidden)
         for layer in network.layers:
-            hidden = layer(hidden, absent)
+            hidden = layer(hidden, padding)
         hidden = network.layer_norm(hidden)
-        if self.pooling:
-            return {"features": pooled(hidden, attention_mask)}
-        return {"features": hidden, "attention_mask": attention_mask}
+        return as_features(hidden, attention_mask, self.pooling)
 
 
 class Sounds:

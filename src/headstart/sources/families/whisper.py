@@ -180,11 +180,15 @@ class WhisperWriter(Writer):
         return hidden @ (weight[: self.end + 1] if tokens is None else weight[tokens]).T
 
 
+def mask_of_padding(attention_mask: Tensor, states: Tensor) -> Tensor:
+    """Return what is added to the attention that is paid to states, so that padding gets none."""
+    return (1 - attention_mask[:, None, None, :].to(states.dtype)) * _FAR
+
+
 def _seen(value: Boundary) -> tuple[Tensor, Tensor]:
     """Return the encoder's states, and what is added to the attention that they are paid."""
     states = value["features"]
-    absent = (1 - value["attention_mask"][:, None, None, :].to(states)) * _FAR
-    return states, absent
+    return states, mask_of_padding(value["attention_mask"], states)
 
 
 def _memory(network: Any) -> Any:

@@ -34,6 +34,15 @@ class Rows:
         return Rows(self.data.take(numbers.tolist()), self.targets[numbers], self.units[numbers])
 
 
+BEGUN = 64
+"""Rows by which a writer settles what it must, such as their language, at most."""
+
+
+def drawn(rows: int, most: int, seed: int) -> np.ndarray:
+    """Return the numbers of a seeded draw of at most `most` of so many rows, in their order."""
+    return np.sort(np.random.default_rng(seed).permutation(rows)[:most])
+
+
 @dataclass(frozen=True)
 class Assignment:
     """Everything a learner is given.

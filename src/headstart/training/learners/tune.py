@@ -27,7 +27,7 @@ from headstart.tasks.matrix import Array
 from headstart.training.adapters import Adapter, adapters
 from headstart.training.batches import worth_grouping
 from headstart.training.blending import blended
-from headstart.training.learners import Assignment, Fitted, Rows, learners
+from headstart.training.learners import BEGUN, Assignment, Fitted, Rows, drawn, learners
 from headstart.training.loop import train
 from headstart.training.measuring import GLANCE, LONGEST, fastest, step_seconds
 from headstart.training.memory import (
@@ -49,10 +49,10 @@ MIRROR = "mirror"
 """A view that not every label survives: which is measured before it is used."""
 _EVALUATED = 64
 _FEW = 4
-_BEGUN = 64
-"""Rows by which a writer settles what it must, at most."""
 _WRITTEN = 64
 """Validation rows that are written after an epoch, at most."""
+_SEEN = 1_000
+"""Rows whose lengths are looked at for what is usual: of a recording the file is opened for it."""
 _STARTED = 20_000
 """Rows on whose features a head is started at most; they are held in memory."""
 
@@ -127,8 +127,7 @@ class Tuned(nn.Module):
 
     def begin(self, values: Values, letters: Tensor, seed: int) -> None:
         """Let the head, which is a writer, settle what some training rows tell."""
-        rows = np.random.default_rng(seed).permutation(len(values))[:_BEGUN]
-        some = torch.from_numpy(np.sort(rows))
+        some = torch.from_numpy(drawn(len(values), BEGUN, seed))
         with torch.no_grad():
             self.writer.begin(self.eval().features(_rows(values, some)), letters[some])
 
@@ -455,8 +454,8 @@ class Tune:
         """Put the head at its optimum on the features as they are before tuning."""
         rows = np.arange(len(plain))
         if len(rows) > _STARTED:
-            drawn = np.random.default_rng(assignment.seed).choice(rows, _STARTED, replace=False)
-            rows = np.sort(drawn)
+            some = np.random.default_rng(assignment.seed).choice(rows, _STARTED, replace=False)
+            rows = np.sort(some)
         tuned.eval()
         with torch.no_grad():
             features = _evaluated(
@@ -497,15 +496,14 @@ def _judging(assignment: Assignment) -> Rows | None:
     held = assignment.validation
     if held is None or assignment.task.output != "text":
         return held
-    drawn = np.random.default_rng(assignment.seed).permutation(len(held.data))[:_WRITTEN]
-    return held.take(np.sort(drawn))
+    return held.take(drawn(len(held.data), _WRITTEN, assignment.seed))
 
 
 def _typical(rows: Rows, batch: int, extractor: Extractor) -> Rows:
     """Return a batch of rows such as training takes: of about the mean length, or any."""
     chosen = np.arange(min(batch, len(rows.data)))
     if "attention_mask" in extractor.backbone.example:
-        sizes = np.array(modalities.get(rows.data.modality).sizes(rows.data.inputs))
+        sizes = np.array(modalities.get(rows.data.modality).sizes(rows.data.inputs[:_SEEN]))
         if worth_grouping(sizes, batch):
             nearest = np.argsort(np.abs(sizes - sizes.mean()), kind="stable")
             chosen = np.sort(nearest[: len(chosen)])

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from headstart.models.network import Network, headed
 from headstart.sources.writing import Writer
-from headstart.training.learners import Assignment, Fitted, learners
+from headstart.training.learners import BEGUN, Assignment, Fitted, drawn, learners
 
-ROWS = 64
-"""Rows by which the source settles what it must, such as their language, at most."""
 SECONDS = 1.0
 
 
@@ -33,8 +30,7 @@ class ZeroShot:
         assert extractor is not None
         backbone, piece = extractor.backbone, assignment.train[0]
         spec, head = headed(backbone, assignment.task.head(backbone.width, assignment.spec))
-        drawn = np.random.default_rng(assignment.seed).permutation(len(piece.data))[:ROWS]
-        some = piece.take(np.sort(drawn))
+        some = piece.take(drawn(len(piece.data), BEGUN, assignment.seed))
         values = extractor.extract(some.data, backbone.end, late=assignment.late).whole()
         assert isinstance(head, Writer)
         head.eval().begin(values, torch.from_numpy(some.targets))
