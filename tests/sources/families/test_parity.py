@@ -56,7 +56,8 @@ def test_the_table_has_every_family():
 
 
 def test_the_table_has_every_line_of_stages():
-    built = [type(build(name).model.network) for name in NETWORKS]
+    wrapped = [name for name, row in NETWORKS.items() if row[0] in ("timm", "torchvision")]
+    built = [type(build(name).model.network) for name in wrapped]
     lines = {*timm_family.STAGES, *torchvision_family.STAGES}
     assert {cls.__module__.rsplit(".", 1)[-1] for cls in built} >= lines
     for kinds, family in ((TEXTS, "transformers-text"), (PICTURES, "transformers-image")):
