@@ -25,7 +25,6 @@ from scipy.stats import spearmanr
 
 from benches import bench_of, opened
 from headstart.evidence.shortlist import LENGTH, TOO_SLOW, Ranking, affordable, candidate
-from headstart.evidence.similarity import similarity
 from headstart.recipes import Recipe, recipes_for
 from headstart.search.reach import subset
 from headstart.search.trial import Bench, assign, run_trial
@@ -111,7 +110,6 @@ def measured(target: str, place: Path, before: dict[str, Any] | None = None) -> 
     tested = bench_of(dataset, {}, order[known.rows :][: known.tested]).train
     for extractor in extractors.values():  # converted once on a machine, not once a target
         extractor.extract(tested.data.take([0]), extractor.backbone.end)
-        similarity(tested.data.take([0]), extractor)  # of noise, which is kept
     count = min(RANKED, len(bench.train.data))
     strata = bench.task.strata(bench.train.targets)
     some = bench.train.take(subset(bench.train.data, strata, count, 0)[:count])
