@@ -130,6 +130,44 @@ NETWORKS["whisper"] = (
         "decoder_start_token_id": 257,
     },
 )
+WAVE = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "conv_dim": [20, 20, 20],
+    "conv_kernel": [10, 3, 2],
+    "conv_stride": [5, 2, 2],
+    "num_conv_pos_embeddings": 6,
+    "num_conv_pos_embedding_groups": 2,
+}
+LATE = {"do_stable_layer_norm": True, "feat_extract_norm": "layer"}
+"""Settings of the larger networks: normalisation before each layer's work, and none over time."""
+NETWORKS |= {
+    name: ("transformers-audio", {"model_type": kind, **WAVE, **settings})
+    for name, kind, settings in (
+        ("hubert", "hubert", {}),
+        ("wav2vec2", "wav2vec2", {}),
+        ("late wav2vec2", "wav2vec2", LATE),
+        ("wavlm", "wavlm", {"num_buckets": 12}),
+        ("late wavlm", "wavlm", {**LATE, "num_buckets": 12}),
+    )
+}
+NETWORKS["ast"] = (
+    "transformers-audio",
+    {
+        "model_type": "audio-spectrogram-transformer",
+        "hidden_size": 32,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "intermediate_size": 48,
+        "num_mel_bins": 24,
+        "max_length": 200,
+        "patch_size": 8,
+        "frequency_stride": 6,
+        "time_stride": 5,
+    },
+)
 NETWORKS["recogniser"] = ("recogniser", {})
 NETWORKS["joint"] = (
     "joint",
@@ -214,4 +252,16 @@ def inputs_for(
         mask = (torch.arange(positions)[None] < there[:, None]).long()
         mel = torch.from_numpy(random.normal(0, 1, (rows, positions, width)).astype(np.float32))
         inputs |= {"mel": mel * mask[..., None], "attention_mask": mask}
+    settings = backbone.preprocessing.settings
+    for front in {"wave", "fbank"} & set(backbone.example):
+        before, each = settings.get("before", 0), settings.get("each", 1)
+        there = torch.tensor([max(1, size // 2 - 3 * i) for i in range(rows)])
+        reach = settings["first"] + settings["step"] * (there - 1)
+        shape = (rows, int(reach.max()), *backbone.example[front].shape[2:])
+        values = torch.from_numpy(random.normal(0, 1, shape).astype(np.float32))
+        heard = (torch.arange(shape[1])[None] < reach[:, None]).float()
+        tokens = before + each * there
+        mask = (torch.arange(int(tokens.max()))[None] < tokens[:, None]).long()
+        heard = heard.view(rows, shape[1], *[1] * (values.ndim - 2))
+        inputs |= {front: values * heard, "attention_mask": mask}
     return inputs

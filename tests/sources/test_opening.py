@@ -18,10 +18,12 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from headstart import fit, load
+from headstart.data.letters import texts_of
 from headstart.errors import SourceError
 from headstart.sources import fetching
 from headstart.sources.loading import load_source
 from headstart.sources.opening import WINDOW, find_source, is_named_here
+from tiny import NETWORKS, speller
 
 SIZES = {
     "vocab_size": 62,
@@ -398,3 +400,81 @@ def test_fit_starts_from_a_folder_and_its_model_predicts_without_that_folder(
     shutil.rmtree(folder)
     answers = load(tmp_path / "run").predict(["w1 w2 w3", "w21 w25"])
     assert len(answers) == 2
+
+
+WAVES = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 40,
+    "conv_dim": [16, 16, 16],
+    "conv_kernel": [10, 3, 2],
+    "conv_stride": [5, 2, 2],
+    "num_conv_pos_embeddings": 6,
+    "num_conv_pos_embedding_groups": 2,
+}
+WORDS = {"<pad>": 0, "<s>": 1, "|": 2, "B": 3, "A": 4, "'": 5}
+
+
+@pytest.mark.parametrize("network", ("Wav2Vec2", "Hubert", "WavLM"))
+@pytest.mark.parametrize("more", ({}, {"do_stable_layer_norm": True, "feat_extract_norm": "layer"}))
+def test_a_saved_network_of_recordings_answers_as_transformers_does(saved, network, more):
+    config = getattr(transformers, f"{network}Config")(**WAVES, **more, vocab_size=len(WORDS))
+    whole = getattr(transformers, f"{network}ForCTC")(config)
+    folder = saved(whole, reads=False)
+    (folder / "vocab.json").write_text(json.dumps(WORDS))
+    reads = {"do_normalize": False}
+    (folder / "preprocessor_config.json").write_text(json.dumps(reads))
+    source = find_source(str(folder))
+    assert source.modality == "audio" and source.settings == {"normalised": False}
+    loaded = load_source(source, "text")
+    wave = torch.randn(2, 30 + 20 * 8)
+    heard = {"wave": wave, "attention_mask": torch.ones(2, 9, dtype=torch.int64)}
+    with torch.no_grad():
+        logits = whole(wave).logits
+        logits[..., WORDS["<s>"]] = -torch.inf  # it stands for nothing that could be written
+        expected = logits.argmax(-1)
+        hidden = whole.base_model(wave).last_hidden_state
+        value = loaded.backbone.model(**heard)
+        torch.testing.assert_close(value["features"], hidden, atol=1e-5, rtol=1e-5)
+        written = texts_of(loaded.backbone.writer.eval()(value))
+    said = {2: " ", 3: "b", 4: "a", 5: "'"}
+    for row, text in zip(expected.tolist(), written, strict=True):
+        new = [a for a, before in zip(row, [None, *row], strict=False) if a != before]
+        assert text == " ".join("".join(said.get(token, "") for token in new).split())
+    taught = loaded.backbone.writer.taught("abc")
+    known = loaded.backbone.writer.linear.weight
+    assert torch.equal(
+        taught.linear.weight[2], known[1 + loaded.backbone.writer.letters.index("b")]
+    )
+    assert torch.allclose(taught.linear.weight[3], known[1:].mean(0))
+    assert load_source(source).backbone.writer is None
+
+
+def test_a_saved_whisper_brings_what_it_writes_with(saved):
+    config = {k: v for k, v in NETWORKS["whisper"][1].items() if k != "model_type"}
+    whole = transformers.WhisperForConditionalGeneration(transformers.WhisperConfig(**config))
+    folder = saved(whole, reads=False)
+    (folder / "tokenizer.json").write_text(speller())
+    loaded = load_source(find_source(str(folder)), "text")
+    theirs = whole.model.decoder.layers[0].fc1.weight
+    assert torch.equal(loaded.backbone.writer.network.layers[0].fc1.weight, theirs)
+    assert torch.equal(loaded.backbone.model.network.conv1.weight, whole.model.encoder.conv1.weight)
+
+
+def test_a_saved_ast_answers_as_transformers_does(saved):
+    sizes = {k: v for k, v in NETWORKS["ast"][1].items() if k != "model_type"}
+    whole = transformers.ASTForAudioClassification(transformers.ASTConfig(**sizes))
+    folder = saved(whole, reads=False)
+    (folder / "preprocessor_config.json").write_text(json.dumps({"mean": -4.0, "std": 3.0}))
+    source = find_source(str(folder))
+    assert source.settings == {"mean": -4.0, "std": 3.0}
+    loaded = load_source(source)
+    fbank = torch.randn(2, sizes["max_length"], sizes["num_mel_bins"])
+    patches = whole.audio_spectrogram_transformer.embeddings.position_embeddings.shape[1]
+    mask = torch.ones(2, patches, dtype=torch.int64)
+    with torch.no_grad():
+        expected = whole.audio_spectrogram_transformer(fbank).pooler_output
+    torch.testing.assert_close(
+        features(loaded, fbank=fbank, attention_mask=mask), expected, atol=1e-5, rtol=1e-5
+    )

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from headstart.features.values import Values
 from headstart.registry import Registry
+from headstart.sources.ctc import Ctc
 
 
 @dataclass(frozen=True)
@@ -91,5 +92,6 @@ class Readout:
         return readout(values, self._kind).float().numpy()
 
 
+heads.register("ctc", lambda spec: Ctc(spec.width, spec.letters))
 heads.register("linear", lambda spec: LinearHead(spec.width, spec.outputs))
 heads.register("layers", lambda spec: LayersHead(spec.width, spec.outputs))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, nn
 
@@ -110,7 +108,8 @@ def headed(backbone: Backbone, spec: HeadSpec) -> tuple[HeadSpec, nn.Module]:
     """Return what stands on a backbone: its own writer where it brings one, else a fresh head."""
     if backbone.writer is None:
         return spec, spec.build()
-    return HeadSpec(OWN, backbone.width, 0), copy.deepcopy(backbone.writer)
+    own = HeadSpec(OWN, backbone.width, 0, letters=spec.letters)
+    return own, backbone.writer.taught(spec.letters)
 
 
 def _float(value: Tensor) -> Tensor:

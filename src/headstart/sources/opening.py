@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from headstart.data.dataset import TOGETHER
+from headstart.data.letters import normalised
 from headstart.digest import digest_file
 from headstart.errors import SourceError
 from headstart.places import cache_folder
 from headstart.sources.catalogue import Source, SourceFile, Tensors, side_by_side, sources
+from headstart.sources.ctc import NONE
+from headstart.sources.families.sounds import KINDS as SOUNDS
+from headstart.sources.families.sounds import LETTERS, TOKENIZER
 from headstart.sources.families.timm import pretrained_looks
-from headstart.sources.families.transformers import ANY, PICTURES, TEXTS, pretrained
+from headstart.sources.families.transformers import ANY, PICTURES, TEXTS, Kind, pretrained
 from headstart.sources.fetching import fetch_repository
 from headstart.sources.loading import read_tensors
 from headstart.sources.packages import Say
@@ -158,18 +163,21 @@ def _transformers(
     weights: list[Path],
     modality: str | None,
 ) -> Source:
-    kind = config["model_type"]
-    if modality is None or kind not in (PICTURES if modality == "image" else TEXTS):
-        looks = kind in PICTURES or (folder / "preprocessor_config.json").is_file()
-        modality = "text" if (kind in TEXTS and kind not in PICTURES) or not looks else "image"
-    kinds = PICTURES if modality == "image" else TEXTS
-    settings, texts = (_looks(folder), {}) if modality == "image" else _reads(folder, config)
+    named = config["model_type"]
+    modality = _modality(named, folder, modality)
+    kind = _KINDS[modality].get(named, ANY)
+    if modality == "audio":
+        known = _hears(folder, config, kind)
+    elif modality == "image":
+        known = _Known(kind, _looks(folder))
+    else:
+        known = _Known(kind, *_reads(folder, config))
 
     def read(place: Path) -> Tensors:
         for path in weights:
             if path.suffix == ".bin":  # says what is wrong with a pickle that holds more
                 read_tensors(path)
-        return pretrained(kinds.get(kind, ANY), place)
+        return pretrained(known.kind, place)
 
     return _source(
         name,
@@ -178,23 +186,114 @@ def _transformers(
         modality=modality,
         family=f"transformers-{modality}",
         config=config,
-        settings=settings,
-        texts=texts,
+        settings=known.settings,
+        texts=known.texts,
         weights="",
         read=read,
-        convert=_under_network,
-        architecture=kind,
+        convert=known.convert,
+        architecture=named,
         licence=str(config.get("license") or "unknown"),
     )
 
 
-def _looks(folder: Path) -> dict[str, Any]:
-    """Return how the source wants its pictures, from ``preprocessor_config.json``."""
-    path = folder / "preprocessor_config.json"
+_KINDS: Mapping[str, Mapping[str, Kind]] = {"image": PICTURES, "text": TEXTS, "audio": SOUNDS}
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What a folder says of a network: the class that reads it, its inputs, and its files."""
+
+    kind: Kind
+    settings: Mapping[str, Any]
+    texts: Mapping[str, str] = field(default_factory=dict)
+    convert: Callable[[Tensors, Tensors], Tensors] = _under_network
+
+
+def _modality(kind: str, folder: Path, asked: str | None) -> str:
+    """Return what a network is for: what is asked, if its kind is known for that."""
+    if asked is not None and kind in _KINDS.get(asked, {}):
+        return asked
+    if kind in SOUNDS:
+        return "audio"
+    looks = kind in PICTURES or (folder / "preprocessor_config.json").is_file()
+    return "text" if (kind in TEXTS and kind not in PICTURES) or not looks else "image"
+
+
+def _hears(folder: Path, config: Mapping[str, Any], kind: Kind) -> _Known:
+    """Return how a source wants its recordings, and what it writes with, if it does."""
+    said = _said(folder / "preprocessor_config.json")
+    settings: dict[str, Any] = {}
+    if "do_normalize" in said and kind.network != "ASTModel":
+        settings["normalised"] = bool(said["do_normalize"])
+    if kind.network == "ASTModel":
+        settings = {name: float(said[name]) for name in ("mean", "std") if name in said}
+    if kind.part:  # with a decoder beside it
+        texts = {TOKENIZER: _tokenizer(folder)}
+        sides = {f"{kind.part}.": "network.", "decoder.": "writer.network."}
+        return _Known(replace(kind, part=""), settings, texts, _renamed(sides))
+    [whole] = config.get("architectures") or [kind.network]
+    vocabulary = _said(folder / "vocab.json")
+    if not whole.endswith("ForCTC") or not vocabulary:
+        return _Known(kind, settings)
+    blank = config.get("pad_token_id") or 0
+    outputs = {NONE: blank} | {
+        letter: number
+        for token, number in sorted(vocabulary.items(), key=lambda pair: pair[1], reverse=True)
+        if len(token) == 1 and (letter := _letter(token))
+    }
+    order = list(outputs.values())
+    letters = "".join(str(letter) for letter in outputs if letter != NONE)
+    sides = {f"{config['model_type']}.": "network.", "lm_head.": "writer.linear."}
+    return _Known(
+        replace(kind, network=whole), settings, {LETTERS: letters}, _renamed(sides, order)
+    )
+
+
+def _letter(token: str) -> str:
+    """Return what a token of one character is in a transcript; nothing if it is no part of one."""
+    if token == _BETWEEN_WORDS:
+        return " "
+    return normalised(f"a{token}a")[1:-1].strip()  # an apostrophe is one between letters alone
+
+
+_BETWEEN_WORDS = "|"
+"""The token of networks of CTC that stands for a space."""
+
+
+def _renamed(
+    sides: Mapping[str, str], outputs: Sequence[int] | None = None
+) -> Callable[[Tensors, Tensors], Tensors]:
+    """Return what gives tensors the names of a backbone; a writer's `outputs` in that order."""
+
+    def convert(tensors: Tensors, fresh: Tensors) -> Tensors:
+        named = {
+            f"{ours}{name.removeprefix(theirs)}": tensor
+            for theirs, ours in sides.items()
+            for name, tensor in tensors.items()
+            if name.startswith(theirs)
+        }
+        if outputs is not None:
+            named |= {n: v[list(outputs)] for n, v in named.items() if n.startswith(_LETTERS_OF)}
+        return {name: named[name] for name in fresh if name in named}
+
+    return convert
+
+
+_LETTERS_OF = "writer.linear."
+
+
+def _said(path: Path) -> dict[str, Any]:
+    """Return the content of a JSON file, if there is one."""
     try:
-        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except ValueError as error:
         raise SourceError(f"{path} is damaged: {error}") from None
+    return found if isinstance(found, dict) else {}
+
+
+def _looks(folder: Path) -> dict[str, Any]:
+    """Return how the source wants its pictures, from ``preprocessor_config.json``."""
+    known = _said(folder / "preprocessor_config.json")
     return {
         "size": 224,  # the family knows the network's own
         "mean": list(known.get("image_mean") or [0.5, 0.5, 0.5]),

@@ -17,13 +17,16 @@ import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from headstart.data.modalities import Preprocessing
+
+if TYPE_CHECKING:
+    from headstart.sources.writing import Writer
 
 Boundary = dict[str, Tensor]
 """What travels over a cut: named tensors whose first axis is the row."""
@@ -150,7 +153,7 @@ class Backbone:
         self.kept = tuple(kept)
         self.head: tuple[Tensor, Tensor] | None = None
         """Weights (c, width) and biases (c,) of the source's own head, where its file has one."""
-        self.writer: nn.Module | None = None
+        self.writer: Writer | None = None
         """What writes a text from ``features``, where the network has such a part."""
         self._outcomes: dict[str, _Outcome] = {}
         self._used: dict[int, set[str]] = {}

@@ -6,6 +6,7 @@ what it would cost it to write a given text, which training brings down.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import torch
@@ -31,6 +32,10 @@ class Writer(nn.Module):
         """Return the parameters that train; of a `fresh` one, whose weights are random, all."""
         found = self.named_parameters()
         return [p for name, p in found if fresh or not (self.kept and name.startswith(self.kept))]
+
+    def taught(self, _letters: str) -> Writer:
+        """Return a copy that is to write texts of some letters."""
+        return copy.deepcopy(self)
 
     def begin(self, value: Boundary, letters: Tensor) -> None:
         """Settle what some training rows and their texts tell, such as their language."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from transformers import Wav2Vec2FeatureExtractor
 
 from headstart.data.modalities import Preprocessing, View, modalities, sniff
 from headstart.data.sounds import samples
@@ -140,3 +141,25 @@ def test_a_long_recording_is_read_in_parts_cut_where_it_is_quiet(tmp_path):
         assert part.end % 1 > 0.75  # where it is silent
     [short] = AUDIO.excerpts(tmp_path / "long.wav", Preprocessing({}, {}))
     assert (short.cell, short.begin, short.end) == (tmp_path / "long.wav", 0.0, 5.0)
+
+
+def test_a_network_may_hear_the_samples_themselves():
+    cells = [written(0.05, 1), written(0.075, 2)]
+    heard = {"front": "wave", "first": 400, "step": 320, "normalised": True}
+    batch = AUDIO.collate(cells, ["a", "b"], Preprocessing(heard, {}), View())
+    assert batch["wave"].shape == (2, 400 + 2 * 320)
+    assert batch["attention_mask"].tolist() == [[1, 1, 0], [1, 1, 1]]
+    assert not batch["wave"][0, 720:].any()
+    sound = samples(cells[1], RATE)
+    [expected] = Wav2Vec2FeatureExtractor()(sound, sampling_rate=RATE)["input_values"]
+    np.testing.assert_allclose(batch["wave"][1], expected[:1040], atol=1e-4)
+
+
+def test_a_network_may_see_patches_of_kaldi_s_energies():
+    cells = [written(seconds) for seconds in (0.05, 0.5, 0.3)]
+    sees = {"front": "fbank", "bands": 16, "first": 8, "step": 5, "before": 2, "each": 3}
+    sees |= {"mean": -4.0, "std": 2.0}
+    batch = AUDIO.collate(cells, list("abc"), Preprocessing(sees, {}), View())
+    assert batch["attention_mask"].sum(1).tolist() == [2 + 3 * 1, 2 + 3 * 9, 2 + 3 * 5]
+    assert batch["fbank"].shape == (3, 8 + 5 * 8, 16)
+    assert not batch["fbank"][0, 8:].any() and batch["fbank"][0, :3].any()

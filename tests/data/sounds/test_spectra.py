@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import ASTFeatureExtractor
 
-from headstart.data.sounds.spectra import HOP, RATE, log_mel, pieces
+from headstart.data.sounds.spectra import HOP, RATE, kaldi_fbank, log_mel, pieces
 
 
 @pytest.mark.parametrize("bands", (80, 128))
@@ -47,3 +48,12 @@ def test_cuts_lie_where_it_is_quiet():
         sound[second * 1_000 : second * 1_000 + 200] = 0
     cuts = [end / 1_000 for _, end in pieces(sound, 1_000, 10.0)[:-1]]
     assert [int(cut) for cut in cuts] == [8, 17, 25][: len(cuts)] and len(cuts) >= 2
+
+
+def test_kaldi_s_energies_are_those_of_transformers():
+    sound = np.random.default_rng(0).normal(0, 0.1, 9_000).astype(np.float32)
+    theirs = ASTFeatureExtractor(num_mel_bins=32, max_length=55, do_normalize=False)
+    expected = theirs(sound, sampling_rate=RATE, return_tensors="np")["input_values"][0]
+    found = kaldi_fbank(sound, 32)
+    assert found.shape == (54, 32) and found.dtype == np.float32
+    np.testing.assert_allclose(found, expected[:54], atol=1e-4)

@@ -1,4 +1,7 @@
-"""Whisper's encoder: transformers' own where it is full, and the same row in any batch."""
+"""Encoders of recordings: the same row in any batch; Whisper's is transformers' where it is full.
+
+What others answer beside transformers' own, `test_opening` says.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from headstart.data.modalities import Preprocessing
 from headstart.errors import SourceError
 from headstart.sources.families import families
 from tiny import NETWORKS, build, inputs_for
+
+AUDIO = "transformers-audio"
 
 
 def test_a_full_recording_is_encoded_as_transformers_does():
@@ -25,13 +30,25 @@ def test_a_full_recording_is_encoded_as_transformers_does():
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_padding_changes_nothing():
-    backbone = build("whisper")
+@pytest.mark.parametrize("name", [n for n, row in NETWORKS.items() if row[0] == AUDIO])
+def test_padding_changes_nothing(name):
+    backbone = build(name)
     inputs = inputs_for(backbone, rows=4)
+    settings = backbone.preprocessing.settings
+    first, step = settings.get("first", 1), settings.get("step", 1)
+    before, each = settings.get("before", 0), settings.get("each", 1)
     with torch.no_grad():
         whole = backbone.model(**inputs)["features"]
-        for row, length in enumerate(inputs["attention_mask"].sum(1).tolist()):
-            alone = {name: value[row : row + 1, :length] for name, value in inputs.items()}
+        for row, tokens in enumerate(inputs["attention_mask"].sum(1).tolist()):
+            reach = first + step * ((tokens - before) // each - 1)
+            alone = {name: value[row : row + 1, :reach] for name, value in inputs.items()}
+            alone["attention_mask"] = inputs["attention_mask"][row : row + 1, :tokens]
+            found = backbone.model(**alone)["features"]
+            torch.testing.assert_close(found[0], whole[row], atol=1e-4, rtol=1e-4)
+            if step == 1:
+                continue
+            # a batch that is cut to its longest row keeps inputs that are not one a token
+            alone |= {n: v[row : row + 1] for n, v in inputs.items() if n != "attention_mask"}
             found = backbone.model(**alone)["features"]
             torch.testing.assert_close(found[0], whole[row], atol=1e-4, rtol=1e-4)
 
@@ -43,4 +60,4 @@ def test_it_says_how_recordings_are_read():
 
 def test_another_type_is_refused_by_name():
     with pytest.raises(SourceError, match="none of the networks for recordings"):
-        families.get("transformers-audio").build({"model_type": "bark"}, Preprocessing({}, {}))
+        families.get(AUDIO).build({"model_type": "bark"}, Preprocessing({}, {}))

@@ -1,10 +1,11 @@
-"""Recordings: one channel at 16 kHz, as log-mel energies."""
+"""Recordings: one channel at 16 kHz, as energies or as the samples themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,14 @@ from headstart.data.sounds import (
     length,
     samples,
 )
-from headstart.data.sounds.spectra import RATE, log_mel, pieces, quietest, statistics
+from headstart.data.sounds.spectra import (
+    RATE,
+    kaldi_fbank,
+    log_mel,
+    pieces,
+    quietest,
+    statistics,
+)
 from headstart.data.sounds.views import heard as heard_as
 from headstart.data.sounds.views import shown as shown_as
 from headstart.devices import cores
@@ -78,11 +86,16 @@ class AudioModality(Modality):
     ) -> dict[str, np.ndarray]:
         """Return what the network reads of recordings, padded on the right, with its mask.
 
-        ``mel`` (rows, positions, stride x bands) float32 are the log-mel energies of `stride`
-        frames of 10 milliseconds each, after `tail` seconds of silence were added; the
-        ``attention_mask`` (rows, positions) int64 is one where the recording is. Where `settings`
-        ask for a ``size``, it is a picture of them: ``pixels`` (rows, 3, size, size) uint8; where
-        for ``statistics`` of so many bands, these alone: (rows, numbers) float32.
+        By what `settings` name as its ``front``: ``mel`` (rows, positions, stride x bands) float32
+        are the log-mel energies of `stride` frames of 10 milliseconds each, after `tail` seconds of
+        silence were added; ``wave`` (rows, samples) float32 the samples; ``fbank`` (rows, frames,
+        bands) float32 Kaldi's energies. Of these `first` make a position, and `step` more each
+        further one. The ``attention_mask`` (rows, tokens) int64 is one where the recording is: a
+        position is a token, or `each` of them after `before` others.
+
+        Where `settings` ask for a ``size``, it is a picture of the energies: ``pixels`` (rows, 3,
+        size, size) uint8; where for ``statistics`` of so many bands, these alone: (rows, numbers)
+        float32.
         """
         settings = preprocessing.settings
         rows: list[np.ndarray] = []
@@ -99,22 +112,26 @@ class AudioModality(Modality):
             return {"statistics": np.stack([statistics(log_mel(row, bands)) for row in rows])}
         if "size" in settings:
             return {"pixels": np.stack([_picture(row, int(settings["size"])) for row in rows])}
-        tail = np.zeros(int(RATE * settings.get("tail", 0.0)), np.float32)
-        stride, bands = int(settings["stride"]), int(settings["bands"])
-        energies = [log_mel(np.concatenate([row, tail]), bands) for row in rows]
-        if view.index:
-            pairs = zip(energies, chances, strict=True)
-            energies = [shown_as(mel, view.policy, chance) for mel, chance in pairs]
-        values = [_folded(mel, stride) for mel in energies]
-        most = int(FRAMES * _seconds(preprocessing)) // stride
-        values = [value[:most] for value in values]
-        longest = max(map(len, values))
-        found = np.zeros((len(values), longest, stride * bands), np.float32)
-        mask = np.zeros((len(values), longest), np.int64)
-        for i, value in enumerate(values):
-            found[i, : len(value)] = value
-            mask[i, : len(value)] = 1
-        return {"mel": found, "attention_mask": mask}
+        front = settings.get("front", "mel")
+        values = [_FRONTS[front](row, settings) for row in rows]
+        if view.index and front != "wave":
+            pairs = zip(values, chances, strict=True)
+            values = [shown_as(energies, view.policy, chance) for energies, chance in pairs]
+        first, step = int(settings.get("first", 1)), int(settings.get("step", 1))
+        if front == "mel":
+            values = [_folded(mel, int(settings["stride"])) for mel in values]
+            most = int(FRAMES * _seconds(preprocessing)) // int(settings["stride"])
+            values = [value[:most] for value in values]
+        positions = [1 + max(0, len(value) - first) // step for value in values]
+        before, each = int(settings.get("before", 0)), int(settings.get("each", 1))
+        longest = first + step * (max(positions) - 1)
+        found = np.zeros((len(values), longest, *values[0].shape[1:]), np.float32)
+        mask = np.zeros((len(values), before + each * max(positions)), np.int64)
+        for i, (value, count) in enumerate(zip(values, positions, strict=True)):
+            whole = min(len(value), first + step * (count - 1))
+            found[i, :whole] = value[:whole]
+            mask[i, : before + each * count] = 1
+        return {front: found, "attention_mask": mask}
 
     def pieces(self, cells: Sequence[Cell], preprocessing: Preprocessing) -> list[int]:
         """Return into how many pieces each recording is cut: more than one only in chunks."""
@@ -211,6 +228,30 @@ def _windows(cell: Cell, preprocessing: Preprocessing) -> list[np.ndarray]:
         return [samples(cell, RATE, seconds=seconds)]
     sound = samples(cell, RATE)
     return [sound[begin:end] for begin, end in pieces(sound, RATE, seconds)]
+
+
+def _mel(sound: np.ndarray, settings: Mapping[str, Any]) -> np.ndarray:
+    """Return log-mel energies (frames, bands), with some silence after the recording."""
+    tail = np.zeros(int(RATE * settings.get("tail", 0.0)), np.float32)
+    return log_mel(np.concatenate([sound, tail]), int(settings["bands"]))
+
+
+def _wave(sound: np.ndarray, settings: Mapping[str, Any]) -> np.ndarray:
+    """Return the samples, if asked with mean zero and variance one."""
+    if not settings.get("normalised"):
+        return sound
+    standard: np.ndarray = (sound - sound.mean()) / np.sqrt(sound.var() + 1e-7)
+    return standard
+
+
+def _fbank(sound: np.ndarray, settings: Mapping[str, Any]) -> np.ndarray:
+    """Return Kaldi's energies (frames, bands) as they were standardised in pre-training."""
+    found = kaldi_fbank(sound, int(settings["bands"]))
+    standard: np.ndarray = (found - settings["mean"]) / (2 * settings["std"])
+    return standard
+
+
+_FRONTS = {"mel": _mel, "wave": _wave, "fbank": _fbank}
 
 
 def _folded(mel: np.ndarray, stride: int) -> np.ndarray:

@@ -1,7 +1,8 @@
-"""Spectra of recordings: log-mel energies as Whisper takes them, and where it is quiet."""
+"""Spectra of recordings: energies as Whisper and as Kaldi take them, and where it is quiet."""
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 
 import numpy as np
@@ -34,6 +35,52 @@ def log_mel(samples: np.ndarray, bands: int = 80) -> np.ndarray:
     energies = _filters(bands) @ found[:, :-1].abs().square()
     logs = energies.clamp(min=1e-10).log10()
     return ((logs.clamp(min=float(logs.max()) - DEEP) + 4) / 4).T.contiguous().numpy()
+
+
+def kaldi_fbank(samples: np.ndarray, bands: int) -> np.ndarray:
+    """Return (frames, bands) float32 logarithms of energies, as Kaldi's ``fbank`` has them."""
+    from transformers.audio_utils import spectrogram
+
+    short = max(0, WINDOW - len(samples))
+    window, filters = _kaldi(bands)
+    found = spectrogram(
+        np.pad(samples, (0, short)),
+        window,
+        frame_length=WINDOW,
+        hop_length=HOP,
+        fft_length=_KALDI,
+        power=2.0,
+        center=False,
+        preemphasis=0.97,
+        mel_filters=filters,
+        mel_floor=float(np.finfo(np.float32).eps),
+        log_mel="log",
+        remove_dc_offset=True,
+    )
+    return np.ascontiguousarray(found.T, np.float32)
+
+
+_KALDI = 512
+"""Samples that a frame is filled up to for Kaldi's spectrum."""
+
+
+@cache
+def _kaldi(bands: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the window, and the filters (frequencies, bands)."""
+    from transformers.audio_utils import mel_filter_bank, window_function
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the lowest of many bands lies between two frequencies
+        filters = mel_filter_bank(
+            num_frequency_bins=_KALDI // 2 + 1,
+            num_mel_filters=bands,
+            min_frequency=20,
+            max_frequency=RATE // 2,
+            sampling_rate=RATE,
+            mel_scale="kaldi",
+            triangularize_in_mel_space=True,
+        )
+    return window_function(WINDOW, "hann", periodic=False), filters
 
 
 @cache

@@ -1,28 +1,44 @@
-"""transformers' encoders of recordings, from log-mel energies to a vector a position."""
+"""transformers' encoders of recordings: Whisper, wav2vec 2.0 and its kin, AST."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from headstart.data.modalities import Preprocessing
+from headstart.data.modalities.audio import FRAMES
 from headstart.errors import SourceError
+from headstart.sources.ctc import Ctc
 from headstart.sources.families import Output, families
+from headstart.sources.families.spectrograms import LEADING, SpectrogramNetwork
 from headstart.sources.families.transformers import Kind, bare
+from headstart.sources.families.waves import WaveNetwork, line_of
 from headstart.sources.families.whisper import WhisperWriter, mask_of_padding
 from headstart.sources.staged import Backbone, as_features, stages_of
 
 STRIDE = 2
 """Frames of a position of Whisper's encoder, of 10 milliseconds each."""
 KINDS = {
+    "audio-spectrogram-transformer": Kind(
+        "ASTModel", "stem=embeddings.patch_embeddings layers.*,layernorm"
+    ),
+    "hubert": Kind("HubertModel"),
+    "wav2vec2": Kind("Wav2Vec2Model"),
+    "wavlm": Kind("WavLMModel"),
     "whisper": Kind("WhisperModel", "stem=conv1,conv2 layers.*,layer_norm", part="encoder"),
 }
+"""Where no line of stages is given, the network's settings say it."""
 TOKENIZER = "tokenizer.json"
-_EXAMPLE = 23
+LETTERS = "letters"
+"""The file with the letters that a network of CTC writes, in the order of its outputs."""
+_EXAMPLE, _TIMES = 23, 5
+"""Positions of an example, and of one of which several tokens are made."""
+_AUDIO_SET = {"mean": -4.2677393, "std": 4.5689974}
+"""Of the energies of AST's pre-training, which its files tell too."""
 
 
 class WhisperNetwork(nn.Module):
@@ -61,6 +77,72 @@ class WhisperNetwork(nn.Module):
         return as_features(hidden, attention_mask, self.pooling)
 
 
+@dataclass(frozen=True)
+class _Read:
+    """A network on recordings, how it is cut, and what it reads.
+
+    Attributes
+    ----------
+    settings
+        Of its preprocessing.
+    example
+        Its inputs but for the mask, of two rows.
+    tokens
+        Of a row of the example.
+    """
+
+    model: nn.Module
+    line: str
+    settings: dict[str, Any]
+    example: dict[str, Tensor]
+    tokens: int
+
+
+def _energies(network: Any, pooling: bool) -> _Read:
+    bands = network.config.num_mel_bins
+    return _Read(
+        WhisperNetwork(network, bands, pooling),
+        KINDS["whisper"].stages,
+        {
+            "bands": bands,
+            "stride": STRIDE,
+            "seconds": network.config.max_source_positions * STRIDE / FRAMES,
+            "tail": 0.5,
+        },
+        {"mel": torch.zeros(2, _EXAMPLE, STRIDE * bands)},
+        _EXAMPLE,
+    )
+
+
+def _samples(network: Any, pooling: bool) -> _Read:
+    model = WaveNetwork(network, pooling)
+    settings = {"first": model.first, "step": model.step, "normalised": True}
+    wave = torch.randn(2, model.first + model.step * (_EXAMPLE - 1))
+    return _Read(model, line_of(network), {"front": "wave", **settings}, {"wave": wave}, _EXAMPLE)
+
+
+def _patches(network: Any, pooling: bool) -> _Read:
+    model, config = SpectrogramNetwork(network, pooling), network.config
+    times = min(_TIMES, model.times)
+    frames = model.patch + model.step * (times - 1)
+    settings = {
+        "front": "fbank",
+        "bands": config.num_mel_bins,
+        "first": model.patch,
+        "step": model.step,
+        "before": LEADING,
+        "each": model.bands,
+        "seconds": config.max_length / FRAMES,
+        **_AUDIO_SET,
+    }
+    example = {"fbank": torch.zeros(2, frames, config.num_mel_bins)}
+    tokens = LEADING + model.bands * times
+    return _Read(model, KINDS[config.model_type].stages, settings, example, tokens)
+
+
+_READERS = {"WhisperModel": _energies, "ASTModel": _patches}
+
+
 class Sounds:
     """Encoders of recordings; `config` is the content of their ``config.json``."""
 
@@ -69,7 +151,7 @@ class Sounds:
     def build(
         self, config: Mapping[str, Any], preprocessing: Preprocessing, output: Output = "pooled"
     ) -> Backbone:
-        """Return the encoder, pooled or not; for ``text`` with the decoder beside it."""
+        """Return the encoder, pooled or not; for ``text`` with what writes beside it."""
         kind = KINDS.get(config["model_type"])
         if kind is None:
             raise SourceError(
@@ -77,29 +159,23 @@ class Sounds:
                 f"that are read ({', '.join(KINDS)})."
             )
         network = bare(kind, config)
-        bands = network.config.num_mel_bins
-        settings = {
-            "bands": bands,
-            "stride": STRIDE,
-            "seconds": network.config.max_source_positions * STRIDE / 100,
-            "tail": 0.5,
-            **preprocessing.settings,
-        }
-        model = WhisperNetwork(network, bands, output == "pooled")
+        read = _READERS.get(kind.network, _samples)(network, output == "pooled")
         files = preprocessing.files if output == "text" else {}
         backbone = Backbone(
             family="transformers-audio",
             config=config,
-            model=model,
-            stages=stages_of(model, kind.stages),
+            model=read.model,
+            stages=stages_of(read.model, read.line),
             example={
-                "mel": torch.zeros(2, _EXAMPLE, STRIDE * bands),
-                "attention_mask": torch.ones(2, _EXAMPLE, dtype=torch.int64),
+                **read.example,
+                "attention_mask": torch.ones(2, read.tokens, dtype=torch.int64),
             },
-            width=network.config.d_model,
-            preprocessing=Preprocessing(settings, files),
+            width=network.config.hidden_size,
+            preprocessing=Preprocessing({**read.settings, **preprocessing.settings}, files),
             kept=("attention_mask",),
         )
+        if LETTERS in files:
+            backbone.writer = Ctc(backbone.width, files[LETTERS])
         if TOKENIZER in files:
             decoder = bare(replace(kind, part="decoder"), config)
             backbone.writer = WhisperWriter(decoder, files[TOKENIZER])

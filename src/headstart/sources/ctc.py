@@ -1,4 +1,4 @@
-"""A head that says a letter, or none, at each position of a sequence (CTC).
+"""A writer that says a letter, or none, at each position of a sequence (CTC).
 
 Graves et al., Connectionist Temporal Classification, ICML 2006.
 """
@@ -10,21 +10,45 @@ import torch
 from torch import Tensor, nn
 
 from headstart.data.letters import letters_of, normalised, texts_of
-from headstart.models.heads import HeadSpec, heads
 from headstart.sources.staged import Boundary
 from headstart.sources.writing import Writer
 
 NONE = 0
-"""The output that stands for no letter; the others follow in the order of the spec's letters."""
+"""The output that stands for no letter; the others follow in the order of the letters."""
 
 
 class Ctc(Writer):
-    """A linear layer on each position; it writes the likeliest letter of each, repetitions once."""
+    """A linear layer on each position; it writes the likeliest letter of each, repetitions once.
 
-    def __init__(self, spec: HeadSpec) -> None:
+    Parameters
+    ----------
+    width
+        Channels of the features.
+    letters
+        Those that it can write, normalised.
+    """
+
+    def __init__(self, width: int, letters: str) -> None:
         super().__init__()
-        self.letters = spec.letters
-        self.linear = nn.Linear(spec.width, spec.outputs)
+        self.letters = letters
+        self.linear = nn.Linear(width, 1 + len(letters))
+
+    def taught(self, letters: str) -> Ctc:
+        """Return one that writes other letters: what it knows of them, it goes on knowing.
+
+        A letter that is new to it begins as the mean of those it knows.
+        """
+        found = Ctc(self.linear.in_features, letters)
+        known = {letter: 1 + i for i, letter in enumerate(self.letters)}
+        with torch.no_grad():
+            for ours, theirs in (
+                (found.linear.weight, self.linear.weight),
+                (found.linear.bias, self.linear.bias),
+            ):
+                usual = theirs[1:].mean(0)
+                rows = [theirs[known[c]] if c in known else usual for c in letters]
+                ours.copy_(torch.stack([theirs[NONE], *rows]))
+        return found
 
     def costs(self, value: Boundary, letters: Tensor) -> Tensor:
         """Return (rows,) how unexpected each text is, its mean over rows being that over letters.
@@ -54,6 +78,3 @@ class Ctc(Writer):
     def _logits(self, value: Boundary) -> Tensor:
         found: Tensor = self.linear(value["features"])
         return found
-
-
-heads.register("ctc", Ctc)

@@ -6,15 +6,13 @@ import pytest
 import torch
 
 from headstart.data.letters import letters_of, texts_of
-from headstart.models.heads import HeadSpec
-
-SPEC = HeadSpec("ctc", 4, 4, letters=" ab")
+from headstart.sources.ctc import Ctc
 
 
 @pytest.fixture
 def head():
     """Return a head that says of each position the channel that is highest."""
-    head = SPEC.build()
+    head = Ctc(4, " ab")
     with torch.no_grad():
         head.linear.weight.copy_(9 * torch.eye(4))
         head.linear.bias.zero_()
