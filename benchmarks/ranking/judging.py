@@ -25,6 +25,7 @@ from scipy.stats import spearmanr
 
 from benches import bench_of, opened
 from headstart.evidence.shortlist import LENGTH, TOO_SLOW, Ranking, affordable, candidate
+from headstart.evidence.similarity import similarity
 from headstart.recipes import Recipe, recipes_for
 from headstart.search.reach import subset
 from headstart.search.trial import Bench, assign, run_trial
@@ -99,7 +100,7 @@ def sources() -> dict[str, Source]:
 def measured(target: str, place: Path, before: dict[str, Any] | None = None) -> dict[str, Any]:
     """Rank all sources for a target, then adapt each of them to it.
 
-    Where they were adapted `before`, that stays.
+    Where that was done `before`, it stays; how like the rows are is measured anew.
     """
     known, competing = TARGETS[target], sources()
     dataset = known.read(place)
@@ -113,6 +114,10 @@ def measured(target: str, place: Path, before: dict[str, Any] | None = None) -> 
     count = min(RANKED, len(bench.train.data))
     strata = bench.task.strata(bench.train.targets)
     some = bench.train.take(subset(bench.train.data, strata, count, 0)[:count])
+    if before is not None:
+        for one in before["ranking"]["sources"]:
+            one["similarity"] = similarity(some.data, extractors[one["source"]]).data()
+        return before
     candidates, costs, left_out = [], {}, {}
     fast = affordable({name: source.speed for name, source in competing.items()})
     for name, source in competing.items():
@@ -124,8 +129,6 @@ def measured(target: str, place: Path, before: dict[str, Any] | None = None) -> 
         candidates.append(its)
         costs[name] = time.monotonic() - started
     ranking = {**Ranking.of(candidates, left_out, bench.metric, count).data(), "seconds": costs}
-    if before is not None:
-        return {**before, "ranking": ranking}
     found = {}
     for name in competing:
         found[name] = adapted(bench, name, tested)
@@ -236,20 +239,30 @@ def main() -> None:
     """Measure the targets that are asked for, and judge by all that were measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("targets", nargs="*", default=list(TARGETS), metavar="TARGET")
-    parser.add_argument("--rank", action="store_true", help="rank anew; models stay as they are")
+    parser.add_argument(
+        "--alike", action="store_true", help="measure no more than how like rows are"
+    )
     given = parser.parse_args()
     asked = given.targets
     place = RESULTS / "ranking.json"
-    table = json.loads(place.read_text())["targets"] if place.is_file() else {}
+    kept = json.loads(place.read_text()) if place.is_file() else {"targets": {}}
+    table = kept["targets"]
+    # where models stay as they are, so does the machine on which they were made
+    where = {"machine": kept["machine"]} if given.alike else {}
     for target in asked:
         with tempfile.TemporaryDirectory() as scratch:
-            before = table[target] if given.rank else None
+            before = table[target] if given.alike else None
             table[target] = measured(target, Path(scratch), before)
         shares = costs(table)
         judged = {"regret": regrets(table), "cost": shares, "similarity": alike(table)}
         keep(
             "ranking",
-            {**judged, "mean_cost": float(np.mean(list(shares.values()))), "targets": table},
+            {
+                **where,
+                **judged,
+                "mean_cost": float(np.mean(list(shares.values()))),
+                "targets": table,
+            },
         )
 
 
