@@ -11,14 +11,15 @@ from headstart.data.splits import Split, split, units
 from headstart.features.extract import Extractor
 from headstart.search.trial import Bench
 from headstart.sources.catalogue import Source
+from headstart.sources.families import Output
 from headstart.sources.loading import load_source
 from headstart.tasks import TargetSpec, Task, metric_for, task_for
 from headstart.training.learners import Rows
 
 
-def opened(source: Source) -> Extractor:
-    """Return a source for tasks that take one vector of a row."""
-    loaded = load_source(source, "pooled")
+def opened(source: Source, output: Output = "pooled") -> Extractor:
+    """Return a source for tasks that take one vector of a row, or something else of it."""
+    loaded = load_source(source, output)
     return Extractor(loaded.backbone, loaded.digest)
 
 

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import zipfile
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -164,7 +165,7 @@ def labelled_stamps(folder: Path, fewest: int = 10) -> Path:
         picture.paste(thing, mask=thing.getchannel("A"))
         picture.save(folder / f"{i}.png")
         rows.append([f"{i}.png", "|".join(labels), _thing(stamp)])
-    return _table(folder / "stamps.csv", ["picture", "labels", "thing"], rows)
+    return table_of(folder / "stamps.csv", ["picture", "labels", "thing"], rows)
 
 
 def measured_stamps(folder: Path, rows: int, seed: int) -> Path:
@@ -189,7 +190,7 @@ def measured_stamps(folder: Path, rows: int, seed: int) -> Path:
         canvas.save(folder / f"{i}.png")
         share = np.asarray(thing.getchannel("A"), np.float64).sum() / (255 * SIDE**2)
         table.append([f"{i}.png", f"{share:.5f}", _thing(stamp)])
-    return _table(folder / "measured.csv", ["picture", "share", "thing"], table)
+    return table_of(folder / "measured.csv", ["picture", "share", "thing"], table)
 
 
 def placed_sentences(folder: Path, articles: list[Path], count: int, each: int, seed: int) -> Path:
@@ -204,12 +205,13 @@ def placed_sentences(folder: Path, articles: list[Path], count: int, each: int, 
         for i in random.choice(len(sentences), each, replace=False).tolist():
             place = i / (len(sentences) - 1)
             table.append([sentences[i], f"{place:.4f}", str(number)])
-    return _table(folder / "sentences.csv", ["sentence", "place", "article"], table)
+    return table_of(folder / "sentences.csv", ["sentence", "place", "article"], table)
 
 
-def _table(file: Path, header: list[str], rows: list[list[str]]) -> Path:
+def table_of(file: Path, header: list[str], rows: Iterable[Sequence[str]]) -> Path:
+    """Write a table with a header as CSV, and return its path."""
     with file.open("w", newline="", encoding="utf-8") as out:
-        csv.writer(out).writerows([header, *rows])
+        csv.writer(out).writerows([header, *map(list, rows)])
     return file
 
 
@@ -224,6 +226,13 @@ def spoken(language: str) -> list[tuple[Path, str]]:
         if said and said[0]:
             found.append((recording, said[0]))
     return found
+
+
+def english_sentences() -> list[str]:
+    """Return what Tux Paint says of its stamps in English, each once, in order."""
+    stamps()
+    first = {text.read_text(encoding="utf-8").partition("\n")[0] for text in STAMPS.rglob("*.txt")}
+    return sorted(line.strip() for line in first if line.strip() and "=" not in line)
 
 
 def phrases_folder(folder: Path, language: str, rows: int | None, seed: int, tested: int) -> Path:
@@ -246,5 +255,5 @@ def phrases_folder(folder: Path, language: str, rows: int | None, seed: int, tes
         for i, (recording, text) in enumerate(part):
             shutil.copy(recording, folder / f"{name}-{i}.ogg")
             table.append([f"{name}-{i}.ogg", text, text])
-        _table(folder / f"{name}.csv", ["recording", "transcript", "phrase"], table)
+        table_of(folder / f"{name}.csv", ["recording", "transcript", "phrase"], table)
     return folder

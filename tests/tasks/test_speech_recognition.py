@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
+import soundfile
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,12 +21,21 @@ TASK = tasks.get("speech-recognition")
 SAID = ["una rana", "dos perros", "tres gatos", "una casa", "un pez", "el sol", "la luna"]
 
 
-def rows(transcripts):
+def sound(seconds):
+    out = io.BytesIO()
+    soundfile.write(out, np.zeros(int(8_000 * seconds)), 8_000, format="WAV")
+    return out.getvalue()
+
+
+SHORT = sound(0.2)
+
+
+def rows(transcripts, sounds=()):
     count = len(transcripts)
     return Dataset(
         path="rows.csv",
         modality="audio",
-        inputs=tuple(f"{i}.wav" for i in range(count)),
+        inputs=tuple(sounds) or (SHORT,) * count,
         names=tuple(f"{i}.wav" for i in range(count)),
         digests=tuple(f"{i:012x}" for i in range(count)),
         targets=(Column("said", tuple(transcripts)),),
@@ -82,6 +94,13 @@ def test_rows_without_words_are_set_aside_by_name():
 def test_what_cannot_be_learnt_is_said(transcripts, why):
     with pytest.raises(DataError, match=why):
         TASK.validate(rows(transcripts))
+
+
+def test_what_is_too_long_to_be_read_whole_is_set_aside_by_name():
+    dataset, _ = TASK.validate(rows(SAID, [sound(31), *[SHORT] * (len(SAID) - 1)]))
+    assert len(dataset) == len(SAID) - 1
+    [aside] = dataset.set_aside
+    assert aside.where == "0.wav" and aside.reason.startswith("31 seconds long, over 30")
 
 
 def test_the_trivial_answer_is_the_most_frequent_transcript_or_the_shortest():

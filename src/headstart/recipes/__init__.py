@@ -230,9 +230,9 @@ def tuning(
 
     So a random head does not tear up what the source knows (Kumar et al., Fine-Tuning can Distort
     Pretrained Features and Underperform Out-of-Distribution, ICLR 2022). What `more` does not say
-    is as usual for the modality.
+    is as usual for the modality; where every stage trains, there are no views.
     """
-    settings = {**_USUAL[modality], **more}
+    settings = {**_USUAL[modality], **({"views": 0} if stages is None else {}), **more}
     return Recipe(
         name,
         modality,

@@ -4,6 +4,10 @@ Wortsman et al., Robust fine-tuning of zero-shot models (WiSE-FT), CVPR 2022. Wo
 rows to come may differ from those of today: it is often better on both.
 """
 
-from headstart.recipes import register, usual
+from headstart.recipes import Phase, register, usual, writing
 
-register("wise-ft", usual("wise-ft", 77, blend=True))
+_WRITER = writing(
+    "wise-ft", "audio", 77, None, (Phase(8, 2e-4, body=0.5),), blend=True, quality="best"
+)
+
+register("wise-ft", [*usual("wise-ft", 77, blend=True), _WRITER])

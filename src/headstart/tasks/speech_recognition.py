@@ -13,6 +13,8 @@ from torch import Tensor
 
 from headstart.data.dataset import Dataset
 from headstart.data.letters import letters_of, normalised, texts_of
+from headstart.data.modalities import modalities
+from headstart.data.modalities.audio import FRAMES, WINDOW
 from headstart.data.splits import units as units_of
 from headstart.errors import DataError, UsageError
 from headstart.models import Model
@@ -77,13 +79,23 @@ class SpeechRecognition:
         return replace(dataset, notes=notes), spec
 
     def unknown(self, dataset: Dataset, spec: TargetSpec) -> dict[int, str]:
-        """Return the rows without a word in their transcript."""
+        """Return the rows without a word in their transcript, and those too long to be read whole.
+
+        What of a transcript is said after that nobody knows.
+        """
         values = dataset.targets[0].values
-        return {
+        seconds = [size / FRAMES for size in modalities.get(self.modality).sizes(dataset.inputs)]
+        long = {
+            i: f"{length:.0f} seconds long, over {WINDOW:.0f}: cut it, and its transcript"
+            for i, length in enumerate(seconds)
+            if length > WINDOW
+        }
+        silent = {
             i: "its transcript has no words"
             for i, value in enumerate(values)
             if not isinstance(value, str) or not normalised(value)
         }
+        return {**long, **silent}
 
     def encode(self, dataset: Dataset, spec: TargetSpec) -> np.ndarray:
         """Return the transcripts (rows, letters) int32."""

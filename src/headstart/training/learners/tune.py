@@ -269,7 +269,7 @@ class Tune:
             among,
         )
         least = at_once if at_once < batch else assignment.recipe.batch
-        settled = {**vars(found), "at_once": least, "views": assignment.recipe.views if cut else 0}
+        settled = {**vars(found), "at_once": least, "views": assignment.recipe.views}
         if settled["views"] and MIRROR in assignment.recipe.augmentation.split("+"):
             settled[MIRROR] = survives(assignment, View(1, "mirrored", assignment.seed))
         return settled
@@ -402,7 +402,7 @@ class Tune:
 
     def _all_views(self, assignment: Assignment, cut: int) -> list[View]:
         """Return the rows as they are, and as many random views as were settled."""
-        count = assignment.settled.get("views", assignment.recipe.views) if cut else 0
+        count = assignment.settled.get("views", assignment.recipe.views)
         parts = assignment.recipe.augmentation.split("+")
         if not assignment.settled.get(MIRROR, False):
             parts = [part for part in parts if part != MIRROR]
