@@ -281,6 +281,10 @@ def test_speech_goes_all_the_way(phrases, tmp_path):
     assert study.result["task"] == "speech-recognition" and study.result["metric"] == "cer"
     assert study.result["finalists"]["transfer"]["recipe"] == "decoder"
     assert study.result["finalists"]["scratch"]["recipe"] == "small-recogniser"
+    assert study.result["baselines"]["as_it_is"]["test"]["value"] > 0.7
+    assert study.result["verdict"]["adapted"]["transfer"] == "helps"
+    assert "over the source as it is" in str(study.verdict)
+    assert "the source as it is" in (tmp_path / "run" / "report.html").read_text()
     trials = Ledger(tmp_path / "run" / "ledger.db").trials()
     tried = {trial.spec["recipe"]["name"]: trial.score for trial in trials}
     assert tried["decoder"] < 0.7 < tried["zero-shot"]  # no language is spoken in tones

@@ -52,6 +52,9 @@ class Verdict:
         follows on "because".
     comparisons
         Of each source, where there are several.
+    adapted
+        How much better the model with a head start is than the source as it is, where that can
+        answer without having learnt anything.
     """
 
     transfer: Answer
@@ -61,6 +64,7 @@ class Verdict:
     reason: str = ""
     likely: tuple[str, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    adapted: Interval | None = None
 
     def data(self) -> dict[str, Any]:
         """Return the verdict as JSON data."""
@@ -73,6 +77,9 @@ class Verdict:
             "comparisons": [comparison.data() for comparison in self.comparisons],
             "likely": list(self.likely),
         }
+        if self.adapted is not None:
+            gain = self.adapted.data()
+            data["adapted"] = {"over": "source", "transfer": judge(self.adapted), "gain": gain}
         return {**data, "reason": self.reason} if self.reason else data
 
     def __str__(self) -> str:
@@ -84,10 +91,15 @@ def sentence(verdict: Mapping[str, Any], metric: str) -> str:
     gain = verdict["gain"]
     if gain is None:
         return f"{verdict['transfer']}: {verdict.get('reason', '')}"
-    return (
-        f"{verdict['transfer']}: {figure(gain['value'], '+')} {metric} "
-        f"[{figure(gain['low'])}, {figure(gain['high'])}] over the best model from scratch"
-    )
+    said = f"{verdict['transfer']}: {_over(gain, metric)} over the best model from scratch"
+    adapted = verdict.get("adapted")
+    return f"{said}, {_over(adapted['gain'], '')} over the source as it is" if adapted else said
+
+
+def _over(gain: Mapping[str, float], metric: str) -> str:
+    unit = f" {metric}" if metric else ""
+    ends = f"[{figure(gain['low'])}, {figure(gain['high'])}]"
+    return f"{figure(gain['value'], '+')}{unit} {ends}"
 
 
 def judge(gain: Interval) -> Answer:

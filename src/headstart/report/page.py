@@ -14,7 +14,8 @@ from headstart.report.summary import MOST_FREQUENT, said, summary
 from headstart.search.ledger import Ledger
 
 _LEFT, _RIGHT = 190, 610
-_COLOURS = {"transfer": "#1f6feb", "scratch": "#d9730d", "probe": "#6b9bd1", "majority": "#888"}
+_COLOURS = {"transfer": "#1f6feb", "scratch": "#d9730d", "probe": "#6b9bd1"}
+_COLOURS |= {"as_it_is": "#8250df", "majority": "#888"}
 
 
 def write_page(result: dict[str, Any], folder: Path) -> Path:
@@ -78,6 +79,7 @@ def _bars(result: dict[str, Any]) -> list[dict[str, Any]]:
     low = min(score["low"] for score in scores.values())
     span = max(score["high"] for score in scores.values()) - low or 1.0
     names = {"transfer": "with a head start", "scratch": "from scratch", "probe": "probe alone"}
+    names["as_it_is"] = result["baselines"].get("as_it_is", {}).get("says", "")
     names["majority"] = result["baselines"].get("majority", {}).get("says", MOST_FREQUENT)
 
     def place(value: float) -> float:

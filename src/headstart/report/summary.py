@@ -153,9 +153,11 @@ def _scores(result: dict[str, Any], metric: str) -> str:
         "(with the range in which the true value lies, 19 times out of 20):"
     ]
     finalists, trivial = result["finalists"], result["baselines"].get("majority") or {}
+    own = result["baselines"].get("as_it_is") or {}
     named = [
         ("with a head start", finalists["transfer"]),
         ("from scratch", finalists["scratch"]),
+        (own.get("says", ""), own),
         (trivial.get("says", MOST_FREQUENT), trivial),
     ]
     for name, entry in named:
@@ -180,10 +182,17 @@ def _gain(result: dict[str, Any], metric: str) -> str:
     gain = verdict["gain"]
     if gain is None:
         return f"  {verdict.get('reason', '')}"
+    lines = [f"  On the same rows it is {_apart(gain, metric)}."]
+    if adapted := verdict.get("adapted"):
+        lines.append(f"  Beside the source as it is, it is {_apart(adapted['gain'], metric)}.")
+    return "\n".join(lines)
+
+
+def _apart(gain: dict[str, float], metric: str) -> str:
     better = "better" if gain["value"] >= 0 else "worse"
     return (
-        f"  On the same rows it is {figure(abs(gain['value']))} {better} in {metric}; the "
-        f"difference lies between {figure(gain['low'], '+')} and {figure(gain['high'], '+')}."
+        f"{figure(abs(gain['value']))} {better} in {metric}; the difference lies between "
+        f"{figure(gain['low'], '+')} and {figure(gain['high'], '+')}"
     )
 
 

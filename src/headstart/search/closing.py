@@ -145,7 +145,7 @@ def evaluate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
     for leader in standing.leaders():
         respond = found.held.respond if leader is winner else Model.outputs
         scored[leader.record.id] = respond(model_of(leader, run), test.data)
-    for name in ("transfer", "scratch", "probe"):
+    for name in ("transfer", "scratch", "probe", "as_it_is"):
         contender: Contender | None = getattr(standing, name)
         if contender is not None:
             outputs[name] = scored[contender.record.id]
@@ -207,6 +207,7 @@ def estimate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
         "transfer": transfer,
         "scratch": [c for c in standing.tried if not c.entry.recipe.has_head_start],
         "probe": [c for c in standing.tried if c.entry.recipe.name == "probe"],
+        "as_it_is": [c for c in standing.tried if not c.entry.recipe.learns],
         "winner": standing.tried,
     }
     said = {name: handed(contenders) for name, contenders in sides.items() if contenders}
@@ -285,12 +286,20 @@ def _judge(
         its = repeated_gain(bench.metric, repeats, over, units, bench.seed, gain_overlap, level)
         recipe = standing.by_source[source].entry.recipe.name
         compared.append(Comparison(source, recipe, its, level))
+    adapted = None
+    if "as_it_is" in said and standing.as_it_is is not standing.transfer:
+        own, ours = said["as_it_is"], said["transfer"]
+        both = min(len(own), len(ours))
+        adapted = repeated_gain(
+            bench.metric, ours[:both], own[:both], units, bench.seed, gain_overlap
+        )
     found.verdict = Verdict(
         judge(apart),
         apart,
         bench.metric.name,
         prepared.split.method,
         comparisons=tuple(compared),
+        adapted=adapted,
     )
 
 

@@ -148,6 +148,9 @@ def _nested(standing: Standing, found: Evaluation) -> dict[str, Any]:
     }
 
 
+AS_IT_IS = "the source as it is"
+
+
 def _finalist(contender: Contender | None, test: Interval | None) -> dict[str, Any] | None:
     if contender is None:
         return None
@@ -165,6 +168,12 @@ def _baselines(standing: Standing, found: Evaluation, trivial: str) -> dict[str,
         baselines["probe"] = {
             "source": standing.probe.entry.source,
             "test": found.test["probe"].data(),
+        }
+    if standing.as_it_is is not None and "as_it_is" in found.test:
+        baselines["as_it_is"] = {
+            "says": AS_IT_IS,
+            "source": standing.as_it_is.entry.source,
+            "test": found.test["as_it_is"].data(),
         }
     if "majority" in found.test:
         baselines["majority"] = {"says": trivial, "test": found.test["majority"].data()}

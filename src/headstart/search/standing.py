@@ -94,6 +94,8 @@ class Contender:
 class Standing:
     """Who leads: the best contender with a head start, without, of each source, the best probe.
 
+    `as_it_is` is the best source of which nothing was trained.
+
     Few validation rows give many models one score. Of these the one leads that is surer of what is
     right: whose loss is least.
     """
@@ -102,6 +104,7 @@ class Standing:
     transfer: Contender | None = None
     scratch: Contender | None = None
     probe: Contender | None = None
+    as_it_is: Contender | None = None
     same_architecture: Contender | None = None
     skipped: list[str] = field(default_factory=list)
     top: list[Contender] = field(default_factory=list)
@@ -123,6 +126,8 @@ class Standing:
         leads = False
         if recipe.name == "probe" and self._beats(contender, self.probe):
             self.probe, leads = contender, True
+        if not recipe.learns and self._beats(contender, self.as_it_is):
+            self.as_it_is, leads = contender, True
         if recipe.start == "random":
             self.same_architecture = contender
         if recipe.has_head_start and self._beats(contender, self.transfer):
@@ -150,7 +155,8 @@ class Standing:
 
     def leaders(self) -> list[Contender]:
         """Return every contender that the end will look at."""
-        leading = (self.transfer, self.scratch, self.probe, *self.by_source.values())
+        finalists = (self.transfer, self.scratch, self.probe, self.as_it_is)
+        leading = (*finalists, *self.by_source.values())
         found = {c.record.id: c for c in leading if c}
         return list(found.values())
 
@@ -167,7 +173,7 @@ def in_question(
     standing: Standing, metric: Metric, units: np.ndarray, seed: int
 ) -> list[Contender]:
     """Return who may still lead in another deal: not shown to be worse than the leader by now."""
-    finalists = (standing.transfer, standing.scratch, standing.probe)
+    finalists = (standing.transfer, standing.scratch, standing.probe, standing.as_it_is)
     best = {c.record.id for c in finalists if c is not None and c.answers}
 
     def beaten(contender: Contender) -> bool:
