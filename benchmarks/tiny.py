@@ -168,6 +168,7 @@ NETWORKS["ast"] = (
         "time_stride": 5,
     },
 )
+NETWORKS["speakers"] = ("speakers", {"width": 24, "layers": 3})
 NETWORKS["recogniser"] = ("recogniser", {})
 NETWORKS["joint"] = (
     "joint",
@@ -253,10 +254,11 @@ def inputs_for(
         mel = torch.from_numpy(random.normal(0, 1, (rows, positions, width)).astype(np.float32))
         inputs |= {"mel": mel * mask[..., None], "attention_mask": mask}
     settings = backbone.preprocessing.settings
-    for front in {"wave", "fbank"} & set(backbone.example):
+    for front in {"wave", "fbank", "energy"} & set(backbone.example):
         before, each = settings.get("before", 0), settings.get("each", 1)
-        there = torch.tensor([max(1, size // 2 - 3 * i) for i in range(rows)])
-        reach = settings["first"] + settings["step"] * (there - 1)
+        most_positions = size // 2 if each < size else 3
+        there = torch.tensor([max(1, most_positions - 3 * i) for i in range(rows)])
+        reach = settings.get("reach", settings["first"]) + settings["step"] * (there - 1)
         shape = (rows, int(reach.max()), *backbone.example[front].shape[2:])
         values = torch.from_numpy(random.normal(0, 1, shape).astype(np.float32))
         heard = (torch.arange(shape[1])[None] < reach[:, None]).float()

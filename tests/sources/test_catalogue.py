@@ -19,7 +19,7 @@ EVERY = pytest.mark.parametrize("name", sources.names())
 def test_the_bundled_sources_are_there():
     pictures = {"efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"}
     pictures |= {"squeezenet", "vgg16-hed"}
-    others = {"minilm", "smollm2", "whisper-base", "whisper-tiny-en"}
+    others = {"ge2e-speaker", "minilm", "smollm2", "whisper-base", "whisper-tiny-en"}
     assert {f"bundled/{name}" for name in pictures | others} == set(sources.names())
 
 

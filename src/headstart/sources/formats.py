@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +134,24 @@ def tokenizer_from_gguf(sent: Path, kept: Path) -> None:
 
     tokenizer = AutoTokenizer.from_pretrained(sent.parent, gguf_file=sent.name)
     kept.write_text(tokenizer.backend_tokenizer.to_str(), encoding="utf-8")
+
+
+def from_checkpoint(member: str) -> Callable[[Path, Path], None]:
+    """Return what writes the tensors of one member of a PyTorch checkpoint, such as its weights."""
+
+    def make(sent: Path, kept: Path) -> None:
+        try:
+            found = torch.load(sent, map_location="cpu", weights_only=True)[member]
+            arrays = {name: value.numpy() for name, value in found.items()}
+        except pickle.UnpicklingError:
+            raise SourceError(
+                f"{sent.name} holds more than tensors and was refused: loading it could run code"
+            ) from None
+        except Exception as error:  # a damaged file can fail anywhere in a parser
+            raise SourceError(f"{sent.name} is damaged: {error}") from None
+        _write(arrays, kept)
+
+    return make
 
 
 def from_ctranslate2(sent: Path, kept: Path) -> None:

@@ -163,3 +163,15 @@ def test_a_network_may_see_patches_of_kaldi_s_energies():
     assert batch["attention_mask"].sum(1).tolist() == [2 + 3 * 1, 2 + 3 * 9, 2 + 3 * 5]
     assert batch["fbank"].shape == (3, 8 + 5 * 8, 16)
     assert not batch["fbank"][0, 8:].any() and batch["fbank"][0, :3].any()
+
+
+def test_windows_of_equal_loudness_are_filled_with_silence():
+    hears = {"front": "energy", "bands": 8, "first": 12, "reach": 16, "step": 16, "each": 16}
+    cells = [written(0.05), written(0.28, level=0.001), written(0.27, level=0.002)]
+    batch = AUDIO.collate(cells, list("abc"), Preprocessing(hears, {}), View())
+    assert batch["attention_mask"].sum(1).tolist() == [16, 32, 16]
+    assert batch["energy"].shape == (3, 32, 8) and not batch["energy"][1, 28:].any()
+    quiet = AUDIO.collate([written(0.28, level=0.0001)], ["b"], Preprocessing(hears, {}), View())
+    np.testing.assert_allclose(
+        quiet["energy"][0].mean(), batch["energy"][1].mean(), rtol=0.2
+    )  # as loud, but for how 16 bits round what is quiet

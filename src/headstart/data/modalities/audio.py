@@ -35,6 +35,7 @@ from headstart.data.sounds.spectra import (
     RATE,
     kaldi_fbank,
     log_mel,
+    mel_energies,
     pieces,
     quietest,
     statistics,
@@ -47,6 +48,8 @@ FRAMES = 100
 """Frames of a second, in which lengths are counted."""
 WINDOW = 30.0
 """Seconds that are read of a recording where no source says how many."""
+LOUD = 10 ** (-30 / 20)
+"""Root mean square that a recording is brought to at least where loudness shall not matter."""
 _TIMES, _BANDS = 32, 32
 """Of a recording a sketch is taken of so many times and bands."""
 _SKETCHED = 60.0
@@ -89,9 +92,10 @@ class AudioModality(Modality):
         By what `settings` name as its ``front``: ``mel`` (rows, positions, stride x bands) float32
         are the log-mel energies of `stride` frames of 10 milliseconds each, after `tail` seconds of
         silence were added; ``wave`` (rows, samples) float32 the samples; ``fbank`` (rows, frames,
-        bands) float32 Kaldi's energies. Of these `first` make a position, and `step` more each
-        further one. The ``attention_mask`` (rows, tokens) int64 is one where the recording is: a
-        position is a token, or `each` of them after `before` others.
+        bands) float32 Kaldi's energies; ``energy`` (rows, frames, bands) float32 energies of equal
+        loudness. Of these `first` make a position, and `step` more each further one; there are as
+        many as positions `reach`, if not `first`. The ``attention_mask`` (rows, tokens) int64 is
+        one where the recording is: a position is a token, or `each` of them after `before` others.
 
         Where `settings` ask for a ``size``, it is a picture of the energies: ``pixels`` (rows, 3,
         size, size) uint8; where for ``statistics`` of so many bands, these alone: (rows, numbers)
@@ -124,11 +128,12 @@ class AudioModality(Modality):
             values = [value[:most] for value in values]
         positions = [1 + max(0, len(value) - first) // step for value in values]
         before, each = int(settings.get("before", 0)), int(settings.get("each", 1))
-        longest = first + step * (max(positions) - 1)
+        reach = int(settings.get("reach", first))
+        longest = reach + step * (max(positions) - 1)
         found = np.zeros((len(values), longest, *values[0].shape[1:]), np.float32)
         mask = np.zeros((len(values), before + each * max(positions)), np.int64)
         for i, (value, count) in enumerate(zip(values, positions, strict=True)):
-            whole = min(len(value), first + step * (count - 1))
+            whole = min(len(value), reach + step * (count - 1))
             found[i, :whole] = value[:whole]
             mask[i, : before + each * count] = 1
         return {front: found, "attention_mask": mask}
@@ -251,7 +256,14 @@ def _fbank(sound: np.ndarray, settings: Mapping[str, Any]) -> np.ndarray:
     return standard
 
 
-_FRONTS = {"mel": _mel, "wave": _wave, "fbank": _fbank}
+def _energy(sound: np.ndarray, settings: Mapping[str, Any]) -> np.ndarray:
+    """Return mel energies (frames, bands) of a recording that is not more quiet than usual."""
+    loudness = float(np.sqrt(np.mean(np.square(sound, dtype=np.float64))))
+    louder = max(1.0, LOUD / max(loudness, 1e-9))
+    return mel_energies(louder * sound, int(settings["bands"]))
+
+
+_FRONTS = {"energy": _energy, "fbank": _fbank, "mel": _mel, "wave": _wave}
 
 
 def _folded(mel: np.ndarray, stride: int) -> np.ndarray:

@@ -27,14 +27,22 @@ def log_mel(samples: np.ndarray, bands: int = 80) -> np.ndarray:
     As in Radford et al., Robust Speech Recognition via Large-Scale Weak Supervision, 2022: what
     lies over 80 dB below the loudest value is cut off, and values are about -1 to 1.
     """
+    logs = _energies(samples, bands).clamp(min=1e-10).log10()
+    return ((logs.clamp(min=float(logs.max()) - DEEP) + 4) / 4).T.contiguous().numpy()
+
+
+def mel_energies(samples: np.ndarray, bands: int) -> np.ndarray:
+    """Return (frames, bands) float32 energies, of which `log_mel` takes logarithms."""
+    return _energies(samples, bands).T.contiguous().numpy()
+
+
+def _energies(samples: np.ndarray, bands: int) -> Tensor:
     sound = torch.from_numpy(np.ascontiguousarray(samples, np.float32))
     short = WINDOW - len(sound)
     if short > 0:
         sound = torch.nn.functional.pad(sound, (0, short))
     found = torch.stft(sound, WINDOW, HOP, window=_window(), return_complex=True)
-    energies = _filters(bands) @ found[:, :-1].abs().square()
-    logs = energies.clamp(min=1e-10).log10()
-    return ((logs.clamp(min=float(logs.max()) - DEEP) + 4) / 4).T.contiguous().numpy()
+    return _filters(bands) @ found[:, :-1].abs().square()
 
 
 def kaldi_fbank(samples: np.ndarray, bands: int) -> np.ndarray:
