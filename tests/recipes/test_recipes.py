@@ -111,3 +111,10 @@ def test_many_rows_need_fewer_passes(most, rows, epochs):
 def test_short_phases_do_not_grow():
     short = replace(PLAIN, phases=(Phase(2, 1.0, last=0), Phase(50, 1.0)), most_seen=100)
     assert [phase.epochs for phase in short.for_rows(100).phases] == [2, 8]
+
+
+def test_where_time_is_short_every_phase_is_shorter():
+    gradual = replace(PLAIN, phases=(Phase(2, 1.0, last=0), Phase(6, 1.0)))
+    assert [phase.epochs for phase in gradual.within(4).phases] == [1, 3]
+    assert [phase.epochs for phase in gradual.within(1).phases] == [1, 1]
+    assert gradual.within(8) == gradual == gradual.within(20)

@@ -42,7 +42,9 @@ class World:
         return "it has no stages" if assignment.recipe.name == "unfit" else ""
 
     def forecast(self, assignment):
-        return assignment.recipe.batch + 10.0 * assignment.settled["views"]
+        recipe, settled = assignment.recipe, assignment.settled
+        share = settled.get("passes", 1) / max(1, recipe.epochs)
+        return recipe.batch * (share if "passes" in settled else 1) + 10.0 * settled["views"]
 
     def fit(self, assignment):
         recipe = assignment.recipe
@@ -211,6 +213,20 @@ def test_what_its_learner_refuses_is_left_out_with_the_reason(race):
 
 def test_a_trial_whose_refit_would_not_fit_is_left_out(race):
     assert race([recipe("a", 40, 0.9)], refitting=2.0)[0].begun == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shortest", "passes"), ((90, 3, None), (150, 3, 6), (300, 3, 3), (300, 0, None))
+)
+def test_a_trial_has_as_many_epochs_as_there_is_time_for(race, seconds, shortest, passes):
+    """Of 100 seconds 5 are kept back; ten epochs take `seconds`."""
+    dear = replace(recipe("a", seconds, 0.9, stages=2), phases=(Phase(10, 0.1),), shortest=shortest)
+    world, standing, _ = race([dear])
+    if seconds > 95 and not passes:
+        assert world.settled == [] and standing.skipped
+        return
+    [settled] = world.settled
+    assert settled.get("passes") == passes and not standing.skipped
 
 
 @pytest.mark.parametrize(

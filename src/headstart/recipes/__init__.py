@@ -123,6 +123,8 @@ class Recipe:
     most_seen, fewest_epochs
         Rows seen in all epochs together beyond which there are fewer epochs, but so many at least:
         many rows need fewer passes. 0 is no bound.
+    shortest
+        Epochs that are enough where there is no time for all of them; 0: it is left out then.
     output
         The tasks it is for, by what their head takes of a backbone (``pooled``, …), or ``any`` of
         those whose head is new; what writes a ``text`` is pre-trained.
@@ -162,6 +164,7 @@ class Recipe:
     patience: int = 5
     most_seen: int = 0
     fewest_epochs: int = 8
+    shortest: int = 0
     output: Output | Literal["any"] = "any"
     quality: Quality = "balanced"
     gain: float = 0.0
@@ -186,12 +189,15 @@ class Recipe:
         """Return the recipe as it is carried out on so many training rows."""
         if not self.most_seen or self.epochs * rows <= self.most_seen:
             return self
-        share = self.most_seen / (self.epochs * rows)
+        return self._shortened(self.most_seen / (self.epochs * rows), self.fewest_epochs)
+
+    def within(self, epochs: int) -> Recipe:
+        """Return the recipe with so many epochs in all at most, and one of each phase at least."""
+        return self if epochs >= self.epochs else self._shortened(epochs / self.epochs, 1)
+
+    def _shortened(self, share: float, fewest: int) -> Recipe:
         phases = tuple(
-            replace(
-                phase,
-                epochs=min(phase.epochs, max(self.fewest_epochs, round(share * phase.epochs))),
-            )
+            replace(phase, epochs=min(phase.epochs, max(fewest, round(share * phase.epochs))))
             for phase in self.phases
         )
         return replace(self, phases=phases)
@@ -254,8 +260,13 @@ def writing(
     phases: tuple[Phase, ...],
     **more: Any,
 ) -> Recipe:
-    """Return a recipe that tunes what writes, and stages of the source below it."""
-    settings = {"batch": 16, "decay": 0.01, "patience": 3, "output": "text", **more}
+    """Return a recipe that tunes what writes, and stages of the source below it.
+
+    A few thousand phrases are seen in all: some hundred are known by heart after that.
+    """
+    usual = {"batch": 16, "decay": 0.01, "patience": 3, "output": "text"}
+    bounds = {"most_seen": 5_000, "fewest_epochs": 4, "shortest": 3}
+    settings = {**usual, **bounds, **more}
     return replace(tuning(name, modality, rank, stages, phases, **settings), solved=False)
 
 

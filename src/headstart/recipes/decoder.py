@@ -6,4 +6,4 @@ how it is written is what is new.
 
 from headstart.recipes import Phase, register, writing
 
-register("decoder", [writing("decoder", "audio", 10, 0, (Phase(epochs=12, rate=3e-4, last=0),))])
+register("decoder", [writing("decoder", "audio", 10, 0, (Phase(epochs=20, rate=2e-4, last=0),))])

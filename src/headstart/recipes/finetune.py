@@ -31,6 +31,6 @@ _SEQUENCES = [
     for modality in ("text", "audio")
     for rank, stages, gain in ((30, 1, 0.05), (40, 2, 0.08), (45, 3, 0.1))
 ]
-_WRITERS = [writing("finetune", "audio", 30, 2, (Phase(12, 3e-4, body=0.5),), gain=0.05)]
+_WRITERS = [writing("finetune", "audio", 30, 2, (Phase(20, 1e-4, body=0.5),), gain=0.05)]
 
 register("finetune", _PICTURES + _SEQUENCES + _WRITERS)

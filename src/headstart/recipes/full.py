@@ -17,5 +17,5 @@ register(
         )
         for modality, epochs, rate in (("image", 8, 2e-3), ("text", 5, 3e-4), ("audio", 5, 3e-4))
     ]
-    + [writing("full", "audio", 50, None, (Phase(epochs=12, rate=2e-4, body=0.5),), gain=0.1)],
+    + [writing("full", "audio", 50, None, (Phase(epochs=20, rate=1e-4, body=0.5),), gain=0.3)],
 )

@@ -6,6 +6,6 @@ without linear layers has none; the race then leaves it out.
 
 from headstart.recipes import Phase, adapting, register, writing
 
-_WRITER = writing("lora", "audio", 60, None, (Phase(12, 2e-3),), decay=0.0, adapter="lora")
+_WRITER = writing("lora", "audio", 60, None, (Phase(20, 1e-3),), decay=0.0, adapter="lora")
 
 register("lora", [*adapting("lora", 84, 2e-3, "lora", gain=0.1), _WRITER])

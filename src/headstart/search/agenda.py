@@ -114,7 +114,7 @@ def error(metric: Metric, score: float, rows: int) -> tuple[float, float]:
 
 
 def _tunes(recipe: Recipe) -> bool:
-    return recipe.stages != 0
+    return recipe.stages != 0 and recipe.start != "small"
 
 
 def _heads(tried: Sequence[Tried]) -> dict[str | None, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -27,7 +27,7 @@ from headstart.search.trial import (
 )
 from headstart.search.variations import MOST, Pruned, Seen, behind, is_variation, varied
 from headstart.training.checkpoint import Checkpoint
-from headstart.training.learners import Assignment, learners, refused, settle
+from headstart.training.learners import PASSES, Assignment, learners, refused, settle
 from headstart.training.loop import Epoch
 from headstart.training.overfitting import overfitting
 
@@ -232,8 +232,9 @@ class Race:
     def _fitting(self, entry: Entry, settled: dict[str, Any] | None) -> Assignment | None:
         """Return the assignment of a trial that fits, with its refit if it wins.
 
-        It has as many views as can be paid for. Where it does not fit without any, it is noted why
-        it was left out. `settled` is what an earlier session began the trial with, if it did.
+        It has as many views as can be paid for, and then as many epochs, where few are enough.
+        Where it does not fit even so, it is noted why it was left out. `settled` is what an earlier
+        session began the trial with, if it did.
         """
         assignment = self._assigned(entry)
         why = self._ruled_out(entry, assignment)
@@ -245,16 +246,14 @@ class Race:
         except Exception as error:  # it ends this trial alone, as one that fails later
             self._leave_out(entry, None, f", which fails here: {reason_of(error)}")
             return None
-        asked = settled.get("views", 0)
-        for views in range(asked, -1, -1):
-            fewer = {**settled, "views": views} if views < asked else settled
+        for fewer, said in _less_and_less(entry.recipe, settled, len(assignment.targets)):
             trying = replace(assignment, settled=fewer)
             once = learners.get(entry.recipe.learner).forecast(trying)
             seconds = once + self._folding(entry, fewer)
             needed = seconds + self.refitting * self._to_refit(entry, once)
             if needed <= self._available(entry):
-                if views < asked:
-                    self.listener.say(f"{entry.name}: time for {views} of {asked} views a row")
+                if said:
+                    self.listener.say(f"{entry.name}: time for {said}")
                 return trying
         self.too_dear[_place(entry)] = self._trained(entry)
         self._leave_out(entry, seconds, f", which would take {seconds:.0f} s")
@@ -357,3 +356,16 @@ def _course(history: list[dict[str, Any]]) -> tuple[float, ...]:
 def _place(entry: Entry) -> tuple[str, str, str, str | None]:
     recipe = entry.recipe
     return recipe.learner, recipe.objective, recipe.adapter, entry.source
+
+
+def _less_and_less(
+    recipe: Recipe, settled: dict[str, Any], rows: int
+) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield what is settled, then with fewer views, then with fewer epochs; and what to say."""
+    yield settled, ""
+    asked, epochs = settled.get("views", 0), recipe.for_rows(rows).epochs
+    for views in range(asked - 1, -1, -1):
+        yield {**settled, "views": views}, f"{views} of {asked} views a row"
+    if recipe.shortest:
+        for fewer in range(settled.get(PASSES, epochs) - 1, recipe.shortest - 1, -1):
+            yield {**settled, PASSES: fewer}, f"{fewer} of {epochs} epochs"

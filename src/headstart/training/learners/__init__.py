@@ -34,6 +34,8 @@ class Rows:
         return Rows(self.data.take(numbers.tolist()), self.targets[numbers], self.units[numbers])
 
 
+PASSES = "passes"
+"""Where it is settled how many epochs there is time for, if not for all."""
 BEGUN = 64
 """Rows by which a writer settles what it must, such as their language, at most."""
 
