@@ -16,6 +16,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -53,14 +54,14 @@ HELD = 0.2
 """Share of the phrases to learn from by which is chosen."""
 
 
-def read_aloud(folder: Path) -> dict[str, Dataset]:
+def read_aloud(folder: Path, accents: Mapping[str, str] = ACCENTS) -> dict[str, Dataset]:
     """Return the sentences as each accent says them, in the same order."""
     if shutil.which("espeak-ng") is None:
         raise SystemExit("espeak-ng is not here: apt-get install espeak-ng")
     sentences = english_sentences()
     order = np.random.default_rng(0).permutation(len(sentences))[:SENTENCES]
     found = {}
-    for accent, voice in ACCENTS.items():
+    for accent, voice in accents.items():
         place = folder / voice
         place.mkdir()
         rows = [(f"{i}.wav", sentences[number]) for i, number in enumerate(order.tolist())]

@@ -95,6 +95,7 @@ def recipe(name, seconds, accuracy, start="source", stages=0, views=0):
 
 class Stages:
     end = 10
+    writer = None
     model = torch.nn.Linear(1, 1)
 
     def cut_before_last(self, stages):

@@ -114,13 +114,13 @@ def error(metric: Metric, score: float, rows: int) -> tuple[float, float]:
 
 
 def _tunes(recipe: Recipe) -> bool:
-    return recipe.stages != 0 and recipe.start != "small"
+    return (recipe.stages != 0 or bool(recipe.phases)) and recipe.start != "small"
 
 
 def _heads(tried: Sequence[Tried]) -> dict[str | None, float]:
     """Return the least error of a head on the fixed features of each source."""
     found: dict[str | None, float] = {}
     for one in tried:
-        if one.recipe.start == "source" and not _tunes(one.recipe):
+        if one.recipe.start == "source" and one.recipe.learns and not _tunes(one.recipe):
             found[one.source] = min(one.error, found.get(one.source, math.inf))
     return found

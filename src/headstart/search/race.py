@@ -178,8 +178,8 @@ class Race:
     def _price(self, recipe: Recipe, source: str | None) -> float:
         """Return what a recipe of a source costs beside others, by what is known without measuring.
 
-        Weights that train go through a row three times in every epoch; those before the cut once a
-        view, and faster.
+        Weights that train go through a row three times in every epoch, a writer's too; those before
+        the cut once a view, and faster.
         """
         if source is None:
             return 1.0
@@ -188,7 +188,10 @@ class Race:
         stages = backbone.end if recipe.stages is None else recipe.stages
         trained = 1 - backbone.cut_before_last(stages) / backbone.end
         epochs = recipe.for_rows(len(self.bench.train.data)).epochs
-        return weights * recipe.scale**2 * (3 * epochs * trained + PREFIX * (1 + recipe.views))
+        price = weights * recipe.scale**2 * (3 * epochs * trained + PREFIX * (1 + recipe.views))
+        if backbone.writer is None:
+            return price
+        return price + 3 * epochs * sum(p.numel() for p in backbone.writer.trained(fresh=False))
 
     def _on_folds(
         self, deal: Deal, entry: Entry, assignment: Assignment, tried: TrialResult
@@ -232,9 +235,10 @@ class Race:
     def _fitting(self, entry: Entry, settled: dict[str, Any] | None) -> Assignment | None:
         """Return the assignment of a trial that fits, with its refit if it wins.
 
-        It has as many views as can be paid for, and then as many epochs, where few are enough.
-        Where it does not fit even so, it is noted why it was left out. `settled` is what an earlier
-        session began the trial with, if it did.
+        It has as many views as can be paid for, and then as many epochs, where few are enough;
+        rather than with less than half of them it is tried without a refit. Where it does not fit
+        even so, it is noted why it was left out. `settled` is what an earlier session began the
+        trial with, if it did.
         """
         assignment = self._assigned(entry)
         why = self._ruled_out(entry, assignment)
@@ -246,11 +250,12 @@ class Race:
         except Exception as error:  # it ends this trial alone, as one that fails later
             self._leave_out(entry, None, f", which fails here: {reason_of(error)}")
             return None
-        for fewer, said in _less_and_less(entry.recipe, settled, len(assignment.targets)):
+        rows = len(assignment.targets)
+        for fewer, refitting, said in _less_and_less(entry.recipe, settled, rows, self.refitting):
             trying = replace(assignment, settled=fewer)
             once = learners.get(entry.recipe.learner).forecast(trying)
             seconds = once + self._folding(entry, fewer)
-            needed = seconds + self.refitting * self._to_refit(entry, once)
+            needed = seconds + refitting * self._to_refit(entry, once)
             if needed <= self._available(entry):
                 if said:
                     self.listener.say(f"{entry.name}: time for {said}")
@@ -359,13 +364,18 @@ def _place(entry: Entry) -> tuple[str, str, str, str | None]:
 
 
 def _less_and_less(
-    recipe: Recipe, settled: dict[str, Any], rows: int
-) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield what is settled, then with fewer views, then with fewer epochs; and what to say."""
-    yield settled, ""
+    recipe: Recipe, settled: dict[str, Any], rows: int, refitting: float
+) -> Iterator[tuple[dict[str, Any], float, str]]:
+    """Yield what is settled, with ever fewer views and epochs, what a refit costs; what to say."""
+    yield settled, refitting, ""
     asked, epochs = settled.get("views", 0), recipe.for_rows(rows).epochs
     for views in range(asked - 1, -1, -1):
-        yield {**settled, "views": views}, f"{views} of {asked} views a row"
-    if recipe.shortest:
-        for fewer in range(settled.get(PASSES, epochs) - 1, recipe.shortest - 1, -1):
-            yield {**settled, PASSES: fewer}, f"{fewer} of {epochs} epochs"
+        yield {**settled, "views": views}, refitting, f"{views} of {asked} views a row"
+    if not recipe.shortest:
+        return
+    begun = settled.get(PASSES, epochs)
+    for fewer in range(begun - 1, max(begun // 2, recipe.shortest) - 1, -1):
+        yield {**settled, PASSES: fewer}, refitting, f"{fewer} of {epochs} epochs"
+    for fewer in range(begun, recipe.shortest - 1, -1):
+        said = f"{fewer} of {epochs} epochs, and none for a refit"
+        yield {**settled, PASSES: fewer}, 0.0, said
