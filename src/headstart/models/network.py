@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +16,10 @@ from headstart.models import Model, Response, Saved, model_kinds
 from headstart.models.heads import HeadSpec
 from headstart.sources.families import families
 from headstart.sources.staged import Backbone, Boundary, pooled
+from headstart.sources.writing import Writer
 
+WRITING = "writing"
+"""Of an extractor's rates: how many rows a second are written down from its features."""
 OWN = "own"
 """Kind of a head that the source brings."""
 _FEW = 64
@@ -64,11 +69,16 @@ class Network(Model):
     def respond(self, rows: Dataset) -> Response:
         """Return the head's outputs (rows, …), and the backbone's features pooled (rows, width)."""
         found: list[Boundary] = []
-        for some in self._extracting(len(rows)).extract(rows, self.backbone.end).chunks():
+        extractor, seconds = self._extracting(len(rows)), 0.0
+        for some in extractor.extract(rows, self.backbone.end).chunks():
+            started = time.perf_counter()
             with torch.no_grad():
                 outputs: Tensor = self.head({name: _float(v) for name, v in some.items()})
+            seconds += time.perf_counter() - started
             features = pooled(some["features"].float(), some.get("attention_mask"))
             found.append({"outputs": outputs.float(), "features": features})
+        if isinstance(self.head, Writer):
+            extractor.rates[WRITING] = len(rows) / max(seconds, 1e-9)
         return Response(**below(found))
 
     def _extracting(self, rows: int) -> Extractor:

@@ -34,6 +34,7 @@ from headstart.evidence.verdict import Comparison, Verdict, judge
 from headstart.features.extract import OutOfTime
 from headstart.models import Model
 from headstart.models.fused import Fused
+from headstart.models.network import WRITING
 from headstart.recipes import Recipe
 from headstart.search.budget import Clock
 from headstart.search.flagging import HeldOut, flagging_seconds
@@ -51,6 +52,8 @@ COMPARING = 0.4
 """Seconds kept back for intervals and the verdict, besides the bootstrap."""
 INTERVALS = 7
 """Bootstraps of a closing: five scores, and two sides of a comparison."""
+WRITTEN = 5.0
+"""Rows that are written in a second, where that was not measured."""
 _TRIED = 10
 CONVERTING = 4.0
 """Seconds kept back for converting a tuned network to an engine."""
@@ -116,7 +119,17 @@ def closing_seconds(prepared: Prepared, recipes: Iterable[Recipe], comparing: fl
     tuned = sum(recipe.learner == "tune" for recipe in recipes) if done else len(recipes)
     scoring = (1 + tuned) * len(prepared.test.data) / rate  # the small model has its own pace
     flagging = max(flagging_seconds(recipe, prepared, rate, converting) for recipe in recipes)
-    return comparing + converting + scoring + flagging + SAVING
+    return comparing + converting + scoring + _writing_seconds(prepared) + flagging + SAVING
+
+
+def _writing_seconds(prepared: Prepared) -> float:
+    """Return the seconds in which the winner, and the source as it is, write what they shall."""
+    bench = prepared.bench
+    if bench.task.output != "text":
+        return 0.0
+    known = [extractor.rates.get(WRITING, WRITTEN) for extractor in bench.extractors.values()]
+    rows = len(bench.validation.data) + 2 * len(prepared.test.data)
+    return rows / min(known, default=WRITTEN)
 
 
 def model_of(contender: Contender, run: Path) -> Model:
