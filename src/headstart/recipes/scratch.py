@@ -55,6 +55,9 @@ register(
             batch=16,
             norm="adapting",
             patience=8,
+            most_seen=20_000,
+            fewest_epochs=12,
+            shortest=12,
             output="text",
         )
     ],

@@ -261,7 +261,7 @@ def test_what_is_best_on_the_machine_is_settled_once(assign, request, data, sour
     settled = settle(assignment)
     assert set(settled) == {"precision", "layout", "at_once", "views"}
     assert json.loads(json.dumps(settled)) == settled == settle(assignment)
-    assert settled["views"] == (3 if stages else 0)
+    assert settled["views"] == 3
     assert settled["at_once"] == RECIPE.batch
 
 

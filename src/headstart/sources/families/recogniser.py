@@ -16,8 +16,9 @@ from headstart.sources.families import Output, families
 from headstart.sources.staged import Backbone, Stage, as_features
 
 WIDTH, DEPTH, KERNEL = 96, 5, 9
-"""A position is made of what is 400 milliseconds around it on either side."""
-BANDS, STRIDE = 80, 2
+"""A position is made of what is 800 milliseconds around it on either side."""
+BANDS, STRIDE = 80, 4
+"""A position is of 40 milliseconds: fast speech has 20 letters a second."""
 _EXAMPLE = 23
 
 
