@@ -23,7 +23,7 @@ from headstart.errors import SourceError
 from headstart.sources import fetching
 from headstart.sources.loading import load_source
 from headstart.sources.opening import WINDOW, find_source, is_named_here
-from tiny import NETWORKS, speller
+from tiny import NETWORKS, WAVE, speller
 
 SIZES = {
     "vocab_size": 62,
@@ -402,24 +402,13 @@ def test_fit_starts_from_a_folder_and_its_model_predicts_without_that_folder(
     assert len(answers) == 2
 
 
-WAVES = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 40,
-    "conv_dim": [16, 16, 16],
-    "conv_kernel": [10, 3, 2],
-    "conv_stride": [5, 2, 2],
-    "num_conv_pos_embeddings": 6,
-    "num_conv_pos_embedding_groups": 2,
-}
 WORDS = {"<pad>": 0, "<s>": 1, "|": 2, "B": 3, "A": 4, "'": 5}
 
 
 @pytest.mark.parametrize("network", ("Wav2Vec2", "Hubert", "WavLM"))
 @pytest.mark.parametrize("more", ({}, {"do_stable_layer_norm": True, "feat_extract_norm": "layer"}))
 def test_a_saved_network_of_recordings_answers_as_transformers_does(saved, network, more):
-    config = getattr(transformers, f"{network}Config")(**WAVES, **more, vocab_size=len(WORDS))
+    config = getattr(transformers, f"{network}Config")(**WAVE, **more, vocab_size=len(WORDS))
     whole = getattr(transformers, f"{network}ForCTC")(config)
     folder = saved(whole, reads=False)
     (folder / "vocab.json").write_text(json.dumps(WORDS))

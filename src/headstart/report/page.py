@@ -14,8 +14,13 @@ from headstart.report.summary import MOST_FREQUENT, said, summary
 from headstart.search.ledger import Ledger
 
 _LEFT, _RIGHT = 190, 610
-_COLOURS = {"transfer": "#1f6feb", "scratch": "#d9730d", "probe": "#6b9bd1"}
-_COLOURS |= {"as_it_is": "#8250df", "majority": "#888"}
+_COLOURS = {
+    "transfer": "#1f6feb",
+    "scratch": "#d9730d",
+    "probe": "#6b9bd1",
+    "as_it_is": "#8250df",
+    "majority": "#888",
+}
 
 
 def write_page(result: dict[str, Any], folder: Path) -> Path:

@@ -243,7 +243,7 @@ def _hears(folder: Path, config: Mapping[str, Any], kind: Kind) -> _Known:
     }
     order = list(outputs.values())
     letters = "".join(str(letter) for letter in outputs if letter != NONE)
-    sides = {f"{config['model_type']}.": "network.", "lm_head.": "writer.linear."}
+    sides = {f"{config['model_type']}.": "network.", "lm_head.": _LETTERS_OF}
     return _Known(
         replace(kind, network=whole), settings, {LETTERS: letters}, _renamed(sides, order)
     )
