@@ -402,7 +402,7 @@ def test_fit_starts_from_a_folder_and_its_model_predicts_without_that_folder(
     assert len(answers) == 2
 
 
-WORDS = {"<pad>": 0, "<s>": 1, "|": 2, "B": 3, "A": 4, "'": 5}
+WORDS = {"<pad>": 0, "<s>": 1, "|": 2, "B": 3, "A": 4, "'": 5, "ß": 6}
 
 
 @pytest.mark.parametrize("network", ("Wav2Vec2", "Hubert", "WavLM"))
@@ -421,7 +421,7 @@ def test_a_saved_network_of_recordings_answers_as_transformers_does(saved, netwo
     heard = {"wave": wave, "attention_mask": torch.ones(2, 9, dtype=torch.int64)}
     with torch.no_grad():
         logits = whole(wave).logits
-        logits[..., WORDS["<s>"]] = -torch.inf  # it stands for nothing that could be written
+        logits[..., [WORDS["<s>"], WORDS["ß"]]] = -torch.inf  # these are no letter of a transcript
         expected = logits.argmax(-1)
         hidden = whole.base_model(wave).last_hidden_state
         value = loaded.backbone.model(**heard)
@@ -431,6 +431,7 @@ def test_a_saved_network_of_recordings_answers_as_transformers_does(saved, netwo
     for row, text in zip(expected.tolist(), written, strict=True):
         new = [a for a, before in zip(row, [None, *row], strict=False) if a != before]
         assert text == " ".join("".join(said.get(token, "") for token in new).split())
+    assert len(loaded.backbone.writer.letters) == 4
     taught = loaded.backbone.writer.taught("abc")
     known = loaded.backbone.writer.linear.weight
     assert torch.equal(

@@ -253,7 +253,8 @@ def _letter(token: str) -> str:
     """Return what a token of one character is in a transcript; nothing if it is no part of one."""
     if token == _BETWEEN_WORDS:
         return " "
-    return normalised(f"a{token}a")[1:-1].strip()  # an apostrophe is one between letters alone
+    found = normalised(f"a{token}a")[1:-1].strip()  # an apostrophe is one between letters alone
+    return found if len(found) == 1 else ""  # a sharp s is two letters
 
 
 _BETWEEN_WORDS = "|"
