@@ -28,7 +28,7 @@ from headstart.tasks.matrix import Array, Scaled
 from records import keep
 from targets import bbc_articles, bbc_folders, fashion_folder, stamps_folder
 
-SEEDS = 10
+SEEDS = 34
 SHARE = 0.1
 TIMES = 4
 WITHIN = 0.02
