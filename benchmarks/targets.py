@@ -30,6 +30,8 @@ SIDE = 160
 """Pixels of the pictures on which stamps are pasted."""
 THINGS = ("animals", "food", "household", "plants", "town", "vehicles")
 """Folders of pictures of things that can be seen; symbols, seasons and the like are left out."""
+LANGUAGES = ("es", "fr", "ru", "bg", "be", "el", "da")
+"""Languages in which Tux Paint says what its stamps are."""
 
 
 def fashion(part: str) -> tuple[np.ndarray, np.ndarray]:
@@ -226,6 +228,20 @@ def spoken(language: str) -> list[tuple[Path, str]]:
         if said and said[0]:
             found.append((recording, said[0]))
     return found
+
+
+def spoken_languages(folder: Path, seed: int) -> tuple[Path, Path]:
+    """Write 40 recordings of each of seven languages to learn from, and up to 100 others each."""
+    stamps()
+    for language in LANGUAGES:
+        recordings = sorted(STAMPS.rglob(f"*_desc_{language}.ogg"))
+        order = np.random.default_rng(seed).permutation(len(recordings))[:140].tolist()
+        for name, part in (("train", order[:40]), ("test", order[40:])):
+            place = folder / name / language
+            place.mkdir(parents=True)
+            for i, number in enumerate(part):
+                shutil.copy(recordings[number], place / f"{i:03d}.ogg")
+    return folder / "train", folder / "test"
 
 
 def english_sentences() -> list[str]:

@@ -107,7 +107,7 @@ def test_sketches_of_the_same_recording_lie_together():
 def test_traits_tell_how_it_was_recorded():
     cells = [written(1.0, rate=8_000), written(2.0, level=0.02, kind="FLAC")]
     found = {trait.name: trait.values for trait in AUDIO.traits(cells)}
-    assert found["rate"] == (8_000, RATE) and found["format"] == ("WAV", "FLAC")
+    assert found["sampling rate"] == (8_000, RATE) and found["format"] == ("WAV", "FLAC")
     assert found["length"] == pytest.approx((1.0, 2.0))
     assert found["level"] == pytest.approx((0.1, 0.02), rel=0.05)
 

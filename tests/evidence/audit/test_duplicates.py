@@ -61,7 +61,7 @@ def test_copies_and_conflicts_are_told(examined_of, sentences):
     exact, near, conflict, nearly = found
     assert exact.rows == (0, 1)
     assert near.rows == (3, 50)
-    assert near.told == ("like row 3", "like row 3")
+    assert near.told == ("like row 50", "like row 3")
     assert conflict.rows == (0, 1)
     assert conflict.told == ("a", "b")
     assert conflict.severity == "warning"

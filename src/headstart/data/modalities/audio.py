@@ -195,12 +195,12 @@ class AudioModality(Modality):
             return at_length_one(np.stack(list(pool.map(low, cells))))
 
     def traits(self, cells: Sequence[Cell]) -> list[Trait]:
-        """Return rate, channels, format, length, loudness and background noise."""
+        """Return sampling rate, number of channels, format, length, loudness and background noise."""
         with ThreadPoolExecutor(cores()) as pool:
             found = list(pool.map(heard, cells))
         return [
-            Trait("rate", tuple(float(one.rate) for one in found), True),
-            Trait("channels", tuple(float(one.channels) for one in found), False),
+            Trait("sampling rate", tuple(float(one.rate) for one in found), True),
+            Trait("number of channels", tuple(float(one.channels) for one in found), False),
             Trait("format", tuple(one.format for one in found), False),
             Trait("length", tuple(one.seconds for one in found), True),
             Trait("level", tuple(one.level for one in found), True),

@@ -112,7 +112,9 @@ def duplicates(examined: Examined) -> Iterator[Finding]:
             f"has {len(sets[0]):,})",
             "rows of a set stay on one side of every split",
             tuple(rows),
-            tuple(f"like {dataset.names[found[0]]}" for found in sets for i in found),
+            tuple(
+                f"like {dataset.names[found[int(i == found[0])]]}" for found in sets for i in found
+            ),
         )
     same = np.unique(np.array(dataset.digests), return_inverse=True)[1]
     yield from _conflicts(examined, sets_of(same), "the same content", "warning")
