@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from headstart.tasks import matrix
-from headstart.tasks.matrix import Array, Chosen, Scaled, add_products, pareto
+from headstart.tasks.matrix import Array, Chosen, Scaled, add_products, decompose, pareto
 
 
 @pytest.fixture
@@ -89,3 +89,15 @@ def test_some_rows_of_a_matrix_are_a_matrix():
     assert some.shape == (3, 6)
     np.testing.assert_array_equal(some.take(np.array([2, 0])), values[[9, 5]])
     np.testing.assert_array_equal(np.concatenate(list(some.chunks())), values[[5, 3, 9]])
+
+
+@pytest.mark.parametrize("shape", [(30, 7), (7, 30), (12, 12)])
+def test_rows_are_decomposed_as_by_numpy(shape):
+    rows = np.random.default_rng(0).standard_normal(shape)
+    rows[:, 3] = rows[:, 1]  # says nothing of its own
+    rows -= rows.mean(0)
+    squares, left = decompose(rows)
+    expected, values, _ = np.linalg.svd(rows, full_matrices=False)
+    there = values > 1e-6
+    np.testing.assert_allclose(squares[::-1], values[there] ** 2, rtol=1e-9)
+    np.testing.assert_allclose(left @ left.T, expected[:, there] @ expected[:, there].T, atol=1e-9)

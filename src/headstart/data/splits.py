@@ -88,18 +88,22 @@ def deal(strata: np.ndarray, units: np.ndarray, order: np.ndarray, folds: int) -
     members: dict[int, list[int]] = {}
     for row in order.tolist():
         members.setdefault(int(units[row]), []).append(row)
-    names, codes = np.unique(strata, return_inverse=True)
-    have = np.zeros((len(names), folds), np.int64)
-    total = np.zeros(folds, np.int64)
-    fold_of = np.zeros(len(strata), np.int64)
-    common = {u: Counter(codes[rows].tolist()).most_common(1)[0][0] for u, rows in members.items()}
+    names, found = np.unique(strata, return_inverse=True)
+    codes = found.tolist()
+    have = [[0] * folds for _ in names]
+    total = [0] * folds
+    fold_of = [0] * len(codes)
+    common = {
+        u: Counter(codes[r] for r in rows).most_common(1)[0][0] for u, rows in members.items()
+    }
     for unit in sorted(members, key=lambda u: (-size[u], common[u])):
-        rows = members[unit]
-        fold = int(np.lexsort((total, have[common[unit]]))[0])
-        fold_of[rows] = fold
-        np.add.at(have[:, fold], codes[rows], 1)
-        total[fold] += len(rows)
-    return fold_of
+        counts = have[common[unit]]
+        fold = min(range(folds), key=lambda f: (counts[f], total[f]))
+        for row in members[unit]:
+            fold_of[row] = fold
+            have[codes[row]][fold] += 1
+            total[fold] += 1
+    return np.array(fold_of, np.int64)
 
 
 def split(dataset: Dataset, strata: np.ndarray, seed: int, tested: bool = True) -> Split:

@@ -15,6 +15,8 @@ PIECE = 2**20
 """Entries that are worked on at a time, few enough for a processor's cache."""
 FLAT = 1e-6
 """Standard deviation up to which a channel or an output counts as constant."""
+NOTHING = 1e-12
+"""Share of the largest squared singular value up to which one is left out."""
 
 
 class Matrix(Protocol):
@@ -142,6 +144,20 @@ def add_products(gram: np.ndarray, piece: np.ndarray) -> None:
         (m, d) float64 in C's order.
     """
     dsyrk(1.0, piece.T, beta=1.0, c=gram, overwrite_c=True)
+
+
+def decompose(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return squared singular values (r,), rising, and left singular vectors (n, r), of (n, d).
+
+    By the eigenvalues of the smaller matrix of products, which is several times as fast. What is
+    nothing beside the largest is left out.
+    """
+    tall = rows.shape[1] <= len(rows)
+    # numpy's is as exact as torch's, and three times as fast on processors that are not Intel's
+    squares, vectors = np.linalg.eigh(rows.T @ rows if tall else rows @ rows.T)
+    kept = squares > NOTHING * max(squares[-1], np.finfo(float).tiny)
+    squares, vectors = squares[kept], vectors[:, kept]
+    return squares, rows @ vectors / np.sqrt(squares) if tall else vectors
 
 
 def pareto(deviation: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from torch import Tensor
 from headstart.data.splits import deal
 from headstart.tasks import linear
 from headstart.tasks.linear import AnyProblem, Features, LinearSolution, SparseProblem
-from headstart.tasks.matrix import Array, Matrix, Scaled, add_products, spread
+from headstart.tasks.matrix import Array, Matrix, Scaled, add_products, decompose, spread
 
 STRENGTHS = tuple(float(10 ** (half / 2)) for half in range(-12, 5))
 """Inverse strengths of L2 regularisation tried, on scaled features and standardised targets (one
@@ -194,7 +194,8 @@ def _residuals(
 ) -> Iterator[Tensor]:
     if not folds:
         return
-    left, squares = _left(torch.from_numpy(rows.take(some)))
+    scaled = rows.take(some)
+    squares, left = map(torch.from_numpy, decompose(scaled - scaled.mean(0)))
     centred = wanted - wanted.mean(0)
     for strength in strengths:
         # fewer rows ask for a weaker penalty on their sum of losses: keep its weight a row
@@ -204,18 +205,6 @@ def _residuals(
         for fold in folds:
             residual[fold] = _when_held_out(left[fold], shrinkage, residual[fold], len(some))
         yield residual
-
-
-def _left(scaled: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the left singular vectors (m, r) of rows less their mean, and the squared values."""
-    centred = scaled - scaled.mean(0)
-    m, d = centred.shape
-    products = centred @ centred.T if m < d else centred.T @ centred
-    # as exact as torch's own, and three times as fast on processors that are not Intel's
-    values, vectors = map(torch.from_numpy, np.linalg.eigh(products.numpy()))
-    kept = values > 1e-12 * values[-1]
-    values, vectors = values[kept], vectors[:, kept]
-    return (vectors if m < d else centred @ vectors / values.sqrt()), values
 
 
 def _when_held_out(left: Tensor, shrinkage: Tensor, residual: Tensor, rows: int) -> Tensor:

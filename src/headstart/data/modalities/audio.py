@@ -195,7 +195,7 @@ class AudioModality(Modality):
             return at_length_one(np.stack(list(pool.map(low, cells))))
 
     def traits(self, cells: Sequence[Cell]) -> list[Trait]:
-        """Return sampling rate, number of channels, format, length, loudness and background noise."""
+        """Return rate, channels, format, length, loudness and background noise."""
         with ThreadPoolExecutor(cores()) as pool:
             found = list(pool.map(heard, cells))
         return [

@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from headstart.registry import Registry
+from headstart.tasks.matrix import decompose
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,7 @@ class Suit:
     @cached_property
     def decomposed(self) -> tuple[np.ndarray, np.ndarray]:
         """Return squared singular values (r,) of the features, and left singular vectors (n, r)."""
-        n, d = self.features.shape
-        tall = d <= n
-        products = self.features.T @ self.features if tall else self.features @ self.features.T
-        squares, vectors = np.linalg.eigh(products)
-        kept = squares > 1e-12 * max(squares[-1], 1e-300)
-        squares, vectors = squares[kept], vectors[:, kept]
-        return squares, self.features @ vectors / np.sqrt(squares) if tall else vectors
+        return decompose(self.features)
 
 
 Score = Callable[[Suit], float | None]
