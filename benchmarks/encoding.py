@@ -1,7 +1,8 @@
-"""Whisper's encoder on as many positions as a phrase has, beside thirty seconds in eager PyTorch.
+"""Whisper's encoder on as many positions as a phrase needs, beside thirty seconds in eager PyTorch.
 
-From files to features, of the phrases that Tux Paint says in Spanish; and the error rate of words
-that the source itself makes from either, on English sentences that espeak-ng reads aloud.
+From files to features, of the phrases that Tux Paint says in Spanish, with more and more silence
+after each; and the error rate of words that the source itself makes from these, on English
+sentences that espeak-ng reads aloud.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from accents import ACCENTS, read_aloud
 from benches import bench_of
 from headstart.data.dataset import Dataset
 from headstart.data.inputs import rows_from
+from headstart.features.engines import engine_order
 from headstart.features.extract import Extractor
 from headstart.recipes import recipes
 from headstart.search.trial import assign, run_trial
@@ -31,21 +32,21 @@ SOURCE = "bundled/whisper-tiny-en"
 EAGER = 48
 """Phrases that the slow way is measured on."""
 WHOLE = 30.0
-"""Seconds of silence after a phrase that fill the window, which is cut there."""
+"""Seconds of silence after a phrase that fill the window, which is cut there; in eager PyTorch."""
+TAILS = (0.5, 1.0, 2.0, 4.0, 8.0, WHOLE)
+"""Seconds of silence after a phrase: classes are told by the first, texts are written from four."""
 HEARD = 100
 """English sentences that are written down both ways."""
 ACCENT = "America"
 
 
-def opened(whole: bool) -> Extractor:
-    """Return the source on what a phrase needs; or on thirty seconds, in eager PyTorch."""
+def opened(tail: float, eager: bool = False) -> Extractor:
+    """Return the source on phrases with so many seconds of silence after each."""
     loaded = load_source(find_source(SOURCE), "text")
-    if not whole:
-        return Extractor(loaded.backbone, loaded.digest, cache=None)
     known = loaded.backbone.preprocessing
-    settings = {**known.settings, "tail": WHOLE}
-    loaded.backbone.preprocessing = replace(known, settings=settings)
-    return Extractor(loaded.backbone, f"{loaded.digest} whole", cache=None, order=("eager",))
+    loaded.backbone.preprocessing = replace(known, settings={**known.settings, "tail": tail})
+    order = ("eager",) if eager else engine_order()
+    return Extractor(loaded.backbone, f"{loaded.digest} {tail}", cache=None, order=order)
 
 
 def throughput(extractor: Extractor, rows: Dataset) -> float:
@@ -68,19 +69,24 @@ def errors(extractor: Extractor, rows: Dataset) -> float:
 
 
 def main() -> None:
-    """Measure both ways in one run."""
+    """Measure all lengths in one run."""
     phrases = rows_from([recording for recording, _ in spoken("es")], "audio")
-    trimmed, whole = opened(whole=False), opened(whole=True)
-    rates = {
-        "trimmed": throughput(trimmed, phrases),
-        "thirty seconds": throughput(whole, phrases.take(range(EAGER))),
-    }
+    slow = throughput(opened(WHOLE, eager=True), phrases.take(range(EAGER)))
+    tails: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         said = read_aloud(Path(scratch), {ACCENT: ACCENTS[ACCENT]})[ACCENT].take(range(HEARD))
-        wer = {"trimmed": errors(trimmed, said), "thirty seconds": errors(whole, said)}
-    found: dict[str, Any] = {"source": SOURCE, "phrases": len(phrases), "rows_a_second": rates}
-    times = rates["trimmed"] / rates["thirty seconds"]
-    keep("encoding", {**found, "times": times, "sentences": HEARD, "wer": wer})
+        for tail in TAILS:
+            extractor = opened(tail)
+            rate = slow if tail == WHOLE else throughput(extractor, phrases)
+            tails[f"{tail:g} s"] = {
+                "rows_a_second": rate,
+                "times": rate / slow,
+                "wer": errors(extractor, said),
+            }
+    keep(
+        "encoding",
+        {"source": SOURCE, "phrases": len(phrases), "sentences": HEARD, "tails": tails},
+    )
 
 
 if __name__ == "__main__":

@@ -277,7 +277,8 @@ def test_recordings_go_all_the_way(tmp_path):
 
 def test_speech_goes_all_the_way(phrases, tmp_path):
     options = {"budget": "5m", "evaluation": "holdout", "out": tmp_path / "run"}
-    study = hs.fit(phrases.path, recipe=["zero-shot", "decoder"], **options)
+    asked = {"source": "bundled/whisper-tiny-en", "recipe": ["zero-shot", "decoder"]}
+    study = hs.fit(phrases.path, **asked, **options)
     assert study.result["task"] == "speech-recognition" and study.result["metric"] == "cer"
     assert study.result["finalists"]["transfer"]["recipe"] == "decoder"
     assert study.result["finalists"]["scratch"]["recipe"] == "small-recogniser"

@@ -18,6 +18,7 @@ from headstart.features.extract import Extractor
 from headstart.features.shared import shared_extractor
 from headstart.search.reach import subset
 from headstart.sources.catalogue import Source, those
+from headstart.sources.families import Output
 from headstart.sources.fetching import is_fetched
 from headstart.tasks import metric_for, task_for
 from headstart.training.learners import Rows
@@ -40,6 +41,8 @@ def rank(
     say: Callable[[str], None] = lambda _message: None,
 ) -> Ranking:
     """Rank sources by how well their features suit labelled data; nothing is trained but heads.
+
+    Where texts are to be written, sources are ranked by what they write as they are.
 
     Parameters
     ----------
@@ -66,7 +69,8 @@ def rank(
     looked_at = Rows(dataset, chosen.encode(dataset, spec), units(dataset))
     candidates: list[Candidate] = []
     left_out: dict[str, str] = {}
-    for known, extractor in _opened(_sources(source, dataset.modality, left_out)):
+    named = _sources(source, dataset.modality, left_out)
+    for known, extractor in _opened(named, chosen.output):
         candidates.append(candidate(known, extractor, looked_at, chosen, spec, scored, seed))
         say(f"{known.id}: {candidates[-1].similarity}")
     if not candidates:
@@ -77,13 +81,14 @@ def rank(
     return Ranking.of(candidates, left_out, scored, len(dataset))
 
 
-def _opened(sources: Sequence[Source]) -> Iterator[tuple[Source, Extractor]]:
+def _opened(sources: Sequence[Source], output: Output) -> Iterator[tuple[Source, Extractor]]:
     """Yield sources with their extractors; while one is looked at, the next one is opened."""
     with ThreadPoolExecutor(1) as pool:
-        coming = [pool.submit(shared_extractor, source) for source in sources[:1]]
+        coming = [pool.submit(shared_extractor, source, output) for source in sources[:1]]
         for i, source in enumerate(sources):
             extractor = coming.pop().result()
-            coming = [pool.submit(shared_extractor, later) for later in sources[i + 1 : i + 2]]
+            later = sources[i + 1 : i + 2]
+            coming = [pool.submit(shared_extractor, one, output) for one in later]
             yield source, extractor
 
 

@@ -45,6 +45,12 @@ def test_the_largest_has_a_place():
     assert found == {"b": BEST, "c": BEST, "huge": LARGEST}
 
 
+def test_what_nothing_is_known_of_has_no_place_beside_others():
+    unknown = candidate("e", None, parameters=9)
+    assert "e" not in shortlist([*FOUR[:2], unknown])
+    assert list(shortlist([unknown])) == ["e"]
+
+
 def test_the_largest_must_be_affordable():
     slow = candidate("huge", 0.1, rate=1, parameters=9)
     assert shortlist([*FOUR, slow]) == dict.fromkeys("bca", BEST)

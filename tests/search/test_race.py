@@ -106,6 +106,9 @@ class Extracting:
     digest = "source"
     backbone = Stages()
 
+    def to_tune(self):
+        return self
+
 
 @pytest.fixture
 def race(tmp_path, monkeypatch):

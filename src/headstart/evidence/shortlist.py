@@ -19,14 +19,17 @@ from headstart.table import table
 from headstart.tasks import Metric, TargetSpec, Task
 from headstart.tasks.matrix import Matrix
 from headstart.tasks.ridge import held_out
-from headstart.training.learners import Rows
+from headstart.training.learners import Rows, drawn
+from headstart.training.learners.zero_shot import as_it_is
 
 LENGTH = 3
 """Sources of a shortlist."""
 AFFORDABLE = 0.1
 """How fast a source must be beside the median one."""
 TOO_SLOW = "it is more than ten times slower than most others"
-BEST = "among the best by a linear head on its features"
+WRITTEN = 32
+"""Rows that a source writes as it is, at most, where it is to write."""
+BEST = "among the best on these rows"
 LARGEST = "the largest"
 
 
@@ -39,7 +42,8 @@ class Candidate:
     source
         Its id.
     probe
-        Cross-validated score of a linear head on its features, such that more is better.
+        Cross-validated score of a linear head on its features, such that more is better; where
+        texts are written the score of what it writes as it is. None if it writes nothing.
     scores
         By name; None where one cannot be said.
     similarity
@@ -130,7 +134,7 @@ def candidate(
     seed: int = 0,
     late: Callable[[], bool] = lambda: False,
 ) -> Candidate:
-    """Return what a source's features of labelled rows say of it.
+    """Return what a source's features of labelled rows say of it, or what it writes of some.
 
     Raises
     ------
@@ -138,18 +142,22 @@ def candidate(
         If `late` says that time is over before they are computed.
     """
     end = extractor.backbone.end
-    values = extractor.extract(rows.data, end, late=late)
-    probe, scores = measured(
-        task,
-        spec,
-        metric,
-        probed=Readout(values, "layers"),
-        features=Readout(values, "linear"),
-        targets=rows.targets,
-        units=rows.units,
-        head=extractor.backbone.head,
-        seed=seed,
-    )
+    scores: dict[str, float | None] = {}
+    if task.output == "text":
+        probe = _written(extractor, rows, task, spec, metric, seed, late)
+    else:
+        values = extractor.extract(rows.data, end, late=late)
+        probe, scores = measured(
+            task,
+            spec,
+            metric,
+            probed=Readout(values, "layers"),
+            features=Readout(values, "linear"),
+            targets=rows.targets,
+            units=rows.units,
+            head=extractor.backbone.head,
+            seed=seed,
+        )
     rates = [rate for place, rate in extractor.rates.items() if place.startswith(f"{end}@")]
     return Candidate(
         source=source.id,
@@ -160,6 +168,23 @@ def candidate(
         parameters=source.parameters,
         licence=source.licence,
     )
+
+
+def _written(
+    extractor: Extractor,
+    rows: Rows,
+    task: Task,
+    spec: TargetSpec,
+    metric: Metric,
+    seed: int,
+    late: Callable[[], bool],
+) -> float | None:
+    """Return the score of what a source writes of some rows as it is; None if it writes nothing."""
+    if extractor.backbone.writer is None:
+        return None
+    some = rows.take(drawn(len(rows.data), WRITTEN, seed))
+    model = as_it_is(extractor, some, task, spec, late)
+    return metric.signed(metric.score(model.outputs(some.data), some.targets))
 
 
 def measured(
@@ -227,8 +252,10 @@ def shortlist(candidates: Sequence[Candidate], length: int = LENGTH) -> dict[str
 
     One place is kept for the largest: what a large network can be tuned to, its features do not
     tell. It has to be affordable: one that is much slower than most would use up the time of all.
+    Those of which nothing could be said are left out if there are others.
     """
     order = ranked(candidates)
+    order = [c for c in order if c.probe is not None] or order
     if not order:
         return {}
     fast = affordable({c.source: c.rate for c in order})

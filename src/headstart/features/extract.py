@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -89,6 +89,11 @@ class Extractor:
     def divides(self) -> bool:
         """Say whether a row may be read in several pieces, so that no stage can be tuned."""
         return self.backbone.preprocessing.divides
+
+    def to_tune(self) -> Extractor:
+        """Return what computes values where stages are tuned; what was measured is shared."""
+        backbone = self.backbone.to_tune()
+        return self if backbone is self.backbone else replace(self, backbone=backbone)
 
     def engine(self, dataset: Dataset, cut: int, preprocessing: Preprocessing) -> Chosen:
         """Return the engine for a cut, chosen on rows of `dataset` the first time."""

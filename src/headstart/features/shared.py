@@ -9,6 +9,7 @@ from headstart.digest import digest_data
 from headstart.features.extract import Extractor
 from headstart.places import cache_folder
 from headstart.sources.catalogue import Source
+from headstart.sources.families import Output
 from headstart.sources.loading import load_source
 
 MOST = 3
@@ -17,8 +18,8 @@ _open: OrderedDict[str, Extractor] = OrderedDict()
 _lock = threading.Lock()
 
 
-def shared_extractor(source: Source) -> Extractor:
-    """Return the extractor of a source's pooled features.
+def shared_extractor(source: Source, output: Output = "pooled") -> Extractor:
+    """Return the extractor of a source's features.
 
     Raises
     ------
@@ -26,10 +27,10 @@ def shared_extractor(source: Source) -> Extractor:
         If the source cannot be fetched or loaded.
     """
     files = [[file.name, file.sha256] for file in source.files]
-    key = digest_data([source.id, source.modality, files, str(cache_folder())])
+    key = digest_data([source.id, source.modality, output, files, str(cache_folder())])
     with _lock:
         if key not in _open:
-            loaded = load_source(source)
+            loaded = load_source(source, output)
             _open[key] = Extractor(loaded.backbone, loaded.digest)
         _open.move_to_end(key)
         while len(_open) > MOST:

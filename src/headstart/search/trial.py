@@ -117,6 +117,9 @@ def assign(
     bench: Bench, recipe: Recipe, source: str | None, late: Callable[[], bool]
 ) -> Assignment:
     """Return what the recipe's learner is given."""
+    extractor = bench.extractors[source] if source else None
+    if extractor is not None and recipe.stages != 0:
+        extractor = extractor.to_tune()
     return Assignment(
         recipe=recipe,
         task=bench.task,
@@ -124,7 +127,7 @@ def assign(
         metric=bench.metric,
         train=(bench.train,),
         validation=bench.validation,
-        extractor=bench.extractors[source] if source else None,
+        extractor=extractor,
         seed=bench.seed,
         late=late,
     )

@@ -16,7 +16,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -202,6 +202,18 @@ class Backbone:
         whole.model.load_state_dict(state)
         whole.model.eval()
         return whole
+
+    def to_tune(self) -> Backbone:
+        """Return this backbone as it reads rows where its stages are tuned; weights are shared.
+
+        Settings that differ then are what its preprocessing calls ``tuned``.
+        """
+        known = self.preprocessing
+        if "tuned" not in known.settings:
+            return self
+        other = copy.copy(self)
+        other.preprocessing = replace(known, settings={**known.settings, **known.settings["tuned"]})
+        return other
 
     def _checked(self, cut: int) -> int:
         if not 0 <= cut <= self.end:

@@ -105,3 +105,12 @@ def test_how_fast_is_spoken_bounds_what_is_written(whisper, states):
     writer.begin(states, torch.from_numpy(letters_of(["a" * 25] * 3)))
     assert rate < float(writer.rate) == 0.5 and slow.shape[1] <= writer(states).shape[1]
     assert slow.shape[1] <= LEAST + rate * 20
+
+
+def test_less_silence_follows_a_phrase_where_the_encoder_is_tuned(toy_speech):
+    tuned = toy_speech.to_tune()
+    assert tuned.preprocessing.settings["tail"] < toy_speech.preprocessing.settings["tail"]
+    assert tuned.model is toy_speech.model, "nothing is copied"
+    assert tuned.to_tune().preprocessing == tuned.preprocessing
+    heard = build("whisper")
+    assert heard.to_tune().preprocessing == heard.preprocessing, "classes are told by no silence"

@@ -22,6 +22,13 @@ from headstart.sources.staged import Backbone, as_features, stages_of
 
 STRIDE = 2
 """Frames of a position of Whisper's encoder, of 10 milliseconds each."""
+TAIL = 0.5
+"""Seconds of silence after a recording."""
+SILENCE = 4.0
+"""Seconds of silence after a recording of which Whisper writes, while its encoder is as it was: it
+learnt on 30 seconds, mostly silence after a short phrase, and with much less phrases are written
+twice (``benchmarks/encoding.py``). An encoder that is tuned learns where they end.
+"""
 KINDS = {
     "audio-spectrogram-transformer": Kind(
         "ASTModel", "stem=embeddings.patch_embeddings layers.*,layernorm"
@@ -107,7 +114,7 @@ def _energies(network: Any, pooling: bool) -> _Read:
             "bands": bands,
             "stride": STRIDE,
             "seconds": network.config.max_source_positions * STRIDE / FRAMES,
-            "tail": 0.5,
+            **({"tail": TAIL} if pooling else {"tail": SILENCE, "tuned": {"tail": TAIL}}),
         },
         {"mel": torch.zeros(2, _EXAMPLE, STRIDE * bands)},
         _EXAMPLE,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
+from headstart.features.extract import Extractor
 from headstart.models.network import Network, headed
 from headstart.sources.writing import Writer
-from headstart.training.learners import BEGUN, Assignment, Fitted, drawn, learners
+from headstart.tasks import TargetSpec, Task
+from headstart.training.learners import BEGUN, Assignment, Fitted, Rows, drawn, learners
 
 SECONDS = 1.0
 
@@ -26,16 +30,29 @@ class ZeroShot:
 
     def fit(self, assignment: Assignment) -> Fitted:
         """Return the source, with what it has to know of the rows."""
-        extractor = assignment.extractor
+        extractor, piece = assignment.extractor, assignment.train[0]
         assert extractor is not None
-        backbone, piece = extractor.backbone, assignment.train[0]
-        spec, head = headed(backbone, assignment.task.head(backbone.width, assignment.spec))
         some = piece.take(drawn(len(piece.data), BEGUN, assignment.seed))
-        values = extractor.extract(some.data, backbone.end, late=assignment.late).whole()
-        assert isinstance(head, Writer)
-        head.eval().begin(values, torch.from_numpy(some.targets))
-        model = Network(backbone, head, spec, assignment.task.output, extractor)
-        return Fitted(model, {}, backbone.cut_name(backbone.end))
+        model = as_it_is(extractor, some, assignment.task, assignment.spec, assignment.late)
+        return Fitted(model, {}, extractor.backbone.cut_name(extractor.backbone.end))
+
+
+def as_it_is(
+    extractor: Extractor, rows: Rows, task: Task, spec: TargetSpec, late: Callable[[], bool]
+) -> Network:
+    """Return a source that writes, with what it has to know of labelled rows.
+
+    Raises
+    ------
+    OutOfTime
+        If `late` says that time is over before their values are computed.
+    """
+    backbone = extractor.backbone
+    its, head = headed(backbone, task.head(backbone.width, spec))
+    values = extractor.extract(rows.data, backbone.end, late=late).whole()
+    assert isinstance(head, Writer)
+    head.eval().begin(values, torch.from_numpy(rows.targets))
+    return Network(backbone, head, its, task.output, extractor)
 
 
 learners.register("zero-shot", ZeroShot())
