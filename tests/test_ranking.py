@@ -35,7 +35,7 @@ def test_trained_weights_are_ranked_before_random_ones(ranking, fresh):
     assert [c.source for c in ranking.candidates] == [OURS, fresh]
     trained, random = ranking.candidates
     assert trained.probe > random.probe + 0.05
-    assert ranking.rows == 120 and ranking.metric == "accuracy"
+    assert ranking.rows == 120 and ranking.metric.name == "accuracy"
     assert trained.scores["nearest"] > random.scores["nearest"]
     assert trained.scores["leep"] is not None, "the file of the source has its own head"
     assert random.scores["leep"] is not None
@@ -78,4 +78,4 @@ def test_what_writes_is_ranked_by_what_it_writes(phrases):
     assert [c.source for c in found.candidates] == [writes, silent]
     assert found.candidates[0].probe < -0.7, "no language is spoken in tones"
     assert found.candidates[1].probe is None
-    assert list(found.shortlist) == [writes] and found.metric == "cer"
+    assert list(found.shortlist) == [writes] and found.metric.name == "cer"

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headstart.evidence.intervals import figure
 from headstart.evidence.similarity import Similarity, similarity
 from headstart.evidence.transferability import Suit, answers_of, transferability
 from headstart.features.extract import Extractor
@@ -80,7 +81,7 @@ class Ranking:
     left_out
         Those that were not looked at, each with the reason.
     metric
-        Of the probe; its score is such that more is better.
+        Of the probe.
     rows
         By which they were ranked.
     """
@@ -88,7 +89,7 @@ class Ranking:
     candidates: tuple[Candidate, ...]
     shortlist: dict[str, str]
     left_out: dict[str, str]
-    metric: str
+    metric: Metric
     rows: int
 
     @classmethod
@@ -97,14 +98,19 @@ class Ranking:
     ) -> Ranking:
         """Return candidates in order, with the shortlist of them."""
         order = tuple(ranked(candidates))
-        return cls(order, shortlist(order), left_out, metric.name, rows)
+        return cls(order, shortlist(order), left_out, metric, rows)
+
+    def score(self, candidate: Candidate) -> str:
+        """Return a candidate's probe in words: the metric's own value, or a question mark."""
+        probe = candidate.probe
+        return "?" if probe is None else figure(self.metric.signed(probe))
 
     def data(self) -> dict[str, Any]:
         """Return it as JSON data."""
         return {
             "schema": 1,
             "rows": self.rows,
-            "metric": self.metric,
+            "metric": self.metric.name,
             "sources": [candidate.data() for candidate in self.candidates],
             "shortlist": self.shortlist,
             "left_out": self.left_out,
@@ -112,13 +118,22 @@ class Ranking:
 
     def __str__(self) -> str:
         names = sorted({name for c in self.candidates for name in c.scores})
-        head = ["source", self.metric, *names, "similarity", "rows/s", "parameters", "licence"]
+        head = ["source", self.metric.name, *names, "similarity", "rows/s", "parameters", "licence"]
         lines = [head]
         for c in self.candidates:
             mark = f"{c.source} *" if c.source in self.shortlist else c.source
-            scores = [c.probe, *(c.scores.get(name) for name in names), c.similarity.score]
+            scores = [*(c.scores.get(name) for name in names), c.similarity.score]
             said = ["?" if score is None else f"{score:.3g}" for score in scores]
-            lines.append([mark, *said, f"{c.rate:.0f}", f"{c.parameters / 1e6:.1f} M", c.licence])
+            lines.append(
+                [
+                    mark,
+                    self.score(c),
+                    *said,
+                    f"{c.rate:.0f}",
+                    f"{c.parameters / 1e6:.1f} M",
+                    c.licence,
+                ]
+            )
         told = [f"{source}: not ranked, {reason}" for source, reason in self.left_out.items()]
         chosen = [f"* {source}: {reason}" for source, reason in self.shortlist.items()]
         return "\n".join([*table(lines, right=range(1, len(head) - 1)), "", *chosen, *told])

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headstart.errors import SourceError
-from headstart.evidence.intervals import figure
 from headstart.evidence.shortlist import TOO_SLOW, Candidate, Ranking, affordable, candidate
 from headstart.features.extract import Extractor, OutOfTime
 from headstart.features.values import Values
@@ -30,6 +29,8 @@ SHARE = 0.1
 """Share of the time left in which they are ranked, at most."""
 EMBEDDING = 0.1
 """Share of the time left that embedding all rows through one more source may take."""
+LEADING = 0.3
+"""The same, for the source that suits best."""
 OPENING = 4.0
 """Seconds that it takes to load a source and to convert it to an engine."""
 
@@ -76,11 +77,11 @@ class Shortlisting:
         started, left = self.clock.used, self.clock.left
         ranking = self._ranked().data() if known is None else known
         values = dict(self.embedded.values)
-        for name in list(ranking["shortlist"]):
+        for place, name in enumerate(list(ranking["shortlist"])):
             if name in values:
                 continue
             try:
-                values[name] = self._embedded(name, EMBEDDING * left)
+                values[name] = self._embedded(name, left * (EMBEDDING if place else LEADING))
             except OutOfTime:
                 ranking["left_out"][name] = "no time to embed all rows"
                 del ranking["shortlist"][name]
@@ -114,7 +115,7 @@ class Shortlisting:
         ranking = Ranking.of(found, left_out, bench.metric, count)
         self.listener.say(
             f"ranked {len(found)} sources by {count:,} rows: "
-            + ", ".join(f"{c.source} {figure(c.probe or 0.0)}" for c in ranking.candidates)
+            + ", ".join(f"{c.source} {ranking.score(c)}" for c in ranking.candidates)
         )
         return ranking
 
