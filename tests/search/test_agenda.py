@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from headstart.recipes import Recipe
+from headstart.recipes import Recipe, recipes_for
 from headstart.search.agenda import COMMON, Agenda, Tried, common, error, improvement
 from headstart.tasks.metrics import CLASSIFICATION
 
@@ -135,3 +135,13 @@ def test_it_does_better_than_a_fixed_order_and_than_chance():
             found[way].append(min(k.error for k in known))
     means = {way: float(np.mean(errors)) for way, errors in found.items()}
     assert means["agenda"] < means["fixed"] - 0.05 and means["agenda"] < means["chance"] - 0.05
+
+
+def test_what_writes_better_as_it_is_is_tuned_first_though_it_is_dearer():
+    of = {r.name: r for r in recipes_for("audio", "text", "fast", ["zero-shot", "decoder"])}
+    known = [tried(of["zero-shot"], math.log(e), s) for s, e in (("small", 0.83), ("large", 0.21))]
+    agenda = Agenda(lambda _recipe, source: {"small": 1.0, "large": 3.0}[source])
+    pending = [(of["decoder"], "small"), (of["decoder"], "large")]
+    assert agenda.next(pending, known) == (of["decoder"], "large")
+    alike = [tried(of["zero-shot"], math.log(0.3), s) for s in ("small", "large")]
+    assert agenda.next(pending, alike) == (of["decoder"], "small")

@@ -118,9 +118,9 @@ def _tunes(recipe: Recipe) -> bool:
 
 
 def _heads(tried: Sequence[Tried]) -> dict[str | None, float]:
-    """Return the least error of a head on the fixed features of each source."""
+    """Return the least error of a head on fixed features of each source, or of it as it is."""
     found: dict[str | None, float] = {}
     for one in tried:
-        if one.recipe.start == "source" and one.recipe.learns and not _tunes(one.recipe):
+        if one.recipe.start == "source" and not _tunes(one.recipe):
             found[one.source] = min(one.error, found.get(one.source, math.inf))
     return found
