@@ -54,6 +54,8 @@ INTERVALS = 7
 """Bootstraps of a closing: five scores, and two sides of a comparison."""
 WRITTEN = 5.0
 """Rows that are written in a second, where that was not measured."""
+SLACK = 1.5
+"""By how much writing may take longer than it took before: without it there would be no verdict."""
 _TRIED = 10
 CONVERTING = 4.0
 """Seconds kept back for converting a tuned network to an engine."""
@@ -129,7 +131,7 @@ def _writing_seconds(prepared: Prepared) -> float:
         return 0.0
     known = [extractor.rates.get(WRITING, WRITTEN) for extractor in bench.extractors.values()]
     rows = len(bench.validation.data) + 2 * len(prepared.test.data)
-    return rows / min(known, default=WRITTEN)
+    return SLACK * rows / min(known, default=WRITTEN)
 
 
 def model_of(contender: Contender, run: Path) -> Model:
