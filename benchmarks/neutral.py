@@ -47,8 +47,8 @@ def run(write: Callable[[Path, int], tuple[Path, Path]], folder: Path, seed: int
     """Fit one draw of rows, and audit it."""
     folder.mkdir(parents=True)
     train, test = write(folder, seed)
-    options = ["--budget", BUDGET, "--seed", str(seed), "--out", folder / "run"]
-    result = fit(train, "--test", test, *options)
+    options = ["--budget", BUDGET, "--seed", str(seed)]
+    result = fit(train, "--test", test, *options, "--out", folder / "run")
     gain, said = result["verdict"]["gain"], result["verdict"]["transfer"]
     expected = "no evidence"
     if gain["low"] > 0:
@@ -56,7 +56,7 @@ def run(write: Callable[[Path, int], tuple[Path, Path]], folder: Path, seed: int
     elif gain["high"] < 0:
         expected = "hurts"
     found = json.loads(headstart("audit", train, "--json").stdout)["findings"]
-    leaks = [finding["message"] for finding in found if finding["kind"] == "leaks"]
+    leaks = [finding["says"] for finding in found if finding["check"] == "leaks"]
     return {"seed": seed, "agrees": expected == said, "leaks": leaks, "result": outlined(result)}
 
 

@@ -16,7 +16,7 @@ def loaded(toy_text, own_cache, monkeypatch):
     """The list of sources that were loaded; each is a toy."""
     seen = []
 
-    def load(source):
+    def load(source, _output):
         seen.append(source.id)
         return LoadedSource(source, toy_text, "toy")
 
