@@ -15,9 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from recipes import SPAM
 from records import RESULTS, SAID, headstart, keep, own_cache, started
-from targets import bbc_articles, bbc_folders, fashion_folder, stamps_folder
+from targets import SPAM, bbc_articles, bbc_folders, fashion_folder, stamps_folder
 
 BUDGETS = (5, 20, 60, 180, 600)
 

@@ -36,7 +36,7 @@ WHOLE = 30.0
 TAILS = (0.5, 1.0, 2.0, 4.0, 8.0, WHOLE)
 """Seconds of silence after a phrase: classes are told by the first, texts are written from four."""
 HEARD = 100
-"""English sentences that are written down both ways."""
+"""English sentences that are written down with each."""
 ACCENT = "America"
 
 

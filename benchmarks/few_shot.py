@@ -20,9 +20,8 @@ from scipy.stats import t as student
 
 from peers.run import measured
 from peers.tasks import Task
-from recipes import SPAM
 from records import RESULTS, keep
-from targets import bbc_articles
+from targets import SPAM, bbc_articles
 
 SHOTS = (2, 4, 8, 16)
 SEEDS = 10

@@ -28,6 +28,7 @@ from headstart.tasks.linear import STRENGTHS, LinearSolution, Problem
 from headstart.tasks.matrix import Array, Scaled
 from records import keep
 from targets import (
+    SPAM,
     bbc_articles,
     bbc_folders,
     digits_folder,
@@ -37,7 +38,6 @@ from targets import (
 )
 
 SEEDS, OTHER_SEEDS = 34, 12
-EXAMPLE = Path(__file__).parent.parent / "examples" / "spam.csv"
 SHARE = 0.1
 TIMES = 4
 WITHIN = 0.02
@@ -75,7 +75,7 @@ OTHERS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "MNIST": (lambda place: mnist_folder(place / "mnist"), "bundled/efficientnet-lite0"),
     "digits": (lambda place: digits_folder(place / "digits"), "bundled/efficientnet-lite0"),
     "2,000 of Fashion-MNIST": (few, "bundled/efficientnet-lite0"),
-    "SpamAssassin": (lambda _place: EXAMPLE, "bundled/minilm"),
+    "SpamAssassin": (lambda _place: SPAM, "bundled/minilm"),
 }
 """On which nothing is judged."""
 

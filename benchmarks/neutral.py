@@ -17,16 +17,15 @@ from typing import Any
 import numpy as np
 
 from records import fit, headstart, keep, outlined
-from targets import spoken_languages, table_of
+from targets import SPAM, spoken_languages, table_of
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "spam.csv"
 SEEDS = (0, 1, 2)
 BUDGET = "60s"
 
 
 def messages(folder: Path, seed: int) -> tuple[Path, Path]:
     """Write 100 messages to learn from, and all others as test rows."""
-    with EXAMPLE.open(encoding="utf-8", newline="") as lines:
+    with SPAM.open(encoding="utf-8", newline="") as lines:
         header, *rows = csv.reader(lines)
     order = np.random.default_rng(seed).permutation(len(rows)).tolist()
     parts = {"train": order[:100], "test": order[100:]}

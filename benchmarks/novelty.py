@@ -31,10 +31,9 @@ from headstart.search.trial import assign, refit
 from headstart.sources.catalogue import default_source
 from headstart.training.learners import learners
 from records import keep
-from targets import bbc_articles, bbc_folders, fashion_folder
+from targets import SPAM, bbc_articles, bbc_folders, fashion_folder
 
 STAMPS = Path("/usr/share/tuxpaint/stamps")
-SPAM = Path(__file__).parent.parent / "examples" / "spam.csv"
 NEIGHBOURS = 5
 
 

@@ -20,9 +20,8 @@ from headstart.features.extract import Extractor
 from headstart.sources.catalogue import sources
 from headstart.sources.loading import load_source
 from records import keep
-from targets import bbc_articles, bbc_folders
+from targets import SPAM, bbc_articles, bbc_folders
 
-SPAM = Path(__file__).parent.parent / "examples" / "spam.csv"
 ROWS, LABELS = 600, 200
 SEEDS = (0, 1, 2)
 

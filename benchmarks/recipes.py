@@ -30,13 +30,12 @@ from headstart.sources.catalogue import default_source
 from headstart.training.learners import Rows, refused, settle
 from ranking.making import TARGETS as PICTURES
 from records import RESULTS, keep
-from targets import bbc_articles, bbc_folders
+from targets import SPAM, bbc_articles, bbc_folders
 
 LIMIT = 150.0
 """Seconds after which a trial ends, with the best model so far."""
 TESTED = 1_500
 LEFT_OUT = ("scratch-same-architecture",)
-SPAM = Path(__file__).parents[1] / "examples" / "spam.csv"
 
 
 RULES = [

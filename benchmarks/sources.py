@@ -9,9 +9,7 @@ from typing import Any
 
 from headstart.sources.catalogue import those
 from records import fit, keep
-from targets import bbc_articles, bbc_folders, fashion_folder, stamps_folder
-
-SPAM = Path(__file__).parent.parent / "examples" / "spam.csv"
+from targets import SPAM, bbc_articles, bbc_folders, fashion_folder, stamps_folder
 
 
 def targets(place: Path) -> dict[str, dict[str, Path]]:

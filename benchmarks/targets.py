@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
+SPAM = Path(__file__).parent.parent / "examples" / "spam.csv"
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 NAMES = [
     *("t-shirt", "trouser", "pullover", "dress", "coat"),

@@ -34,7 +34,7 @@ def ranking(fresh):
 def test_trained_weights_are_ranked_before_random_ones(ranking, fresh):
     assert [c.source for c in ranking.candidates] == [OURS, fresh]
     trained, random = ranking.candidates
-    assert trained.probe > random.probe + 0.05
+    assert trained.probe > random.probe + 0.1
     assert ranking.rows == 120 and ranking.metric.name == "accuracy"
     assert trained.scores["nearest"] > random.scores["nearest"]
     assert trained.scores["leep"] is not None, "the file of the source has its own head"

@@ -113,7 +113,9 @@ def duplicates(examined: Examined) -> Iterator[Finding]:
             "rows of a set stay on one side of every split",
             tuple(rows),
             tuple(
-                f"like {dataset.names[found[int(i == found[0])]]}" for found in sets for i in found
+                f"like {dataset.names[found[1] if i == found[0] else found[0]]}"
+                for found in sets
+                for i in found
             ),
         )
     same = np.unique(np.array(dataset.digests), return_inverse=True)[1]
