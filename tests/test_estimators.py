@@ -48,7 +48,7 @@ def news(rows=60):
 def toys(computed, eager, toy_text, toy_image, monkeypatch):
     """The bundled sources are toys, in eager PyTorch; the list of rows that were computed."""
 
-    def load(source):
+    def load(source, output):
         backbone = toy_image if source.modality == "image" else toy_text
         return LoadedSource(source, backbone, f"toy {source.id}")
 
