@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 import torch
 
-from headstart.devices import device, using
+from headstart import devices
+from headstart.devices import TIMED, device, on_cores, using
 from headstart.errors import UsageError
 
 
@@ -35,3 +39,29 @@ def test_what_is_not_there_is_said(monkeypatch, name, said):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError, match=said), using(name):
         pass
+
+
+@pytest.mark.parametrize("seconds", [0, 2e-3])
+@pytest.mark.parametrize("items", [0, 1, TIMED, 40])
+def test_short_work_is_done_in_one_thread_and_long_work_in_as_many_as_there_are_cores(
+    seconds, items, monkeypatch
+):
+    monkeypatch.setattr(devices, "cores", lambda: 3)
+    threads = set()
+
+    def work(item):
+        time.sleep(seconds)
+        threads.add(threading.current_thread())
+        return 10 * item
+
+    assert on_cores(work, list(range(items))) == [10 * item for item in range(items)]
+    assert len(threads) == (4 if seconds and items > TIMED else min(1, items))
+
+
+def test_what_goes_wrong_in_a_thread_is_raised():
+    def work(item):
+        time.sleep(2e-3)
+        return 1 / (item - 9)
+
+    with pytest.raises(ZeroDivisionError):
+        on_cores(work, range(20))

@@ -98,7 +98,9 @@ def test_the_strength_is_the_one_of_least_held_out_error(rows, width, outputs, n
     features, targets = lines(rows, width, outputs, noise)
     errors = held_out_errors(features, targets, np.arange(rows), seed=3)
     wanted = torch.from_numpy(StandardScaler().fit_transform(targets))
-    _, residuals = ridge._held_out(Scaled.of(Array(features)), wanted, np.arange(rows), seed=3)
+    _, residuals = ridge._held_out(
+        Scaled.of(Array(features)), wanted, np.arange(rows), 3, STRENGTHS
+    )
     found = [float(residual.square().sum()) for residual in residuals]
     np.testing.assert_allclose(found, errors, rtol=1e-7)
     chosen = solve(features, targets, np.arange(rows), 3).strength

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from headstart.data.readers import is_in_memory
 from headstart.data.reading import read
 from headstart.data.splits import units
 from headstart.data.unlabelled import Asked, inputs_in
-from headstart.devices import cores
+from headstart.devices import on_cores
 from headstart.errors import DataError, Unreadable, UsageError
 from headstart.evidence.calibration import threshold_for
 from headstart.evidence.intervals import by_subgroup, score_interval
@@ -306,8 +305,7 @@ class Predictor:
                 return str(reason)
             return ""
 
-        with ThreadPoolExecutor(cores()) as pool:
-            return list(pool.map(problem, cells))
+        return on_cores(problem, cells)
 
     def _check_modality(self, cells: list[Cell]) -> None:
         """Raise `DataError` if most of `cells` look like those of another modality."""

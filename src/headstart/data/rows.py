@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from headstart.data.columns import are_media
 from headstart.data.dataset import Answer, Cell, Table
 from headstart.data.modalities import Modality
-from headstart.devices import cores
+from headstart.devices import on_cores
 from headstart.errors import DataError, Unreadable
 
 _CHUNK = 64
@@ -71,11 +70,10 @@ def digested(
         except Unreadable as reason:
             bad[i] = str(reason)
 
-    with ThreadPoolExecutor(cores()) as pool:
-        for begin in range(0, len(order), _CHUNK):
-            if begin and enough(begin):
-                return digests, bad, len(order) - begin
-            list(pool.map(look, order[begin : begin + _CHUNK]))
+    for begin in range(0, len(order), _CHUNK):
+        if begin and enough(begin):
+            return digests, bad, len(order) - begin
+        on_cores(look, order[begin : begin + _CHUNK].tolist())
     return digests, bad, 0
 
 

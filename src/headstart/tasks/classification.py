@@ -182,7 +182,7 @@ class Classification:
         rows = find_label_issues(
             codes,
             probability,
-            return_indices_ranked_by="normalized_margin",
+            return_indices_ranked_by="self_confidence",
             n_jobs=1,
         )
         guesses = seen[probability[rows].argmax(1)]

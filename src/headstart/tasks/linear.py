@@ -33,11 +33,15 @@ class LinearSolution:
         (outputs, d) float32.
     bias
         (outputs,) float32.
+    held_out
+        (n, outputs) float32, what heads of this strength say of each row whose fold they did not
+        learn from; None where the strength was not chosen by holding all rows out.
     """
 
     weight: np.ndarray
     bias: np.ndarray
     strength: float
+    held_out: np.ndarray | None = None
 
     def state(self) -> dict[str, Tensor]:
         """Return the state of a linear head."""

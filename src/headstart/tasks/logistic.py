@@ -70,10 +70,7 @@ def solve_multinomial(
     alike = np.ones(classes) if class_weights is None else np.array(class_weights, np.float64)
     truth = _Classes(torch.from_numpy(codes), torch.from_numpy(alike[seen]))
     solved = _solved(problem, SOFTMAX, truth, codes, units, seed, strengths, strength)
-    weight = np.zeros((classes, solved.weight.shape[1]), np.float32)
-    bias = np.full(classes, UNSEEN, np.float32)
-    weight[seen], bias[seen] = solved.weight, solved.bias
-    return LinearSolution(weight, bias, solved.strength)
+    return _among(solved, seen, np.full(classes, UNSEEN, np.float32))
 
 
 def solve_labels(
@@ -112,12 +109,21 @@ def solve_labels(
     counts = np.ones((targets.shape[1], 2)) if class_weights is None else np.array(class_weights)
     truth = _Labels(torch.from_numpy(targets[:, learnt]), torch.from_numpy(counts[learnt]))
     solved = _solved(problem, SIGMOID, truth, strata, units, seed, strengths, strength)
-    weight = np.zeros((targets.shape[1], solved.weight.shape[1]), np.float32)
     bias = np.zeros(targets.shape[1], np.float32)
-    weight[learnt], bias[learnt] = solved.weight, solved.bias
     for label in sure:
         bias[label] = _sure(targets[:, label])
-    return LinearSolution(weight, bias, solved.strength)
+    return _among(solved, learnt, bias)
+
+
+def _among(solved: LinearSolution, learnt: np.ndarray, bias: np.ndarray) -> LinearSolution:
+    """Return a solution for some outputs as one for all; the others always answer their `bias`."""
+    weight = np.zeros((len(bias), solved.weight.shape[1]), np.float32)
+    weight[learnt], bias[learnt] = solved.weight, solved.bias
+    held_out = None
+    if solved.held_out is not None:
+        held_out = np.tile(bias, (len(solved.held_out), 1))
+        held_out[:, learnt] = solved.held_out
+    return LinearSolution(weight, bias, solved.strength, held_out)
 
 
 class _Truth(Protocol):
@@ -185,14 +191,19 @@ def _solved(
         posed = problem
     else:
         posed = Scaled.of(problem.matrix) if problem.large else problem.posed()
+    held_out = None
     if strength is None:
         some, fold_of = _dealt(strata, units, seed)
         few = posed.take(some) if isinstance(posed, Problem) else Problem.of_rows(posed, some)
         fit = _Fit.of(few, family, truth, some)
-        strength = fit.cross_validated(fold_of, len(strata), strengths)
+        strength, answers = fit.cross_validated(fold_of, len(strata), strengths)
+        if len(some) == len(strata):
+            held_out = np.empty_like(answers)
+            held_out[some] = answers
     if isinstance(posed, Problem):
         everything = _Fit.of(posed, family, truth, slice(None))
-        return LinearSolution(*posed.in_features(everything.optimum(strength)), strength)
+        found = posed.in_features(everything.optimum(strength))
+        return LinearSolution(*found, strength, held_out)
     w = optimum(Objective(posed, family, truth.of, strength), truth.outputs, seed)
     weight = w[:-1].T / posed.scale
     return LinearSolution(weight, w[-1] - weight @ posed.mean, strength)
@@ -277,8 +288,10 @@ class _Fit:
 
     def cross_validated(
         self, fold_of: np.ndarray, rows: int, strengths: tuple[float, ...]
-    ) -> float:
+    ) -> tuple[float, np.ndarray]:
         """Return the strength with the least log loss over held-out folds, for `rows` rows.
+
+        And the logits (n, k) under it, each row's by what did not learn from its fold.
 
         The folds are solved together, along the path from the strongest penalty to weaker ones,
         each begun where the last one ended. The path is left where the loss is clearly past its
@@ -286,32 +299,38 @@ class _Fit:
         """
         inside = (torch.from_numpy(fold_of) != torch.arange(FOLDS)[:, None]).float()[:, :, None]
         outside = (1 - inside) * self.weights * self.family.learnable(inside, self.hot)
-        w = None
+        held = torch.from_numpy(fold_of), torch.arange(len(fold_of))
+        w, best = None, None
         losses: list[float] = []
         for strength in strengths:
             # fewer rows ask for a weaker penalty on their sum of losses: keep its weight a row
             scaled = strength * rows / len(self.hot)
             w = self.optima(inside, scaled, tolerance=1e-3, most=150, start=w)
-            loss = self.family.losses(_product(self.problem.rows, w), self.hot)
-            losses.append(float((loss * outside).sum()))
+            logits = _product(self.problem.rows, w)
+            losses.append(float((self.family.losses(logits, self.hot) * outside).sum()))
+            if best is None or losses[-1] < min(losses[:-1]):
+                best = strength, logits[held].numpy()
             if losses[-1] > PAST * min(losses):
                 break
-        return strengths[int(np.argmin(losses))]
+        assert best is not None
+        return best
 
 
 def _product(rows: Tensor, w: Tensor) -> Tensor:
     """Return the logits (p, n, k) of rows (n, r) under each of `w` (p, r, k).
 
-    In one product of two matrices, which is ten times as fast as `p` products in a batch.
+    In one product of two matrices, the narrow one on the left: ten times as fast as `p` products
+    in a batch, and for one `w` up to twice as fast as with the narrow matrix on the right.
     """
     p, r, k = w.shape
-    return (rows @ w.transpose(0, 1).reshape(r, p * k)).view(len(rows), p, k).transpose(0, 1)
+    found = w.transpose(1, 2).reshape(p * k, r) @ rows.T
+    return found.view(p, k, len(rows)).transpose(1, 2)
 
 
 def _back(rows: Tensor, wrong: Tensor) -> Tensor:
     """Return ``rows.T @ wrong`` (p, r, k) of rows (n, r) and each of `wrong` (p, n, k).
 
-    With the narrow matrix on the left, which is five times as fast.
+    With the narrow matrix on the left too, which is five times as fast.
     """
     p, n, k = wrong.shape
     found = wrong.transpose(1, 2).reshape(p * k, n) @ rows

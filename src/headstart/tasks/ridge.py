@@ -46,10 +46,10 @@ def solve_ridge(
     """
     if isinstance(problem, Features):
         rows = Scaled.of(problem.matrix)
-        found, mean, strength = _solved(rows, targets, units, seed, strength)
+        found, mean, strength, answers = _solved(rows, targets, units, seed, strength)
         weight = found / rows.scale
         bias = mean - weight @ rows.mean
-        return LinearSolution(weight.astype(np.float32), bias.astype(np.float32), strength)
+        return LinearSolution(weight.astype(np.float32), bias.astype(np.float32), strength, answers)
     if isinstance(problem, SparseProblem):
         if strength is None:
             some, few = problem.some(seed)
@@ -58,22 +58,28 @@ def solve_ridge(
     coordinates = problem.rows[:, :-1].numpy()
     width = coordinates.shape[1]
     as_it_is = Scaled(Array(coordinates), np.zeros(width), np.ones(width))
-    found, mean, strength = _solved(as_it_is, targets, units, seed, strength)
+    found, mean, strength, answers = _solved(as_it_is, targets, units, seed, strength)
     bias = mean - found @ coordinates.mean(0, dtype=np.float64)
     both = torch.from_numpy(np.column_stack([found, bias]).T).float()
     weight, bias = problem.in_features(both)
-    return LinearSolution(weight.astype(np.float32), bias.astype(np.float32), strength)
+    return LinearSolution(weight.astype(np.float32), bias.astype(np.float32), strength, answers)
 
 
 def _solved(
     rows: Scaled, targets: np.ndarray, units: np.ndarray, seed: int, strength: float | None
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return weights (k, d) on scaled rows, the targets' mean (k,), and the strength."""
+) -> tuple[np.ndarray, np.ndarray, float, np.ndarray | None]:
+    """Return weights (k, d) on scaled rows, the targets' mean (k,), the strength, and answers.
+
+    The answers are those to held-out rows, where all rows were held out to choose the strength.
+    """
     mean, scale = targets.mean(0, dtype=np.float64), spread(targets.std(0, dtype=np.float64))
     wanted = torch.from_numpy((targets - mean) / scale).double()
+    answers = None
     if strength is None:
-        strength = _cross_validated(rows, wanted, units, seed)
-    return _optimum(rows, wanted, 1 / strength).T.numpy() * scale[:, None], mean, strength
+        strength, found = _cross_validated(rows, wanted, units, seed, STRENGTHS)
+        answers = None if found is None else (found * scale + mean).astype(np.float32)
+    weight = _optimum(rows, wanted, 1 / strength).T.numpy() * scale[:, None]
+    return weight, mean, strength, answers
 
 
 def _from_sparse(features: Any, targets: np.ndarray, strength: float) -> LinearSolution:
@@ -134,16 +140,24 @@ def held_out(matrix: Matrix, targets: np.ndarray, units: np.ndarray, seed: int) 
     rows = Scaled.of(matrix)
     assert len(targets) <= linear.MOST
     wanted = torch.from_numpy(targets).double()
-    some, residuals = _held_out(rows, wanted, units, seed, STRENGTHS[::2])
-    _, best = _least(residuals)
-    found = np.empty_like(targets, np.float64)
-    found[some] = (wanted[some] if best is None else wanted[some] - best).numpy()
-    return found
+    _, found = _cross_validated(rows, wanted, units, seed, STRENGTHS[::2])
+    return wanted.numpy() if found is None else found
 
 
-def _cross_validated(rows: Scaled, wanted: Tensor, units: np.ndarray, seed: int) -> float:
-    """Return the strength with the least squared error over held-out folds."""
-    return STRENGTHS[_least(_held_out(rows, wanted, units, seed)[1])[0]]
+def _cross_validated(
+    rows: Scaled, wanted: Tensor, units: np.ndarray, seed: int, strengths: tuple[float, ...]
+) -> tuple[float, np.ndarray | None]:
+    """Return the strength with the least squared error over held-out folds, and what it answers.
+
+    The answers (n, k) to held-out rows are None unless all rows are held out once.
+    """
+    some, residuals = _held_out(rows, wanted, units, seed, strengths)
+    which, best = _least(residuals)
+    if best is None or len(some) < len(wanted):
+        return strengths[which], None
+    found = np.empty(wanted.shape)
+    found[some] = (wanted[some] - best).numpy()
+    return strengths[which], found
 
 
 def _least(residuals: Iterator[Tensor]) -> tuple[int, Tensor | None]:
@@ -166,7 +180,7 @@ def _held_out(
     wanted: Tensor,
     units: np.ndarray,
     seed: int,
-    strengths: tuple[float, ...] = STRENGTHS,
+    strengths: tuple[float, ...],
 ) -> tuple[np.ndarray, Iterator[Tensor]]:
     """Return at most `MOST` rows, and for each strength their residuals, each when held out.
 

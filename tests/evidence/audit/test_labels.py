@@ -6,24 +6,34 @@ from headstart.evidence.audit.labels import labels
 
 @pytest.fixture
 def flipped(examined_of, sentences):
-    """Rows of three classes that features tell, and which of them have a wrong label."""
-    random = np.random.default_rng(0)
-    truth = np.arange(240) % 3
-    features = random.normal(size=(240, 8)) + 4 * np.eye(3, 8)[truth]
-    wrong = random.choice(240, 12, replace=False)
-    said = truth.copy()
-    said[wrong] = (said[wrong] + 1) % 3
-    return examined_of(sentences(240), [f"c{i}" for i in said], features), wrong, truth
+    """Draw rows of three classes that features tell, and twelve of them with a wrong label."""
+
+    def draw(seed):
+        random = np.random.default_rng(seed)
+        truth = np.arange(240) % 3
+        features = random.normal(size=(240, 8)) + 4 * np.eye(3, 8)[truth]
+        wrong = random.choice(240, 12, replace=False)
+        said = truth.copy()
+        said[wrong] = (said[wrong] + 1) % 3
+        return examined_of(sentences(240), [f"c{i}" for i in said], features), wrong, truth
+
+    return draw
 
 
 def test_wrong_labels_are_found(flipped):
-    rows, wrong, truth = flipped
-    [finding] = labels(rows)
-    assert set(finding.rows) <= set(wrong)
-    assert len(finding.rows) >= 10
-    first = finding.rows[0]
-    assert finding.told[0] == f"c{(truth[first] + 1) % 3}, rather 'c{truth[first]}'"
-    assert finding.severity == "warning"
+    found = []
+    for seed in range(10):
+        rows, wrong, truth = flipped(seed)
+        [finding] = labels(rows)
+        right = np.isin(finding.rows, wrong)
+        first = finding.rows[0]
+        assert right[0], "the surest comes first"
+        assert finding.told[0] == f"c{(truth[first] + 1) % 3}, rather 'c{truth[first]}'"
+        assert finding.severity == "warning"
+        found.append((right.sum() / 12, right.mean()))
+    recall, precision = np.mean(found, 0)
+    assert recall >= 10 / 12
+    assert precision >= 0.9
 
 
 def test_right_labels_are_not_suspected(examined_of, sentences):

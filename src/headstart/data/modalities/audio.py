@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,7 @@ from headstart.data.sounds.spectra import (
 )
 from headstart.data.sounds.views import heard as heard_as
 from headstart.data.sounds.views import shown as shown_as
-from headstart.devices import cores
+from headstart.devices import on_cores
 
 FRAMES = 100
 """Frames of a second, in which lengths are counted."""
@@ -191,13 +190,11 @@ class AudioModality(Modality):
             mel = log_mel(samples(cell, RATE, seconds=_SKETCHED), _BANDS)
             return low_frequencies(_squeezed(mel, _TIMES))
 
-        with ThreadPoolExecutor(cores()) as pool:
-            return at_length_one(np.stack(list(pool.map(low, cells))))
+        return at_length_one(np.stack(on_cores(low, cells)))
 
     def traits(self, cells: Sequence[Cell]) -> list[Trait]:
         """Return rate, channels, format, length, loudness and background noise."""
-        with ThreadPoolExecutor(cores()) as pool:
-            found = list(pool.map(heard, cells))
+        found = on_cores(heard, cells)
         return [
             Trait("sampling rate", tuple(float(one.rate) for one in found), True),
             Trait("number of channels", tuple(float(one.channels) for one in found), False),

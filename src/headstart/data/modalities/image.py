@@ -8,7 +8,6 @@ import hashlib
 import io
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ from headstart.data.modalities import (
 from headstart.data.pictures import LARGEST, dicom, head, opened, require_size, tiff
 from headstart.data.pictures.tones import eight_bits
 from headstart.data.pictures.views import seen
-from headstart.devices import cores
+from headstart.devices import on_cores
 from headstart.errors import Unreadable
 
 SUFFIXES = frozenset(
@@ -232,13 +231,11 @@ class ImageModality(Modality):
             small = grey.resize((_SKETCHED, _SKETCHED), Image.Resampling.BICUBIC)
             return low_frequencies(np.asarray(small, np.float32))
 
-        with ThreadPoolExecutor(cores()) as pool:
-            return at_length_one(np.stack(list(pool.map(low, cells))))
+        return at_length_one(np.stack(on_cores(low, cells)))
 
     def traits(self, cells: Sequence[Cell]) -> list[Trait]:
         """Return sizes, format, colours, compression and camera, from the headers."""
-        with ThreadPoolExecutor(cores()) as pool:
-            found = list(pool.map(_header, cells))
+        found = on_cores(_header, cells)
         seen = {"format": False, "camera": False}
         return [
             Trait(name, tuple(one[name] for one in found), seen.get(name, True))
