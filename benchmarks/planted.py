@@ -155,13 +155,9 @@ def _write(place: Path, content: bytes) -> None:
 def judged(found: Audit, planted: dict[str, Any]) -> dict[str, Any]:
     """Return what of the planted was found, and what was said besides."""
     names = [Path(name) for name in found.dataset.names]
-    alike = [f for f in found.findings if f.check == "near duplicates"]
-    near = {row: told for f in alike for row, told in zip(f.rows, f.told, strict=True)}
-    stems: dict[str, set[str]] = {}
-    for row, told in near.items():
-        stems.setdefault(told, set()).add(names[row].stem)
+    sets = _sets(found)
     copied = [Path(name).stem for name in planted["copied"]]
-    together = sum(any({s, f"copy-{s}"} <= stem for stem in stems.values()) for s in copied)
+    together = sum(any({stem, f"copy-{stem}"} <= one for one in sets) for stem in copied)
     suspects = [names[row].name for f in found.findings if f.check == "labels" for row in f.rows]
     right = np.isin(suspects, planted["flipped"])
     recall = right.cumsum() / max(1, len(planted["flipped"]))
@@ -169,7 +165,7 @@ def judged(found: Audit, planted: dict[str, Any]) -> dict[str, Any]:
     return {
         "copies": len(copied),
         "copies_found": together,
-        "near_duplicates_besides": len(near) - 2 * together,
+        "near_duplicates_besides": sum(map(len, sets)) - 2 * together,
         "labels_flipped": len(planted["flipped"]),
         "labels_suspected": len(suspects),
         "precision": float(right.mean()) if len(right) else None,
@@ -177,6 +173,21 @@ def judged(found: Audit, planted: dict[str, Any]) -> dict[str, Any]:
         "precision_at_recall": float(right[: at + 1].mean()) if at < len(recall) else None,
         "leaks": [f.says for f in found.findings if f.check == "leaks"],
     }
+
+
+def _sets(found: Audit) -> list[set[str]]:
+    """Return the sets of near duplicates, by the stems of their names.
+
+    The rows of a set follow one another. Each tells the first, which tells the second.
+    """
+    sets: list[set[str]] = []
+    for finding in found.findings:
+        if finding.check == "near duplicates":
+            for row, told in zip(finding.rows, finding.told, strict=True):
+                if not sets or Path(told.removeprefix("like ")).stem not in sets[-1]:
+                    sets.append(set())
+                sets[-1].add(Path(found.dataset.names[row]).stem)
+    return sets
 
 
 def on_many(folder: Path) -> dict[str, Any]:
