@@ -48,6 +48,7 @@ def measured(system: str, task: Task, rows: Path, limit: float, budgets: list[fl
     asked = budgets if SYSTEMS[system].budgeted else [None]
     runs = [one_run(system, task, rows, limit, budget) for budget in asked]
     errors = [run["error"] for run in runs if "error" in run]
+    known = machine()
     return {
         "curve": sorted(point for run in runs for point in run["curve"]),
         "stopped": any(run["stopped"] for run in runs),
@@ -55,7 +56,7 @@ def measured(system: str, task: Task, rows: Path, limit: float, budgets: list[fl
         "preparing": max(run["preparing"] for run in runs),
         "runs": [run["configuration"] for run in runs],
         "limit": limit,
-        "processor": machine()["processor"],
+        **{name: known[name] for name in ("processor", "precision")},
         "versions": runs[-1]["versions"],
         **({"error": "\n".join(errors)} if errors else {}),
     }
