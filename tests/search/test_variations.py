@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -43,9 +44,16 @@ def climbed(trials, seed=0):
     return known
 
 
+def test_each_is_another_draw_and_the_first_nothing_else():
+    recipes = [one.recipe for one in climbed(6)]
+    assert [recipe.draw for recipe in recipes] == list(range(7))
+    assert recipes[1] == replace(BASE, draw=1)
+
+
 def test_variations_stay_within_their_bounds_and_change_nothing_else():
-    for one in climbed(8)[1:]:
+    for one in climbed(8)[2:]:
         recipe = one.recipe
+        assert recipe.phases[1].rate != 2e-3
         assert RATE[0] <= recipe.phases[1].rate / 2e-3 <= RATE[1]
         assert recipe.phases[0].rate / 1e-3 == pytest.approx(recipe.phases[1].rate / 2e-3)
         assert BODY[0] <= recipe.phases[1].body / 0.5 <= BODY[1]

@@ -118,6 +118,8 @@ class Recipe:
     ranged
         The learning rates are multiplied by what a range test finds: those of the phases were
         chosen on other sources.
+    draw
+        Which draw of chance training is: of the order of the rows, and of what perturbs them.
     patience
         Epochs without a better validation score after which training stops.
     most_seen, fewest_epochs
@@ -161,6 +163,7 @@ class Recipe:
     average: float = 0.0
     blend: bool = False
     ranged: bool = False
+    draw: int = 0
     patience: int = 5
     most_seen: int = 0
     fewest_epochs: int = 8

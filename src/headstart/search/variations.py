@@ -1,4 +1,4 @@
-"""Variations of a recipe: its continuous settings, searched by Optuna where time is left.
+"""Variations of a recipe where time is left: other draws, and settings searched by Optuna.
 
 Nothing of the search is kept but the trials themselves: what is asked next follows from them and
 the seed, so a resumed run asks the same.
@@ -38,16 +38,20 @@ class Seen:
 
 
 def varied(base: Recipe, known: Sequence[Seen], seed: int) -> Recipe:
-    """Return the variation of a recipe to try next (tree-structured Parzen estimator, 2011).
+    """Return the variation of a recipe to try next, which is another draw of chance in any case.
+
+    The first is nothing else; the settings of the others are those of a tree-structured Parzen
+    estimator (Bergstra et al., NeurIPS 2011).
 
     Parameters
     ----------
     known
         What was tried, the recipe itself among them.
     """
-    study = _study(base, known, seed)
-    trial = study.ask(_space())
-    return _at(base, trial.params)
+    another = replace(base, draw=len(known))
+    if len(known) == 1:
+        return another
+    return _at(another, _study(base, known, seed).ask(_space()).params)
 
 
 def behind(base: Recipe, known: Sequence[Seen], course: Sequence[float]) -> bool:
@@ -60,14 +64,16 @@ def behind(base: Recipe, known: Sequence[Seen], course: Sequence[float]) -> bool
 
 
 def is_variation(recipe: Recipe, base: Recipe) -> bool:
-    """Say whether a recipe differs from another in its continuous settings alone."""
+    """Say whether a recipe differs from another in its draw and continuous settings alone."""
     if not recipe.phases or len(recipe.phases) != len(base.phases):
         return False
     phases = tuple(
         replace(own, rate=first.rate, body=first.body)
         for own, first in zip(recipe.phases, base.phases, strict=True)
     )
-    same = replace(recipe, phases=phases, decay=base.decay, smoothing=base.smoothing)
+    same = replace(
+        recipe, phases=phases, decay=base.decay, smoothing=base.smoothing, draw=base.draw
+    )
     return same == base
 
 

@@ -180,6 +180,14 @@ def test_the_same_seed_gives_the_same_model(assign, squares, toy_image):
     assert torch.equal(outputs[0], outputs[1]) and not torch.equal(outputs[0], outputs[2])
 
 
+def test_another_draw_is_another_model_of_the_same_seed(assign, squares, toy_image):
+    outputs = [
+        TUNE.fit(assign(replace(RECIPE, draw=draw), squares, toy_image)).model.outputs(squares)
+        for draw in (0, 1, 1)
+    ]
+    assert torch.equal(outputs[1], outputs[2]) and not torch.equal(outputs[0], outputs[1])
+
+
 def test_a_refit_takes_what_was_settled(assign, refit, headlines, toy_text):
     assignment = assign(RECIPE, headlines, toy_text)
     fitted = TUNE.fit(refit(assignment, {"strength": 0.01, "epochs": 2}))

@@ -87,6 +87,13 @@ class Assignment:
         return np.concatenate([rows.targets for rows in self.train])
 
     @property
+    def chance(self) -> int:
+        """Return the seed of the order of rows and of what perturbs them, by the recipe's draw."""
+        if not self.recipe.draw:
+            return self.seed
+        return int(np.random.SeedSequence([self.seed, self.recipe.draw]).generate_state(1)[0])
+
+    @property
     def many(self) -> float:
         """Return how many times ten outputs there are, at least one: solving takes as much more."""
         return max(1.0, self.task.head(1, self.spec).outputs / 10)

@@ -370,7 +370,7 @@ class Tune:
             decay=recipe.decay,
             towards=recipe.towards,
             average=recipe.average,
-            seed=assignment.seed,
+            seed=assignment.chance,
             evaluate=evaluate,
             patience=recipe.patience,
             most_epochs=assignment.settled.get("epochs"),
@@ -528,7 +528,7 @@ def _descending(
     def step(taken: Tensor, epoch: int) -> Tensor:
         if objective is None:
             return _loss(assignment, tuned, values.batch(taken, epoch), targets, taken, epoch)
-        random = np.random.default_rng((assignment.seed, epoch, int(taken[0])))
+        random = np.random.default_rng((assignment.chance, epoch, int(taken[0])))
         taken = objective.draw(taken, targets, random)
         features = tuned.features(values.batch(taken, epoch))["features"]
         return objective.loss(features.cpu(), targets[taken])
@@ -551,7 +551,7 @@ def _loss(
     """Return the loss of some rows, perturbed as the recipe says."""
     recipe = assignment.recipe
     # the first row tells a part of an epoch from all others
-    seed = (assignment.seed, epoch, int(taken[0]))
+    seed = (assignment.chance, epoch, int(taken[0]))
     batch = perturbed(values, targets[taken], recipe.perturbations, seed)
     if tuned.writes:
         return batch.loss(lambda given: tuned.costs(batch.values, given).mean())
