@@ -130,8 +130,7 @@ def _writing_seconds(prepared: Prepared) -> float:
     if bench.task.output != "text":
         return 0.0
     known = [extractor.rates.get(WRITING, WRITTEN) for extractor in bench.extractors.values()]
-    rows = len(bench.validation.data) + 2 * len(prepared.test.data)
-    return SLACK * rows / min(known, default=WRITTEN)
+    return SLACK * 2 * len(prepared.test.data) / min(known, default=WRITTEN)
 
 
 def model_of(contender: Contender, run: Path) -> Model:
@@ -150,7 +149,10 @@ def evaluate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
     assert winner is not None
     held = bench.validation
     found = Evaluation()
-    answers = validation_outputs(bench, model_of(winner, run), found.held.respond)
+    if bench.task.output == "text" and winner.outputs is not None:
+        answers = winner.outputs  # writing is dear: test rows are enough to tell what is unusual
+    else:
+        answers = validation_outputs(bench, model_of(winner, run), found.held.respond)
     found.validation = score_interval(bench.metric, answers, held.targets, held.units, bench.seed)
     if not len(test.data):
         return found

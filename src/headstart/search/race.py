@@ -133,7 +133,9 @@ class Race:
             checkpoint.clear()
         if result.fitted is not None:
             answers = [result.answers] if result.answers else []
-            contender = Contender(entry, record, result.fitted.model, answers=answers)
+            contender = Contender(
+                entry, record, result.fitted.model, answers=answers, outputs=result.outputs
+            )
             if self.standing.enter(contender):
                 self.keep(contender)
             else:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from torch import Tensor
 
 from headstart.data.dataset import TOGETHER
 from headstart.evidence.comparisons import repeated_gain
@@ -81,6 +82,8 @@ class Contender:
     restored: bool = False
     answers: list[Answered] = field(default_factory=list)
     """What models of its recipe said of rows held out, deal by deal, in nested cross-validation."""
+    outputs: Tensor | None = None
+    """What it said of the validation rows, where it is of this session."""
     members: tuple[Contender, ...] = ()
     """The trials whose models it joins, if it does."""
 

@@ -78,6 +78,7 @@ class TrialResult:
     `loss` is the mean loss on the validation rows, which tells models of one score apart. In nested
     cross-validation both are of the rows held out fold by fold, and `answers` what was said of
     them, which took `folding` seconds. `memory` is by how many bytes it grew while fitting.
+    `outputs` are the model's on the validation rows.
     """
 
     fitted: Fitted | None
@@ -88,6 +89,7 @@ class TrialResult:
     answers: Answered | None = None
     folding: float = 0.0
     memory: int | None = None
+    outputs: Tensor | None = None
 
 
 def specify(
@@ -164,7 +166,8 @@ def run_trial(assignment: Assignment) -> TrialResult:
         trim()
     known = loss if math.isfinite(loss) else None
     seconds = time.monotonic() - started
-    return TrialResult(fitted, score, seconds, loss=known, memory=next(iter(memory), None))
+    grown = next(iter(memory), None)
+    return TrialResult(fitted, score, seconds, loss=known, memory=grown, outputs=outputs)
 
 
 def reason_of(error: Exception) -> str:
