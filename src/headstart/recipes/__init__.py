@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from headstart.sources.families import Output
 
 Start = Literal["source", "random", "small", "teacher"]
+Norm = Literal["frozen", "adapting"]
 Quality = Literal["fast", "balanced", "best"]
 QUALITIES: tuple[str, ...] = ("fast", "balanced", "best")
 
@@ -154,7 +155,7 @@ class Recipe:
     batch: int = 32
     decay: float = 0.02
     smoothing: float = 0.0
-    norm: Literal["frozen", "adapting"] = "frozen"
+    norm: Norm = "frozen"
     objective: str = ""
     adapter: str = ""
     network: str = ""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from headstart.recipes import Phase
+from headstart.recipes import Norm, Phase
 from headstart.training.batches import batches
 from headstart.training.checkpoint import Checkpoint
 from headstart.training.descent import Descent, hold_statistics
@@ -74,7 +74,7 @@ def train(
     patience: int = 5,
     most_epochs: int | None = None,
     late: Callable[[], bool] = lambda: False,
-    norm: Literal["frozen", "adapting"] = "adapting",
+    norm: Norm = "adapting",
     at_once: AtOnce | None = None,
     lengths: np.ndarray | None = None,
     checkpoint: Checkpoint | None = None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ from headstart.devices import cores, device
 from headstart.digest import digest_data
 from headstart.features.engines import machine
 from headstart.places import cache_folder, read_json, write_json
-from headstart.recipes import Phase
+from headstart.recipes import Norm, Phase
 from headstart.training.loop import train
 from headstart.training.precision import Numerics, all_numerics
 
@@ -30,6 +29,8 @@ GLANCE = 0.1
 """The same where numerics are compared, which have such costs alike."""
 _FEW = 4
 _STEPS = 5
+_MEASURED = 0.6
+"""Seconds that measuring may take, by what a few rows take, once it has two steps."""
 _RATE = 1e-6
 
 
@@ -38,7 +39,7 @@ def step_seconds(
     groups: Mapping[str, Sequence[nn.Parameter]],
     step: Callable[[Tensor, int], Tensor],
     batch: int,
-    norm: Literal["frozen", "adapting"],
+    norm: Norm,
     longest: float = LONGEST,
 ) -> float:
     """Return the seconds of a whole step of training on `batch` rows; the weights move a little.
@@ -51,7 +52,8 @@ def step_seconds(
     a_row = _paced(module, groups, step, few, 2, norm) / few
     rows = min(batch, max(few, int(longest / a_row)))
     if rows > few:
-        a_row = _paced(module, groups, step, rows, _STEPS, norm) / rows
+        steps = min(_STEPS, max(2, int(_MEASURED / (rows * a_row))))
+        a_row = _paced(module, groups, step, rows, steps, norm) / rows
     return a_row * batch
 
 
@@ -61,7 +63,7 @@ def _paced(
     step: Callable[[Tensor, int], Tensor],
     rows: int,
     steps: int,
-    norm: Literal["frozen", "adapting"],
+    norm: Norm,
 ) -> float:
     """Return the median seconds from the beginning of a step to that of the next one."""
     begun: list[float] = []

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headstart.recipes import Phase
+from headstart.recipes import Norm, Phase
 from headstart.training.descent import Descent, Diverged, hold_statistics
 from headstart.training.memory import AtOnce
 from headstart.training.plan import FreezePlan
@@ -44,7 +44,7 @@ def range_test(
     step: Callable[[Tensor, int], Tensor],
     *,
     optimizer: Literal["adamw", "sgd"],
-    norm: Literal["frozen", "adapting"],
+    norm: Norm,
     at_once: AtOnce,
     seed: int,
     late: Callable[[], bool] = lambda: False,

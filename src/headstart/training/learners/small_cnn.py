@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from headstart.data.modalities import Preprocessing, modalities
+from headstart.devices import device
 from headstart.features.cache import ActivationCache
 from headstart.features.extract import inputs
 from headstart.features.values import Values, concatenated
 from headstart.models.small_cnn import SmallCnn, normalised, right_size, small_cnn
+from headstart.recipes import Norm
 from headstart.training.learners import Assignment, Fitted, Rows, learners
 from headstart.training.loop import train
 from headstart.training.measuring import GLANCE, LONGEST, fastest, step_seconds
@@ -33,7 +36,8 @@ class LearnSmallCnn:
         rows = sum(len(piece.data) for piece in assignment.train)
         recipe = assignment.recipe.for_rows(rows)
         numerics = Numerics.of(assignment.settled)
-        a_step = _step_seconds(assignment, self._size(assignment), numerics)
+        size, batch = self._size(assignment), recipe.batch
+        a_step = _step_seconds(size, batch, numerics, recipe.norm, device().type)
         epochs = assignment.settled.get("epochs") or recipe.epochs
         return 0.5 + rows * (0.001 + 1.3 * epochs * a_step / recipe.batch)
 
@@ -42,7 +46,7 @@ class LearnSmallCnn:
         size, batch = self._size(assignment), assignment.recipe.batch
         found = fastest(
             ["small-cnn", WIDTH, size, batch],
-            lambda numerics: _step_seconds(assignment, size, numerics, GLANCE),
+            lambda numerics: _measured(size, batch, numerics, assignment.recipe.norm, GLANCE),
         )
         return vars(found)
 
@@ -115,11 +119,14 @@ def _outputs(network: nn.Module, numerics: Numerics, pixels: Tensor) -> Tensor:
     return outputs.float().cpu()
 
 
-def _step_seconds(
-    assignment: Assignment, size: int, numerics: Numerics, longest: float = LONGEST
-) -> float:
+@cache
+def _step_seconds(size: int, batch: int, numerics: Numerics, norm: Norm, _device: str) -> float:
+    """Return the seconds of a step, which a process measures once, however many rows it is for."""
+    return _measured(size, batch, numerics, norm, LONGEST)
+
+
+def _measured(size: int, batch: int, numerics: Numerics, norm: Norm, longest: float) -> float:
     """Return the seconds of a step on pictures that are made up."""
-    batch = assignment.recipe.batch
     network = small_cnn(WIDTH, 10)
     numerics.lay_out(network)
     pixels = torch.zeros(batch, 3, size, size)
@@ -128,7 +135,7 @@ def _step_seconds(
         {HEAD: list(network.parameters())},
         lambda taken, _epoch: _outputs(network, numerics, pixels[taken]).sum(),
         batch,
-        assignment.recipe.norm,
+        norm,
         longest,
     )
 
