@@ -85,6 +85,12 @@ def test_what_is_used_leaves_time_to_learn_from_scratch(reached, budget):
     assert 0.5 * (budget - CLOSING) < needed < budget - CLOSING
 
 
+def test_no_row_is_given_up_for_a_small_model_that_there_is_no_time_for(reached):
+    few = 0.8 * (20 - CLOSING) / (0.5 * FEWEST_ROWS)  # seconds a row, of which half are learnt from
+    assert reached(500, budget=20, embedding=0.001, learning=few) < 2 * FEWEST_ROWS
+    assert reached(500, budget=20, embedding=0.001, learning=2 * few) == 500
+
+
 def test_even_without_time_a_few_rows_are_used(reached):
     assert reached(1000, budget=1, embedding=1, learning=1) == FEWEST_ROWS
     assert reached(30, budget=1, embedding=1, learning=1) == 30

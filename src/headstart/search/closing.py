@@ -346,9 +346,7 @@ def refitted(
     if winner.cut_short:
         return None
     bench, rows = prepared.bench, len(prepared.dataset)
-    parts = winner.members or (winner,)
-    seconds = sum(part.record.seconds for part in parts)
-    a_row = 1.15 * seconds / len(bench.train.data)
+    a_row, a_spare_row = _paces(prepared, winner)
     left = clock.left - SAVING
     if a_row * rows > left:
         listener.say(
@@ -358,13 +356,12 @@ def refitted(
     entry = winner.entry
     more = [prepared.test] if len(prepared.test.data) else []
     if len(prepared.spare.data):
-        each = a_row + sum(_computing(part, prepared) for part in parts)
-        fitting = min(len(prepared.spare.data), int((left - a_row * rows) / (1.3 * each)))
+        fitting = min(len(prepared.spare.data), int((left - a_row * rows) / a_spare_row))
         more += [prepared.spare.take(np.arange(fitting))] if fitting else []
         rows += fitting
     listener.say(f"refitting {entry.name} on {rows:,} rows")
     models = []
-    for part in parts:
+    for part in winner.members or (winner,):
         recipe, source = part.entry.recipe, part.entry.source
         assignment = assign(bench, recipe, source, lambda: clock.left < SAVING)
         try:
@@ -375,6 +372,21 @@ def refitted(
             return None
         models.append(fitted.model)
     return (Fused(models) if winner.members else models[0]), rows
+
+
+def refitting_seconds(prepared: Prepared, winner: Contender) -> float:
+    """Return about how long it takes to fit a contender again on all rows, those left out too."""
+    a_row, a_spare_row = _paces(prepared, winner)
+    return a_row * len(prepared.dataset) + a_spare_row * len(prepared.spare.data)
+
+
+def _paces(prepared: Prepared, winner: Contender) -> tuple[float, float]:
+    """Return the seconds in which a contender is fitted to a row that is used, and to another."""
+    parts = winner.members or (winner,)
+    a_row = 1.15 * sum(part.record.seconds for part in parts) / len(prepared.bench.train.data)
+    if not len(prepared.spare.data):
+        return a_row, 0.0
+    return a_row, 1.3 * (a_row + sum(_computing(part, prepared) for part in parts))
 
 
 def _computing(winner: Contender, prepared: Prepared) -> float:

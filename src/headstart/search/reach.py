@@ -90,16 +90,20 @@ def affordable(planned: list[Entry], clock: Clock, bench: Bench) -> int:
 def _learnable(bench: Bench, small: Entry, rows: int, seconds: float, embedding: float) -> int:
     """Return how many rows, at most `rows`, the small model can learn from in `seconds`.
 
-    Of these seconds the rows' embedding, `embedding` for each, takes its part first.
+    Of these seconds the rows' embedding, `embedding` for each, takes its part first. Where they do
+    not even reach for the fewest rows, all are returned: none is given up for a model that will not
+    be trained.
     """
-    learner = learners.get(small.recipe.learner)
+    learner, asked = learners.get(small.recipe.learner), rows
     for _ in range(_TRIES):
         learnt = bench.train.data.take(range(max(1, rows * (FOLDS - sum(shares(rows))) // FOLDS)))
         some = replace(bench, train=replace(bench.train, data=learnt))
         needed = learner.forecast(assign(some, small.recipe, None, lambda: False))
         needed += rows * embedding
-        if needed <= seconds or rows <= FEWEST_ROWS:
+        if needed <= seconds:
             break
+        if rows <= FEWEST_ROWS:
+            return asked
         rows = max(FEWEST_ROWS, int(0.95 * rows * seconds / needed))
     return rows
 

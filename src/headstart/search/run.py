@@ -28,6 +28,7 @@ from headstart.search.closing import (
     evaluate,
     model_of,
     refitted,
+    refitting_seconds,
     save_model,
 )
 from headstart.search.flagging import cached, novelty_of
@@ -218,7 +219,10 @@ class _Session:
         comparing = comparing_seconds(self.prepared)
         closing = closing_seconds(self.prepared, [c.entry.recipe for c in leaders], comparing)
         needed = sum(c.record.details["folding"] for c in left)
-        needed += max(c.record.seconds for c in leaders)
+        needed += max(
+            refitting_seconds(self.prepared, c) if self.options.refit else c.record.seconds
+            for c in leaders
+        )
         known = {event["repeat"]: event["answers"] for event in self.ledger.events("dealt again")}
         for repeat in range(1, REPEATS):
             deal = dealt(first.rows, bench, repeat)
