@@ -28,9 +28,9 @@ from headstart.training.learners import Rows, learners
 
 SHARE = 0.05
 """Share of the budget that the curves may take, of time that is left at the end."""
-LEFT = 0.25
-"""Share of the time that is left which they may take where that is more: a law that is known from
-fewer rows is carried further."""
+LEFT, LONGEST = 0.25, 10.0
+"""Share of the time that is left, and seconds at most, which they may take where that is more: a law
+that is known from fewer rows is carried further."""
 LOOKING = 10.0
 """Seconds that have to be left to look at how like the rows are to the source's own."""
 ENDING = 0.5
@@ -55,7 +55,8 @@ def curves(prepared: Prepared, standing: Standing, clock: Clock) -> Curves:
     sides = [("transfer", transfer), ("scratch", standing.scratch)]
     if standing.winner is standing.scratch:
         sides.reverse()
-    end = max(ENDING, clock.left - max(SHARE * clock.budget, LEFT * clock.left))
+    share = max(SHARE * clock.budget, min(LONGEST, LEFT * clock.left))
+    end = max(ENDING, clock.left - share)
     found: Curves = {}
     for name, contender in sides:
         if contender is None or not contender.entry.recipe.learns:
