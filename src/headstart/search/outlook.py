@@ -29,8 +29,8 @@ from headstart.training.learners import Rows, learners
 SHARE = 0.05
 """Share of the budget that the curves may take, of time that is left at the end."""
 LEFT, LONGEST = 0.25, 10.0
-"""Share of the time that is left, and seconds at most, which they may take where that is more: a law
-that is known from fewer rows is carried further."""
+"""Share of the time that is left, and seconds at most, which they may take where that is more: a
+law that is known from fewer rows is carried further."""
 LOOKING = 10.0
 """Seconds that have to be left to look at how like the rows are to the source's own."""
 ENDING = 0.5
