@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -300,17 +301,16 @@ class _Fit:
         inside = (torch.from_numpy(fold_of) != torch.arange(FOLDS)[:, None]).float()[:, :, None]
         outside = (1 - inside) * self.weights * self.family.learnable(inside, self.hot)
         held = torch.from_numpy(fold_of), torch.arange(len(fold_of))
-        w, best = None, None
-        losses: list[float] = []
+        w, best, least = None, None, math.inf
         for strength in strengths:
             # fewer rows ask for a weaker penalty on their sum of losses: keep its weight a row
             scaled = strength * rows / len(self.hot)
             w = self.optima(inside, scaled, tolerance=1e-3, most=150, start=w)
             logits = _product(self.problem.rows, w)
-            losses.append(float((self.family.losses(logits, self.hot) * outside).sum()))
-            if best is None or losses[-1] < min(losses[:-1]):
-                best = strength, logits[held].numpy()
-            if losses[-1] > PAST * min(losses):
+            loss = float((self.family.losses(logits, self.hot) * outside).sum())
+            if best is None or loss < least:
+                best, least = (strength, logits[held].numpy()), loss
+            elif loss > PAST * least:
                 break
         assert best is not None
         return best

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from headstart.data.modalities import Preprocessing, modalities
-from headstart.devices import device
 from headstart.features.cache import ActivationCache
 from headstart.features.extract import inputs
 from headstart.features.values import Values, concatenated
@@ -31,13 +29,15 @@ _EVALUATED = 256
 class LearnSmallCnn:
     """Pixels of all rows are kept, at the small size; pictures are shifted a little each time."""
 
+    def __init__(self) -> None:
+        self._paces: dict[tuple[object, ...], float] = {}
+
     def forecast(self, assignment: Assignment) -> float:
         """Return the seconds of decoding and all epochs, from one measured step."""
         rows = sum(len(piece.data) for piece in assignment.train)
         recipe = assignment.recipe.for_rows(rows)
         numerics = Numerics.of(assignment.settled)
-        size, batch = self._size(assignment), recipe.batch
-        a_step = _step_seconds(size, batch, numerics, recipe.norm, device().type)
+        a_step = self._pace(self._size(assignment), recipe.batch, numerics, recipe.norm)
         epochs = assignment.settled.get("epochs") or recipe.epochs
         return 0.5 + rows * (0.001 + 1.3 * epochs * a_step / recipe.batch)
 
@@ -46,7 +46,7 @@ class LearnSmallCnn:
         size, batch = self._size(assignment), assignment.recipe.batch
         found = fastest(
             ["small-cnn", WIDTH, size, batch],
-            lambda numerics: _measured(size, batch, numerics, assignment.recipe.norm, GLANCE),
+            lambda numerics: _step_seconds(size, batch, numerics, assignment.recipe.norm, GLANCE),
         )
         return vars(found)
 
@@ -106,6 +106,13 @@ class LearnSmallCnn:
             tuple(vars(epoch) for epoch in trained.history),
         )
 
+    def _pace(self, size: int, batch: int, numerics: Numerics, norm: Norm) -> float:
+        """Return the seconds of a step, measured the first time in this process."""
+        known = (size, batch, numerics, norm)
+        if known not in self._paces:
+            self._paces[known] = _step_seconds(size, batch, numerics, norm, LONGEST)
+        return self._paces[known]
+
     def _size(self, assignment: Assignment) -> int:
         kind = assignment.recipe.modality
         inputs = assignment.train[0].data.of(kind).inputs
@@ -119,13 +126,7 @@ def _outputs(network: nn.Module, numerics: Numerics, pixels: Tensor) -> Tensor:
     return outputs.float().cpu()
 
 
-@cache
-def _step_seconds(size: int, batch: int, numerics: Numerics, norm: Norm, _device: str) -> float:
-    """Return the seconds of a step, which a process measures once, however many rows it is for."""
-    return _measured(size, batch, numerics, norm, LONGEST)
-
-
-def _measured(size: int, batch: int, numerics: Numerics, norm: Norm, longest: float) -> float:
+def _step_seconds(size: int, batch: int, numerics: Numerics, norm: Norm, longest: float) -> float:
     """Return the seconds of a step on pictures that are made up."""
     network = small_cnn(WIDTH, 10)
     numerics.lay_out(network)
