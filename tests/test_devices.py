@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from headstart import devices
-from headstart.devices import TIMED, device, on_cores, using
+from headstart.devices import AHEAD, TIMED, device, on_cores, using
 from headstart.errors import UsageError
 
 
@@ -54,7 +55,7 @@ def test_short_work_is_done_in_one_thread_and_long_work_in_as_many_as_there_are_
         threads.add(threading.current_thread())
         return 10 * item
 
-    assert on_cores(work, list(range(items))) == [10 * item for item in range(items)]
+    assert list(on_cores(work, list(range(items)))) == [10 * item for item in range(items)]
     assert len(threads) == (4 if seconds and items > TIMED else min(1, items))
 
 
@@ -64,4 +65,18 @@ def test_what_goes_wrong_in_a_thread_is_raised():
         return 1 / (item - 9)
 
     with pytest.raises(ZeroDivisionError):
-        on_cores(work, range(20))
+        list(on_cores(work, range(20)))
+
+
+def test_where_no_more_is_asked_for_only_a_few_items_ahead_were_begun(monkeypatch):
+    monkeypatch.setattr(devices, "cores", lambda: 2)
+    begun = []
+
+    def work(item):
+        time.sleep(2e-3)
+        begun.append(item)
+        return item
+
+    with contextlib.closing(on_cores(work, range(1000))) as found:
+        assert [next(found) for _ in range(10)] == list(range(10))
+    assert len(begun) <= 10 + AHEAD * 2 + 1

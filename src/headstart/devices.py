@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from headstart.errors import UsageError
@@ -21,6 +23,8 @@ TIMED = 4
 """Items of some work that are timed, before it is done in threads."""
 SHORT = 1e-3
 """Seconds below which an item is not worth a thread: as long as threads wait for each other."""
+AHEAD = 2
+"""Items that are computed ahead of what is asked for, for each core."""
 T = TypeVar("T")
 R = TypeVar("R")
 _asked = AUTO
@@ -34,22 +38,41 @@ def cores() -> int:
         return os.cpu_count() or 1
 
 
-def on_cores(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """Return what `work` returns of each item, computed in as many threads as pay.
+def on_cores(work: Callable[[T], R], items: Iterable[T]) -> Generator[R, None, None]:
+    """Yield what `work` returns of each item, in order, computed in as many threads as pay.
 
     The first items are timed. Where they are short, such as decoding a picture of 28 pixels,
     threads hold each other up: one is more than twice as fast as two.
     """
-    found, seconds = [], []
-    for item in items[:TIMED]:
+    rest = iter(items)
+    seconds = []
+    for item in itertools.islice(rest, TIMED):
         began = time.perf_counter()
-        found.append(work(item))
+        found = work(item)
         seconds.append(time.perf_counter() - began)
-    rest = items[TIMED:]
-    if not rest or statistics.median(seconds) < SHORT:
-        return found + [work(item) for item in rest]
-    with ThreadPoolExecutor(cores()) as pool:
-        return found + list(pool.map(work, rest))
+        yield found
+    if seconds and statistics.median(seconds) < SHORT:
+        yield from map(work, rest)
+        return
+    with ThreadPoolExecutor(cores()) as pool, contextlib.closing(ahead(pool, work, rest)) as coming:
+        yield from coming
+
+
+def ahead(
+    pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T]
+) -> Generator[R, None, None]:
+    """Yield what `work` returns of each item, in order, some of them computed ahead."""
+    coming: deque[Future[R]] = deque()
+    try:
+        for item in items:
+            coming.append(pool.submit(work, item))
+            if len(coming) > AHEAD * cores():
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+    finally:
+        for future in coming:
+            future.cancel()
 
 
 def device() -> torch.device:

@@ -305,7 +305,7 @@ class Predictor:
                 return str(reason)
             return ""
 
-        return on_cores(problem, cells)
+        return list(on_cores(problem, cells))
 
     def _check_modality(self, cells: list[Cell]) -> None:
         """Raise `DataError` if most of `cells` look like those of another modality."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -64,16 +65,19 @@ def digested(
     digests = [""] * len(cells)
     bad: dict[int, str] = {}
 
-    def look(i: int) -> None:
+    def look(i: int) -> tuple[int, str, str]:
         try:
-            digests[i] = modality.check(cells[i])
+            return i, modality.check(cells[i]), ""
         except Unreadable as reason:
-            bad[i] = str(reason)
+            return i, "", str(reason)
 
-    for begin in range(0, len(order), _CHUNK):
-        if begin and enough(begin):
-            return digests, bad, len(order) - begin
-        on_cores(look, order[begin : begin + _CHUNK].tolist())
+    with contextlib.closing(on_cores(look, order.tolist())) as looked:
+        for done, (i, digest, reason) in enumerate(looked, 1):
+            digests[i] = digest
+            if reason:
+                bad[i] = reason
+            if done % _CHUNK == 0 and done < len(order) and enough(done):
+                return digests, bad, len(order) - done
     return digests, bad, 0
 
 

@@ -7,11 +7,9 @@ import itertools
 import math
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,7 +17,7 @@ import torch
 from headstart.allocator import trim
 from headstart.data.dataset import Dataset
 from headstart.data.modalities import Preprocessing, View, modalities
-from headstart.devices import cores
+from headstart.devices import ahead, cores
 from headstart.features.cache import ActivationCache, KeptRows, key_of
 from headstart.features.engines import (
     Batch,
@@ -36,8 +34,6 @@ from headstart.sources.staged import Backbone, Boundary
 
 SAMPLE = 8
 """Rows on which an engine is checked."""
-AHEAD = 2
-"""Batches that are decoded ahead, for each core."""
 BATCH = 16
 """Rows that are decoded at a time where no engine takes them."""
 COUNTED = 256
@@ -50,8 +46,6 @@ SHARD_ROWS = 2048
 SHARD_SECONDS = 20.0
 """Rows, and seconds, after which they are put there at the latest."""
 
-T = TypeVar("T")
-R = TypeVar("R")
 Stream = Generator[tuple[list[int], Boundary], None, None]
 """Numbers of rows, and their values, batch by batch."""
 
@@ -403,7 +397,7 @@ class _Asked:
         """Yield (rows, values) batch by batch; the next ones are decoded while one is computed."""
         coming, decoding = itertools.tee(self.batches(engine.batch))
         with ThreadPoolExecutor(cores()) as pool:
-            decoded = _ahead(pool, self.decoded, (rows for rows, _ in decoding))
+            decoded = ahead(pool, self.decoded, (rows for rows, _ in decoding))
             with contextlib.closing(decoded), contextlib.closing(engine.run(decoded)) as found:
                 for (rows, pieces), values in zip(coming, found, strict=True):
                     yield rows, pooled(values, pieces) if self.preprocessing.divides else values
@@ -413,27 +407,10 @@ class _Asked:
         coming, decoding = itertools.tee(rows for rows, _ in self.batches(BATCH))
         with (
             ThreadPoolExecutor(cores()) as pool,
-            contextlib.closing(_ahead(pool, self.decoded, decoding)) as decoded,
+            contextlib.closing(ahead(pool, self.decoded, decoding)) as decoded,
         ):
             for rows, batch in zip(coming, decoded, strict=True):
                 yield rows, {name: torch.from_numpy(value) for name, value in batch.items()}
-
-
-def _ahead(
-    pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T]
-) -> Generator[R, None, None]:
-    """Yield what a function returns of each item, in order, some of them computed ahead."""
-    coming: deque[Future[R]] = deque()
-    try:
-        for item in items:
-            coming.append(pool.submit(function, item))
-            if len(coming) > AHEAD * cores():
-                yield coming.popleft().result()
-        while coming:
-            yield coming.popleft().result()
-    finally:
-        for future in coming:
-            future.cancel()
 
 
 def pooled(values: Boundary, pieces: Sequence[int]) -> Boundary:

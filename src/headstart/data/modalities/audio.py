@@ -190,11 +190,11 @@ class AudioModality(Modality):
             mel = log_mel(samples(cell, RATE, seconds=_SKETCHED), _BANDS)
             return low_frequencies(_squeezed(mel, _TIMES))
 
-        return at_length_one(np.stack(on_cores(low, cells)))
+        return at_length_one(np.stack(list(on_cores(low, cells))))
 
     def traits(self, cells: Sequence[Cell]) -> list[Trait]:
         """Return rate, channels, format, length, loudness and background noise."""
-        found = on_cores(heard, cells)
+        found = list(on_cores(heard, cells))
         return [
             Trait("sampling rate", tuple(float(one.rate) for one in found), True),
             Trait("number of channels", tuple(float(one.channels) for one in found), False),

@@ -231,11 +231,11 @@ class ImageModality(Modality):
             small = grey.resize((_SKETCHED, _SKETCHED), Image.Resampling.BICUBIC)
             return low_frequencies(np.asarray(small, np.float32))
 
-        return at_length_one(np.stack(on_cores(low, cells)))
+        return at_length_one(np.stack(list(on_cores(low, cells))))
 
     def traits(self, cells: Sequence[Cell]) -> list[Trait]:
         """Return sizes, format, colours, compression and camera, from the headers."""
-        found = on_cores(_header, cells)
+        found = list(on_cores(_header, cells))
         seen = {"format": False, "camera": False}
         return [
             Trait(name, tuple(one[name] for one in found), seen.get(name, True))
