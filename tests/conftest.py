@@ -36,6 +36,7 @@ def in_haste():
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(preparation, "UNITS", 0)
         patched.setattr(outlook, "SHARE", 0.0)
+        patched.setattr(outlook, "LONGEST", 0.0)
         patched.setattr(preparation, "rivals_of", lambda *_given: [])
         yield
 
