@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from benches import bench_of
 from headstart.data.dataset import Dataset
 from headstart.data.reading import read
-from headstart.data.splits import stratified_order, units
+from headstart.data.splits import stratified_order
 from headstart.evidence.learning_curve import learning_curve
 from headstart.features.shared import shared_extractor
 from headstart.models.heads import Readout
 from headstart.sources.opening import find_source
-from headstart.tasks import metric_for, task_for
 from headstart.tasks.linear import STRENGTHS, LinearSolution, Problem
 from headstart.tasks.matrix import Array, Scaled
 from records import keep
@@ -84,15 +84,14 @@ class Head:
     """A linear head on cached features, solved for some rows."""
 
     def __init__(self, dataset: Dataset, source: str) -> None:
-        self.task = task_for(dataset, None)
-        dataset, self.spec = self.task.validate(dataset)
-        self.metric = metric_for(self.task, self.spec, None)
-        self.targets = self.task.encode(dataset, self.spec)
+        bench = bench_of(dataset, {}, range(len(dataset)))
+        self.task, self.spec, self.metric = bench.task, bench.spec, bench.metric
+        rows = bench.train
+        self.targets, self.units = rows.targets, rows.units
         self.strata = self.task.strata(self.targets)
-        self.units = units(dataset)
         extractor = shared_extractor(find_source(source, dataset.modality))
-        values = extractor.extract(dataset, extractor.backbone.end)
-        self.features = Readout(values, "linear").take(np.arange(len(dataset)))
+        values = extractor.extract(rows.data, extractor.backbone.end)
+        self.features = Readout(values, "linear").take(np.arange(len(self.targets)))
 
     def solved(self, learnt: np.ndarray, strength: float | None = None) -> LinearSolution:
         """Return the head that learns from some rows, of this strength or of one it chooses."""

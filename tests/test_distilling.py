@@ -7,11 +7,13 @@ import json
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 import headstart as hs
 from headstart.artifact.saving import Artifact, save
 from headstart.data.dataset import Dataset
+from headstart.data.sounds import samples
 from headstart.errors import BudgetError, DataError, UsageError
 from headstart.models import Model, Response, Saved, model_kinds
 from headstart.models.word_model import WordModel
@@ -183,6 +185,36 @@ def test_pictures_are_taught_too(shade, squares, tmp_path):
     assert found.agreement.value > 0.9
     assert found.scores["small"].value > 0.9
     assert hs.load(tmp_path / "small").predict([squares.inputs[0]]) == ["blue"]
+
+
+class Pitch(Model):
+    """A teacher of recordings that looks at how steep they are alone."""
+
+    def respond(self, rows: Dataset) -> Response:
+        heard = [samples(cell, 16_000) for cell in rows.inputs]
+        steep = torch.tensor([float(abs(np.diff(x)).mean() / abs(x).mean()) for x in heard])
+        return Response(torch.stack([4 * (steep - 0.3), 4 * (0.3 - steep)], 1))
+
+    def saved(self) -> Saved:
+        return Saved("pitch", {}, {"none": torch.zeros(1)})
+
+
+def test_recordings_are_taught_too(tmp_path, monkeypatch):
+    monkeypatch.setitem(model_kinds._entries, "pitch", lambda _saved: Pitch())
+    spec: TargetSpec = {"name": "label", "classes": ["high", "low"]}
+    save(Artifact(Pitch(), "audio-classification", spec, "accuracy"), tmp_path / "pitch")
+    random, times = np.random.default_rng(0), np.arange(6_400) / 16_000
+    for number in range(72):
+        hertz = random.uniform(*((900, 1_600) if number % 2 else (200, 500)))
+        wave = 0.3 * np.sin(2 * np.pi * hertz * times) + random.normal(0, 0.01, len(times))
+        folder = tmp_path / "tones" / ("high" if number % 2 else "low")
+        folder.mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / f"{number}.wav", wave, 16_000)
+    found = hs.distil(tmp_path / "pitch", tmp_path / "tones", out=tmp_path / "small")
+    assert found.agreement.value > 0.9
+    assert found.scores["small"].value > 0.9
+    asked = [tmp_path / "tones" / "high" / "1.wav", tmp_path / "tones" / "low" / "2.wav"]
+    assert hs.load(tmp_path / "small").predict(asked) == ["high", "low"]
 
 
 def test_a_task_without_a_small_model_is_refused(teacher, tmp_path, monkeypatch):

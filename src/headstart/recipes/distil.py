@@ -11,19 +11,22 @@ from headstart.recipes import Phase, Recipe, register
 register(
     "distil",
     [
-        Recipe(
-            "distil",
-            "image",
-            "teacher",
-            "small-cnn",
-            rank=0,
-            phases=(Phase(epochs=60, rate=3e-3),),
-            augmentation="shift",
-            norm="adapting",
-            patience=10,
-            most_seen=120_000,
-            fewest_epochs=12,
-            output="pooled",
+        *(
+            Recipe(
+                "distil",
+                modality,
+                "teacher",
+                "small-cnn",
+                rank=0,
+                phases=(Phase(epochs=60, rate=3e-3),),
+                augmentation="shift",
+                norm="adapting",
+                patience=10,
+                most_seen=120_000,
+                fewest_epochs=12,
+                output="pooled",
+            )
+            for modality in ("image", "audio")
         ),
         Recipe("distil", "text", "teacher", "words", rank=0, output="pooled"),
         Recipe("distil", "image+text", "teacher", "fused", rank=0, output="pooled"),
