@@ -18,7 +18,8 @@ from headstart.search.listener import Listener
 from headstart.search.race import Race
 from headstart.search.standing import Contender, Entry, Standing
 from headstart.search.trial import Bench
-from headstart.tasks import tasks
+from headstart.tasks import Metric, tasks
+from headstart.training.checkpoint import Checkpoint
 from headstart.training.descent import Diverged
 from headstart.training.learners import Fitted, Rows, learners
 from headstart.training.loop import Epoch
@@ -122,6 +123,7 @@ def race(tmp_path, monkeypatch):
         ledger=None,
         kind=World,
         varying=False,
+        checkpoint=lambda _key: None,
     ):
         clock = Clock(budget)
         world = kind(clock)
@@ -146,6 +148,7 @@ def race(tmp_path, monkeypatch):
             refitting,
             kept.append,
             most,
+            checkpoint=checkpoint,
             varying=varying,
         ).run(entries)
         return world, standing, ledger
@@ -289,6 +292,48 @@ def test_a_trial_that_was_cut_off_begins_again_with_what_was_settled(race, tmp_p
     assert world.clock.before == 60, "nothing was measured again"
 
 
+def test_a_trial_whose_epochs_are_kept_goes_on_as_it_began(race, tmp_path, monkeypatch):
+    ledger, kept = Ledger(tmp_path / "ledger.db"), Checkpoint(tmp_path / "kept.safetensors")
+    dear = [replace(recipe("a", 60, 0.9, stages=2), phases=(Phase(10, 1e-3),), shortest=2)]
+
+    def killed(_self, assignment):
+        kept.write({"none": torch.zeros(1)}, {"done": 8, "seconds": 48.0})
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(World, "fit", killed)
+        race(dear, ledger=ledger, checkpoint=lambda _key: kept)
+    world, _, _ = race(dear, ledger=ledger, budget=16.0, checkpoint=lambda _key: kept)
+    assert world.begun == [], "two tenths of sixty seconds, and five to close"
+    world, _, _ = race(dear, ledger=ledger, budget=18.0, checkpoint=lambda _key: kept)
+    assert world.settled == [{"numerics": "f32", "views": 0}]
+    [trial] = ledger.trials()
+    assert 48.0 <= trial.seconds < 50.0, "those of both sessions"
+    assert kept.facts() == {}
+
+
+def test_the_time_that_is_used_is_noted_on_the_way(race, tmp_path, monkeypatch):
+    ledger = Ledger(tmp_path / "ledger.db")
+
+    def fit(world, assignment):
+        for epoch in range(4):
+            world.clock.before += 3.0
+            assignment.watch(Epoch(epoch, 1.0, 0.5, 1.0, 8))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(World, "fit", fit)
+    with pytest.raises(KeyboardInterrupt):
+        race([recipe("a", 60, 0.9)], ledger=ledger)
+    assert 12.0 < ledger.fact("seconds") < 14.0
+
+
+def test_a_score_that_is_no_number_ends_the_trial(race, monkeypatch):
+    monkeypatch.setattr(Metric, "score", lambda *_: float("nan"))
+    _, standing, ledger = race([recipe("a", 1, 0.7)])
+    assert ledger.trials()[0].details["reason"] == "Diverged: its accuracy is nan"
+    assert standing.winner is None
+
+
 def test_a_failed_trial_is_recorded_and_the_race_goes_on(race):
     world, standing, ledger = race([recipe("nan", 1, -1.0), recipe("a", 1, 0.7)])
     assert world.begun == ["nan", "a"]
@@ -398,3 +443,13 @@ def test_a_resumed_race_varies_on_from_where_it_was(climbing, tmp_path):
     assert asked[: len(once.begun)] == once.begun
     scores = [record.score for record in ledger.trials()]
     assert scores[: len(whole.trials())] == [record.score for record in whole.trials()]
+
+
+def test_a_model_that_saw_no_whole_epoch_is_none(race, monkeypatch):
+    def fit(_world, assignment):
+        return Fitted(Known(0.9), {}, "end", cut_short=True)
+
+    monkeypatch.setattr(World, "fit", fit)
+    _, standing, ledger = race([recipe("a", 1, 0.7, "small")])
+    assert "the deadline came in its first epoch" in ledger.trials()[0].details["reason"]
+    assert standing.scratch is None

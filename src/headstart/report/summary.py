@@ -8,6 +8,7 @@ from typing import Any
 from headstart.evidence.intervals import figure
 
 MOST_FREQUENT = "always the most frequent answer"
+SIDES = {"transfer": "with a head start", "scratch": "from scratch"}
 _SHORT = {"rmse": "RMSE", "mae": "MAE", "r2": "R²", "auroc": "AUROC", "mAP": "mAP"}
 _SOONER = 1.5
 """How many times sooner a head start has to be as good for it to be told."""
@@ -155,8 +156,7 @@ def _scores(result: dict[str, Any], metric: str) -> str:
     finalists, trivial = result["finalists"], result["baselines"].get("majority") or {}
     own = result["baselines"].get("as_it_is") or {}
     named = [
-        ("with a head start", finalists["transfer"]),
-        ("from scratch", finalists["scratch"]),
+        *((name, finalists[side]) for side, name in SIDES.items()),
         (own.get("says", ""), own),
         (trivial.get("says", MOST_FREQUENT), trivial),
     ]
@@ -185,6 +185,9 @@ def _gain(result: dict[str, Any], metric: str) -> str:
     lines = [f"  On the same rows it is {_apart(gain, metric)}."]
     if adapted := verdict.get("adapted"):
         lines.append(f"  Beside the source as it is, it is {_apart(adapted['gain'], metric)}.")
+    for side, name in SIDES.items():
+        if result["finalists"][side].get("cut_short"):
+            lines.append(f"  The budget ended the training of the model {name}: it may do better.")
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 
 from headstart.errors import BudgetError, UsageError
@@ -85,8 +86,16 @@ class Stopped(BaseException):
         self.status = status
 
 
-def too_short(budget: float) -> BudgetError:
-    """Return the error of a run that has no model when its budget ends."""
+def too_short(budget: float, earlier: Path | None = None) -> BudgetError:
+    """Return the error of a run that has no model when its budget ends.
+
+    Where an earlier session left one, in the folder `earlier`, it says so.
+    """
+    if earlier is not None and earlier.is_dir():
+        return BudgetError(
+            f"nothing is left of the budget of {budget:g} s; the best model so far is in "
+            f"{earlier}. Resume with a larger --budget for more."
+        )
     return BudgetError(
         f"the budget of {budget:g} s ended before any model was usable; "
         "give it some more (20s is enough for small data)"

@@ -31,7 +31,6 @@ from headstart.evidence.intervals import (
 from headstart.evidence.nested import GAIN_OVERLAP, SCORE_OVERLAP, Answered, chosen
 from headstart.evidence.novelty import Novelty
 from headstart.evidence.verdict import Comparison, Verdict, judge
-from headstart.features.extract import OutOfTime
 from headstart.models import Model
 from headstart.models.fused import Fused
 from headstart.models.network import WRITING
@@ -42,9 +41,8 @@ from headstart.search.folds import Fold, answered
 from headstart.search.listener import Listener
 from headstart.search.preparation import Prepared
 from headstart.search.standing import Contender, Standing
-from headstart.search.trial import assign, refit, validation_outputs
+from headstart.search.trial import assign, reason_of, refit, validation_outputs
 from headstart.sources.opening import find_source
-from headstart.training.descent import Diverged
 
 SAVING = 0.7
 """Seconds kept back for writing the artifact and the result."""
@@ -155,6 +153,7 @@ def evaluate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
         answers = validation_outputs(bench, model_of(winner, run), found.held.respond)
     found.validation = score_interval(bench.metric, answers, held.targets, held.units, bench.seed)
     if not len(test.data):
+        found.verdict = no_verdict(prepared, "no rows were left to test on: groups hold too many")
         return found
     listener.say(f"reading {len(test.data):,} test rows, once")
     outputs: dict[str, Tensor] = {}
@@ -366,9 +365,11 @@ def refitted(
         assignment = assign(bench, recipe, source, lambda: clock.left < SAVING)
         try:
             fitted = refit(assignment, part.record.details["settled"], tuple(more))
-        except (OutOfTime, Diverged):
+        except Exception as error:  # the model that was evaluated is handed back
+            listener.say(f"not refitted: {reason_of(error)}")
             return None
         if fitted.cut_short:
+            listener.say("not refitted: the deadline came")
             return None
         models.append(fitted.model)
     return (Fused(models) if winner.members else models[0]), rows

@@ -16,10 +16,8 @@ from torch import Tensor
 from headstart.data.splits import nested_folds, split
 from headstart.digest import digest_data
 from headstart.evidence.nested import Answered
-from headstart.features.extract import OutOfTime
 from headstart.recipes import Recipe
-from headstart.search.trial import Bench, assign, refit, run_trial
-from headstart.training.descent import Diverged
+from headstart.search.trial import Bench, assign, reason_of, refit, run_trial
 from headstart.training.learners import Rows, learners, settle
 
 UNITS = 320
@@ -179,8 +177,8 @@ def fitted_without(
         raise Unfinished(tried.reason)
     try:
         again = refit(assignment, tried.fitted.settled, ())
-    except (OutOfTime, Diverged) as error:
-        raise Unfinished(str(error)) from None
+    except Exception as error:
+        raise Unfinished(reason_of(error)) from None
     if tried.fitted.cut_short or again.cut_short:
         raise Unfinished("the deadline came")
     return again.model.outputs(fold.held.data)

@@ -75,6 +75,8 @@ class Options:
     def __post_init__(self) -> None:
         if self.max_trials is not None and self.max_trials < 1:
             raise UsageError("--max-trials must be 1 or more")
+        if self.seed < 0:
+            raise UsageError("--seed must be 0 or more")
         if self.long not in MODES:
             raise UsageError(f"--long {self.long} is not known; it is {', '.join(MODES)}")
         for name, known in (("evaluation", EVALUATIONS), ("quality", QUALITIES)):
@@ -212,6 +214,12 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
     )
     if nested := reach.evaluation == "nested-cv":
         parts = split(dataset, strata, options.seed, tested=False)
+    if not len(parts.train) or not len(parts.validation):
+        missing = "choose models by" if len(parts.train) else "learn from"
+        raise DataError(
+            f"{title(options.data)}: beside the rows to test on none are left to {missing}. Each "
+            "class needs some more rows, and where they are grouped, more groups."
+        )
     train = everything.take(parts.train)
     bench = replace(
         bench,

@@ -35,6 +35,8 @@ BEGINNING = 5.0
 """Seconds without which no stage is tuned: a new cut is converted to an engine, and measured."""
 PREFIX = 0.15
 """What a row costs before the cut, in an engine, beside what it costs where it is trained once."""
+NOTING = 5.0
+"""Seconds after which the time that is used is noted again."""
 QUARTER = 0.25
 """Share of the budget within which the same architecture from scratch must be able to stop."""
 
@@ -76,6 +78,7 @@ class Race:
     """What trials came to, those of earlier sessions with them."""
     too_dear: dict[tuple[str, str, str, str | None], float] = field(default_factory=dict)
     """Stages from which on a recipe of a source does not fit, by what was refused."""
+    _noted: float = 0.0
 
     def run(self, planned: list[Entry]) -> None:
         """Run the entries that are forecast to fit; those that the ledger has are not run again."""
@@ -107,8 +110,11 @@ class Race:
 
         `prune` looks at the epochs so far, and ends the trial by an exception.
         """
+        key = entry.key(self.bench)
         begun = {event["key"]: event["settled"] for event in self.ledger.events("begun")}
-        assignment = self._fitting(entry, begun.get(entry.key(self.bench)))
+        checkpoint = self.checkpoint(key)
+        earlier = {} if checkpoint is None else checkpoint.facts()
+        assignment = self._fitting(entry, begun.get(key), earlier.get("done", 0))
         if assignment is None:
             return False
         spec = specify(self.bench, entry.recipe, entry.source, assignment.settled)
@@ -117,20 +123,19 @@ class Race:
         score = None if best is None else best.record.score
         said = "none yet" if score is None else figure(score)
         self.listener.trial(entry.name, said, self.clock.left)
-        checkpoint, course = self.checkpoint(spec.key), list[Epoch]()
+        course = list[Epoch]()
 
         def watch(epoch: Epoch) -> None:
             course.append(epoch)
             self.listener.epoch(entry.name, epoch)
+            self._note_time()
             prune(course)
 
         result = run_trial(replace(assignment, checkpoint=checkpoint, watch=watch))
         if self.deal is not None and result.fitted is not None:
             result = self._on_folds(self.deal, entry, assignment, result)
-        record = self._recorded(self.ledger.ended + 1, spec, result)
-        self._remember(entry, record)
-        if checkpoint is not None:
-            checkpoint.clear()
+        result = replace(result, seconds=result.seconds + earlier.get("seconds", 0.0))
+        record = _record(self.ledger.ended + 1, spec, result)
         if result.fitted is not None:
             answers = [result.answers] if result.answers else []
             contender = Contender(
@@ -140,8 +145,20 @@ class Race:
                 self.keep(contender)
             else:
                 contender.model = None
+        # after the model: of a trial that the ledger has, the model must be there
+        self.ledger.record(record)
+        self.ledger.note("seconds", self.clock.used)
+        self._remember(entry, record)
+        if checkpoint is not None:
+            checkpoint.clear()
         self.listener.done(record, entry.name)
         return True
+
+    def _note_time(self) -> None:
+        """Note from time to time how much of the budget is used, so that a kill gives none back."""
+        if self.clock.used > self._noted + NOTING:
+            self._noted = self.clock.used
+            self.ledger.note("seconds", self._noted)
 
     def _to_vary(self, planned: list[Entry]) -> Entry | None:
         """Return the best of the planned entries with a head start, if it tunes a network."""
@@ -226,7 +243,7 @@ class Race:
         """Return a trial that cannot be compared with others; it serves if there is no other."""
         if self.standing.winner is None:
             return replace(tried, reason=reason)
-        return replace(tried, fitted=None, reason=reason)
+        return replace(tried, fitted=None, score=None, loss=None, reason=reason)
 
     def _assigned(self, entry: Entry) -> Assignment:
         def late() -> bool:
@@ -234,34 +251,39 @@ class Race:
 
         return assign(self.bench, entry.recipe, entry.source, late)
 
-    def _fitting(self, entry: Entry, settled: dict[str, Any] | None) -> Assignment | None:
+    def _fitting(
+        self, entry: Entry, settled: dict[str, Any] | None, done: int
+    ) -> Assignment | None:
         """Return the assignment of a trial that fits, with its refit if it wins.
 
         It has as many views as can be paid for, and then as many epochs, where few are enough;
         rather than with less than half of them it is tried without a refit. Where it does not fit
         even so, it is noted why it was left out. `settled` is what an earlier session began the
-        trial with, if it did.
+        trial with, if it did; where `done` epochs of it are kept it goes on so or not at all.
         """
         assignment = self._assigned(entry)
         why = self._ruled_out(entry, assignment)
         if why is not None:
             self._leave_out(entry, None, why)
             return None
+        rows = len(assignment.targets)
         try:
             settled = settle(assignment) if settled is None else settled
+            for fewer, refitting, said in _less_and_less(
+                entry.recipe, settled, rows, self.refitting, done
+            ):
+                trying = replace(assignment, settled=fewer)
+                once = learners.get(entry.recipe.learner).forecast(trying)
+                left = 1 - done / _epochs(entry.recipe, fewer, rows) if done else 1.0
+                seconds = left * once + self._folding(entry, fewer)
+                needed = seconds + refitting * self._to_refit(entry, once)
+                if needed <= self._available(entry):
+                    if said:
+                        self.listener.say(f"{entry.name}: time for {said}")
+                    return trying
         except Exception as error:  # it ends this trial alone, as one that fails later
             self._leave_out(entry, None, f", which fails here: {reason_of(error)}")
             return None
-        rows = len(assignment.targets)
-        for fewer, refitting, said in _less_and_less(entry.recipe, settled, rows, self.refitting):
-            trying = replace(assignment, settled=fewer)
-            once = learners.get(entry.recipe.learner).forecast(trying)
-            seconds = once + self._folding(entry, fewer)
-            needed = seconds + refitting * self._to_refit(entry, once)
-            if needed <= self._available(entry):
-                if said:
-                    self.listener.say(f"{entry.name}: time for {said}")
-                return trying
         self.too_dear[_place(entry)] = self._trained(entry)
         self._leave_out(entry, seconds, f", which would take {seconds:.0f} s")
         return None
@@ -321,38 +343,37 @@ class Race:
             available=self._available(entry),
         )
 
-    def _recorded(self, number: int, spec: TrialSpec, result: TrialResult) -> TrialRecord:
-        details: dict[str, Any] = {"reason": result.reason}
-        if result.fitted is not None:
-            fitted = result.fitted
-            details = {
-                "settled": fitted.settled,
-                "cut": fitted.cut,
-                "cut_short": fitted.cut_short,
-                "history": list(fitted.history),
-                "loss": result.loss,
-                "memory": result.memory,
-                "plan": list(fitted.plan),
-            }
-            if overfits := overfitting(
-                [epoch["loss"] for epoch in fitted.history],
-                [epoch["validation_loss"] for epoch in fitted.history],
-            ):
-                details["overfitting"] = str(overfits)
-            if result.answers is not None:
-                details |= {"folds": result.answers.data(), "folding": result.folding}
-        record = TrialRecord(
-            id=number,
-            key=spec.key,
-            spec=vars(spec),
-            status="done" if result.fitted else "failed",
-            score=result.score,
-            seconds=result.seconds,
-            details=details,
-        )
-        self.ledger.record(record)
-        self.ledger.note("seconds", self.clock.used)
-        return record
+
+def _record(number: int, spec: TrialSpec, result: TrialResult) -> TrialRecord:
+    """Return what the ledger keeps of a trial."""
+    details: dict[str, Any] = {"reason": result.reason}
+    if result.fitted is not None:
+        fitted = result.fitted
+        details = {
+            "settled": fitted.settled,
+            "cut": fitted.cut,
+            "cut_short": fitted.cut_short,
+            "history": list(fitted.history),
+            "loss": result.loss,
+            "memory": result.memory,
+            "plan": list(fitted.plan),
+        }
+        if overfits := overfitting(
+            [epoch["loss"] for epoch in fitted.history],
+            [epoch["validation_loss"] for epoch in fitted.history],
+        ):
+            details["overfitting"] = str(overfits)
+        if result.answers is not None:
+            details |= {"folds": result.answers.data(), "folding": result.folding}
+    return TrialRecord(
+        id=number,
+        key=spec.key,
+        spec=vars(spec),
+        status="done" if result.fitted else "failed",
+        score=result.score,
+        seconds=result.seconds,
+        details=details,
+    )
 
 
 def _course(history: list[dict[str, Any]]) -> tuple[float, ...]:
@@ -365,11 +386,22 @@ def _place(entry: Entry) -> tuple[str, str, str, str | None]:
     return recipe.learner, recipe.objective, recipe.adapter, entry.source
 
 
+def _epochs(recipe: Recipe, settled: dict[str, Any], rows: int) -> int:
+    """Return how many epochs a recipe has at most, as it was settled."""
+    return recipe.for_rows(rows).within(settled.get(PASSES, recipe.epochs)).epochs
+
+
 def _less_and_less(
-    recipe: Recipe, settled: dict[str, Any], rows: int, refitting: float
+    recipe: Recipe, settled: dict[str, Any], rows: int, refitting: float, done: int
 ) -> Iterator[tuple[dict[str, Any], float, str]]:
-    """Yield what is settled, with ever fewer views and epochs, what a refit costs; what to say."""
+    """Yield what is settled, with ever fewer views and epochs, what a refit costs; what to say.
+
+    Where some epochs are `done` it is not changed any more.
+    """
     yield settled, refitting, ""
+    if done:
+        yield settled, 0.0, "the epochs that are left, and none for a refit"
+        return
     asked, epochs = settled.get("views", 0), recipe.for_rows(rows).epochs
     for views in range(asked - 1, -1, -1):
         yield {**settled, "views": views}, refitting, f"{views} of {asked} views a row"

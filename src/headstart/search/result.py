@@ -158,6 +158,7 @@ def _finalist(contender: Contender | None, test: Interval | None) -> dict[str, A
         "trial": contender.record.id,
         "recipe": contender.entry.recipe.name,
         "source": contender.entry.source,
+        "cut_short": contender.cut_short,
         "test": test.data() if test else None,
     }
 

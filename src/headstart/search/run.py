@@ -42,9 +42,11 @@ from headstart.search.race import Race
 from headstart.search.reach import Reach
 from headstart.search.result import result, write_result
 from headstart.search.standing import Contender, Entry, Standing, in_question
-from headstart.search.trial import specify
+from headstart.search.trial import reason_of, specify
 from headstart.training.checkpoint import Checkpoint
 
+READ = "test rows read"
+"""The event after which nothing more is tried: the test rows have been looked at."""
 JOINED = 3
 """Models that answer together, at most."""
 
@@ -71,7 +73,7 @@ def run(options: Options, clock: Clock, listener: Listener) -> Outcome:
     folder = _folder(options)
     finished = folder / "result.json"
     if options.resume and finished.is_file():
-        known = json.loads(finished.read_text())
+        known = json.loads(finished.read_text(encoding="utf-8"))
         if known["status"] == "complete":
             listener.say(f"{folder}: this run is complete")
             return Outcome(folder, known)
@@ -90,7 +92,7 @@ def run(options: Options, clock: Clock, listener: Listener) -> Outcome:
     except Stopped as stop:
         if session is None or session.standing.winner is None:
             if stop.status == "budget":
-                raise too_short(options.budget) from None
+                raise too_short(options.budget, folder / "model") from None
             raise
         session.stop(stop.status)
     except HeadstartError:  # the user corrects it, and may name the same folder again
@@ -135,7 +137,13 @@ class _Session:
         self._restore()
 
     def race(self) -> None:
-        """Run the race; raise `HeadstartError` if it found nothing usable."""
+        """Run the race; raise `HeadstartError` if it found nothing usable.
+
+        Where an earlier session has read the test rows, nothing more is tried.
+        """
+        if self.ledger.events(READ):
+            self._deal_again(known_alone=True)
+            return
         started = time.monotonic()
         prepared = self.prepared
         bench = prepared.bench
@@ -199,14 +207,16 @@ class _Session:
         seconds = time.monotonic() - started
         number = self.ledger.ended + 1
         record = TrialRecord(number, spec.key, vars(spec), "done", found.score, seconds, details)
-        self.ledger.record(record)
         contender = Contender(entry, record, found.model, members=found.members)
         if standing.enter(contender):
             self._keep(contender)
+        self.ledger.record(record)
         self.listener.done(record, " and ".join(c.entry.name for c in found.members))
 
-    def _deal_again(self) -> None:
+    def _deal_again(self, known_alone: bool = False) -> None:
         """Hold out all rows again in other folds, as often as there is time.
+
+        With `known_alone`, as often as an earlier session did.
 
         Recipes that the first deal has shown to be worse than others take no part.
         """
@@ -228,7 +238,7 @@ class _Session:
             deal = dealt(first.rows, bench, repeat)
             answers = known.get(repeat, {})
             if any(str(c.record.id) not in answers for c in left):
-                if needed > self.clock.left - closing:
+                if known_alone or needed > self.clock.left - closing:
                     return
                 self.listener.say(f"holding out all rows once more, in other folds ({repeat})")
                 try:
@@ -256,23 +266,24 @@ class _Session:
         """Evaluate, refit, save."""
         winner = self.standing.winner
         assert winner is not None
-        self.ledger.event(self.clock.used, "test rows read")
+        self.ledger.event(self.clock.used, READ)
         judge = evaluate if self.prepared.deal is None else estimate
         self.found = judge(self.prepared, self.standing, self.folder, self.listener)
         self._hand_back(winner)
         self._look_ahead()
         self._finish("complete")
-        shutil.rmtree(self.folder / "trials", ignore_errors=True)
 
     def _look_ahead(self) -> None:
         """Say what more labels would bring, and why the head start did not help if it did not."""
-        found = self.found
-        known = curves(self.prepared, self.standing, self.clock)
-        found.outlook = outlook(self.prepared, known, self.listener)
-        verdict = found.verdict
-        if verdict is not None and verdict.gain is not None and verdict.transfer != "helps":
-            why = likely(self.prepared, self.standing, found.test, known, self.clock)
-            found.verdict = replace(verdict, likely=why)
+        found, verdict = self.found, self.found.verdict
+        try:
+            known = curves(self.prepared, self.standing, self.clock)
+            found.outlook = outlook(self.prepared, known, self.listener)
+            if verdict is not None and verdict.gain is not None and verdict.transfer != "helps":
+                why = likely(self.prepared, self.standing, found.test, known, self.clock)
+                found.verdict = replace(verdict, likely=why)
+        except Exception as error:  # what was measured so far stands without it
+            self.listener.say(f"no look ahead: {reason_of(error)}")
 
     def stop(self, status: str) -> None:
         """End at once with the best model so far, which is in ``model/`` or on its way there."""
@@ -280,6 +291,8 @@ class _Session:
         assert winner is not None
         if winner.record.id != self.saved and winner.model is not None:
             self._keep(winner)
+        if winner.record.id not in {record.id for record in self.ledger.trials()}:
+            self.ledger.record(winner.record)  # it was stopped before it was noted
         self._finish("complete" if self.found.verdict else status)
 
     def _hand_back(self, winner: Contender) -> None:
@@ -301,6 +314,7 @@ class _Session:
                 self._save(winner, model or evaluated, novelty)
         except Stopped:  # the evaluated model is saved, the result only has to say so
             self.found.refitted = 0
+            raise
 
     def _novelty(self, model: Model, known: bool) -> Novelty | None:
         started = time.monotonic()
@@ -327,6 +341,8 @@ class _Session:
             self.ledger.trials(),
         )
         write_result(self.result, self.folder)
+        if status == "complete":
+            shutil.rmtree(self.folder / "trials", ignore_errors=True)
 
     def _keep(self, contender: Contender) -> None:
         """Make a leading contender durable; sweep the checkpoints of those who no longer lead."""

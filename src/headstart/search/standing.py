@@ -163,10 +163,12 @@ class Standing:
         found = {c.record.id: c for c in leading if c}
         return list(found.values())
 
-    def _value(self, contender: Contender) -> tuple[float, float]:
+    def _value(self, contender: Contender) -> tuple[bool, float, float]:
+        """Return what is compared; who has answers of folds comes before who has not."""
         assert contender.record.score is not None
         loss = contender.record.details.get("loss")
-        return self.signed(contender.record.score), -float("inf") if loss is None else -loss
+        sure = -float("inf") if loss is None else -loss
+        return bool(contender.answers), self.signed(contender.record.score), sure
 
     def _beats(self, contender: Contender, champion: Contender | None) -> bool:
         return champion is None or self._value(contender) > self._value(champion)

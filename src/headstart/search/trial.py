@@ -17,12 +17,13 @@ from headstart.devices import device
 from headstart.digest import digest_data
 from headstart.evidence.calibration import temperature
 from headstart.evidence.nested import Answered
-from headstart.features.extract import Extractor
+from headstart.features.extract import Extractor, OutOfTime
 from headstart.models import Model
 from headstart.models.adjusted import Adjusted
 from headstart.recipes import Recipe
 from headstart.tasks import Metric, TargetSpec, Task, TuneDecision
 from headstart.tasks.thresholds import out_of_fold
+from headstart.training.descent import Diverged
 from headstart.training.learners import Assignment, Fitted, Rows, learners
 from headstart.training.memory import peak_memory
 
@@ -148,6 +149,8 @@ def run_trial(assignment: Assignment) -> TrialResult:
     try:
         with peak_memory() as memory:
             fitted = learners.get(assignment.recipe.learner).fit(assignment)
+        if fitted.cut_short and not fitted.history and not assignment.recipe.solved:
+            raise OutOfTime("the deadline came in its first epoch")
         outputs = fitted.model.outputs(held.data)
         tune = assignment.task.tuner(assignment.metric, assignment.targets, assignment.spec)
         if tune is not None:
@@ -159,6 +162,8 @@ def run_trial(assignment: Assignment) -> TrialResult:
             outputs = outputs / warmth
             fitted = _adjusted(fitted, {"temperature": warmth})
         score = assignment.metric.score(outputs, held.targets)
+        if not math.isfinite(score):
+            raise Diverged(f"its {assignment.metric.name} is {score}")
         loss = _loss(assignment, outputs)
     except Exception as error:
         return TrialResult(None, None, time.monotonic() - started, reason_of(error))

@@ -66,6 +66,15 @@ class Checkpoint:
         except (OSError, SafetensorError, ValueError, KeyError, TypeError):
             return None
 
+    def facts(self) -> dict[str, Any]:
+        """Return the JSON data that is kept; empty where nothing is."""
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+                return facts
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+            return {}
+
     def clear(self) -> None:
         """Take it away."""
         self.path.unlink(missing_ok=True)

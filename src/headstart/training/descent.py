@@ -100,7 +100,9 @@ class Descent:
                 f"the loss went from {self.first:.3g} to {loss:.3g} in epoch {epoch + 1}"
             )
         moving = [group for group in self.optimizer.param_groups if group["lr"] > 0]
-        torch.nn.utils.clip_grad_norm_([p for group in moving for p in group["params"]], CLIP)
+        size = nn.utils.clip_grad_norm_([p for group in moving for p in group["params"]], CLIP)
+        if not torch.isfinite(size):
+            raise Diverged(f"the gradient was {size.item()} in epoch {epoch + 1}")
         self.optimizer.step()
         for group in moving:
             if (start := self.start.get(group["name"])) is not None:

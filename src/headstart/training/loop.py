@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -126,7 +127,7 @@ def train(
     checkpoint
         Where training is kept from time to time, and goes on from if something is there.
     watch
-        Receives each epoch when it has ended.
+        Receives each epoch when it has ended; those of an earlier session at once.
 
     Raises
     ------
@@ -143,6 +144,8 @@ def train(
     kept = checkpoint.read() if checkpoint is not None else None
     if kept is not None:
         course.take(*kept)
+        for known in course.history:
+            watch(known)
         at_once.rows = min(at_once.rows, course.history[-1].at_once)
     total = math.ceil(plan.steps / plan.steps_an_epoch)
     last = total if most_epochs is None else min(total, most_epochs)
@@ -193,6 +196,7 @@ class _Course:
         self.stopping = EarlyStopping(patience, self.moving)
         self.history: list[Epoch] = []
         self.done = 0
+        self._began = time.monotonic()
 
     def end_epoch(
         self, loss: float, at_once: int, evaluate: Callable[[], tuple[float, float]] | None
@@ -239,6 +243,7 @@ class _Course:
             "best": list(self.stopping.best),
             "best_epoch": self.stopping.best_epoch,
             "first": self.descent.first,
+            "seconds": time.monotonic() - self._began,
         }
 
     def take(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
@@ -256,6 +261,7 @@ class _Course:
         self.descent.take(parts["moments"])
         self.descent.first = facts["first"]
         self.done = facts["done"]
+        self._began -= facts["seconds"]
         self.history = [Epoch(**epoch) for epoch in facts["history"]]
 
 
