@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -171,3 +172,13 @@ def test_subtitles_stand_in_a_file_of_their_own_with_their_times(tmp_path):
     )
     with pytest.raises(UsageError, match="--srt is for models that write"):
         write_subtitles([answer("d.png")], tmp_path)
+
+
+def test_subtitles_of_a_table_are_called_after_their_rows(tmp_path):
+    rows = [
+        replace(spoken(f"calls.csv, line {line}", (0.0, 1.0, "Yes.")), columns={"call": "x"})
+        for line in (2, 4)
+    ]
+    write_subtitles(rows, tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["calls.csv, line 2.srt", "calls.csv, line 4.srt"]

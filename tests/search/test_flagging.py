@@ -36,9 +36,9 @@ class Looking(Model):
     def respond(self, rows):
         self.seen.extend(rows.inputs)
         outputs = torch.zeros(len(rows), 2)
-        return Response(outputs, self.features(rows) if self.looks else None)
+        return Response(outputs, self.placed(rows) if self.looks else None)
 
-    def features(self, rows):
+    def placed(self, rows):
         numbers = [int(text.split()[1]) for text in rows.inputs]
         made = [np.random.default_rng([self.seed, i]).normal(size=8) for i in numbers]
         return torch.tensor(np.array(made)).float()
@@ -85,8 +85,8 @@ def test_the_held_out_rows_are_not_answered_a_second_time(prepared, evaluated):
     found, said = told(prepared, model, held)
     assert numbers(model.seen) == set(range(60)) and said == []
     expected = describe(
-        model.features(prepared.bench.train.data),
-        torch.cat([model.features(r.data) for r in (prepared.bench.validation, prepared.test)]),
+        model.placed(prepared.bench.train.data),
+        torch.cat([model.placed(r.data) for r in (prepared.bench.validation, prepared.test)]),
     )
     assert torch.equal(found.held, expected.held) and len(found.held) == 70
 
@@ -97,7 +97,7 @@ def test_after_a_refit_the_same_rows_are_described_and_compared_with(prepared, e
     found, _ = told(prepared, again, held, refitted=True)
     assert numbers(again.seen) == set(range(130)) and len(found.held) == 70
     assert torch.equal(
-        found.centre, describe(again.features(prepared.bench.train.data), torch.ones(1, 8)).centre
+        found.centre, describe(again.placed(prepared.bench.train.data), torch.ones(1, 8)).centre
     )
 
 

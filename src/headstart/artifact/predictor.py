@@ -13,7 +13,7 @@ from headstart.artifact.loading import load
 from headstart.artifact.saving import Artifact
 from headstart.data.columns import Roles
 from headstart.data.dataset import Cell, Data, Dataset, SetAside
-from headstart.data.modalities import Excerpt, Preprocessing, modalities, sniff
+from headstart.data.modalities import Excerpt, Preprocessing, View, modalities, sniff
 from headstart.data.readers import is_in_memory
 from headstart.data.reading import read
 from headstart.data.splits import units
@@ -23,14 +23,13 @@ from headstart.errors import DataError, Unreadable, UsageError
 from headstart.evidence.calibration import threshold_for
 from headstart.evidence.intervals import by_subgroup, score_interval
 from headstart.models import Response
+from headstart.models.network import AT_ONCE
 from headstart.tasks import tasks
 
 _FIRST = 64
 """Rows that are answered at first, so that the first answer comes soon."""
 _ROWS = 512
 """Rows that are answered at a time from then on."""
-_WRITTEN = 32
-"""Rows that are written at a time, since what is written from is large."""
 
 
 @dataclass(frozen=True)
@@ -233,38 +232,49 @@ class Predictor:
             if unchecked and cells:
                 self._check_modality(cells)
                 unchecked = False
-            answered = iter(self._answer(cells))
+            answered = self._answer(cells)
             for one in chunk:
                 data, problem = ({}, one.problem) if one.cell is None else next(answered)
                 yield Answer(one.name, data, problem, one.columns)
             size = _ROWS
 
-    def _answer(self, cells: list[Cell]) -> list[tuple[dict[str, Any], str]]:
-        """Return data and problem of each cell, one of them empty.
+    def _answer(self, cells: list[Cell]) -> Iterator[_Answered]:
+        """Yield data and problem of each cell, one of them empty.
 
-        What is to be written of a long one is written part by part.
+        What is to be written of a long one is written part by part, and of each it is yielded as
+        soon as its last part is answered.
         """
         if self.task.output != "text":
-            return self._answer_at_once(cells)
-        said: list[list[_Said]] = [[] for _ in cells]
+            yield from self._answer_at_once(cells)
+            return
         parts = ((i, part) for i, cell in enumerate(cells) for part in self._parts(cell))
-        while some := list(itertools.islice(parts, _WRITTEN)):
-            answers = self._answer_at_once([part.cell for _, part in some])
-            for (i, part), answer in zip(some, answers, strict=True):
-                said[i].append((part, *answer))
-        return [_joined(parts) for parts in said]
+        for _, said in itertools.groupby(self._said(parts), key=lambda one: one[0]):
+            yield _joined([part for _, part in said])
 
-    def _parts(self, cell: Cell) -> Iterator[Excerpt]:
-        """Yield the parts of an input that are read at once; itself where it cannot be read."""
+    def _said(self, parts: Iterator[tuple[int, _Part]]) -> Iterator[tuple[int, _Said]]:
+        """Yield what is said of parts of inputs, each with the number of its input."""
+        while some := list(itertools.islice(parts, AT_ONCE)):
+            readable = [part.cell for _, part in some if isinstance(part, Excerpt)]
+            answers = iter(self._answer_at_once(readable))
+            for i, part in some:
+                if isinstance(part, Excerpt):
+                    yield i, (part.begin, part.end, *next(answers))
+                else:
+                    yield i, (0.0, 0.0, {}, str(part))
+
+    def _parts(self, cell: Cell) -> Iterator[_Part]:
+        """Yield the parts of an input that are read at once, and what is wrong if it cannot be."""
         known = self.artifact.model.preprocessing
         try:
             yield from modalities.get(self.task.modality).excerpts(
                 cell, known or Preprocessing({}, {})
             )
-        except (Unreadable, OSError):  # it is said why when it is read
+        except Unreadable as reason:
+            yield reason
+        except OSError:  # it is said why when it is read
             yield Excerpt(cell, 0.0, 0.0)
 
-    def _answer_at_once(self, cells: list[Cell]) -> list[tuple[dict[str, Any], str]]:
+    def _answer_at_once(self, cells: list[Cell]) -> list[_Answered]:
         """Return data and problem of each cell, one of them empty.
 
         Nothing is checked beforehand: each row is decoded once, for the model. Only where one
@@ -295,12 +305,16 @@ class Predictor:
         ]
 
     def _problems(self, cells: list[Cell]) -> list[str]:
-        """Return why a cell cannot be decoded, or an empty text."""
+        """Return why a cell cannot be read as the model reads it, or an empty text."""
         modality = modalities.get(self.task.modality)
+        known = self.artifact.model.preprocessing
 
         def problem(cell: Cell) -> str:
             try:
-                modality.check(cell)
+                if known is None:
+                    modality.check(cell)
+                else:
+                    modality.collate([cell], [""], known, View())
             except Unreadable as reason:
                 return str(reason)
             return ""
@@ -355,22 +369,26 @@ class Predictor:
         return rows
 
 
-_Said = tuple[Excerpt, dict[str, Any], str]
-"""A part of an input, and data and problem of it."""
+_Answered = tuple[dict[str, Any], str]
+"""Data and problem of an input, one of them empty."""
+_Part = Excerpt | Unreadable
+"""A part of an input, or why there is no further one."""
+_Said = tuple[float, float, dict[str, Any], str]
+"""When a part of an input begins and ends, in seconds; data and problem of it."""
 
 
-def _joined(parts: list[_Said]) -> tuple[dict[str, Any], str]:
+def _joined(parts: list[_Said]) -> _Answered:
     """Return what is said of an input whose parts are answered: their texts, and when each is said.
 
     As unlike the training rows it is as the middle one of its parts.
     """
-    for _, _, problem in parts:
+    for *_, problem in parts:
         if problem:
             return {}, problem
-    order = sorted((data for _, data, _ in parts), key=lambda data: data["novelty"] or 0.0)
+    order = sorted((data for _, _, data, _ in parts), key=lambda data: data["novelty"] or 0.0)
     segments = [
-        {"begin": round(part.begin, 2), "end": round(part.end, 2), "text": data["prediction"]}
-        for part, data, _ in parts
+        {"begin": round(begin, 2), "end": round(end, 2), "text": data["prediction"]}
+        for begin, end, data, _ in parts
     ]
     whole = " ".join(segment["text"] for segment in segments if segment["text"])
     return {**order[len(order) // 2], "prediction": whole, "segments": segments}, ""

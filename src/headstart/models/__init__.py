@@ -43,10 +43,13 @@ class Response:
     features
         (rows, d) float32: the values from which the outputs were made, by which rows unlike those
         it learnt from are told; None of a model that does not look at its rows.
+    writing
+        Seconds of it in which texts were written, beyond the features.
     """
 
     outputs: Tensor
     features: Tensor | None = None
+    writing: float = 0.0
 
 
 class Model(Protocol):
@@ -59,6 +62,10 @@ class Model(Protocol):
 
     def respond(self, rows: Dataset) -> Response:
         """Return outputs and features of all rows; raise `Unreadable` where one is bad."""
+
+    def features(self, rows: Dataset) -> Tensor | None:
+        """Return the features of all rows alone, as `respond` does."""
+        return self.respond(rows).features
 
     def outputs(self, rows: Dataset) -> Tensor:
         """Return the raw outputs (rows, …) float32 alone; few rows are looked at at a time."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -28,7 +30,7 @@ class Adjusted(Model):
     def respond(self, rows: Dataset) -> Response:
         """Return outputs (rows, outputs) moved and scaled, and the inner model's features."""
         found = self.inner.respond(rows)
-        return Response((found.outputs + self.offsets) / self.temperature, found.features)
+        return replace(found, outputs=(found.outputs + self.offsets) / self.temperature)
 
     def saved(self) -> Saved:
         """Return the inner model's data, with offsets and temperature beside it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -11,13 +12,15 @@ from headstart.data.dataset import Dataset
 from headstart.data.modalities import Preprocessing
 from headstart.digest import digest_bytes, digest_data
 from headstart.features.extract import Extractor
-from headstart.features.values import below
+from headstart.features.values import Part, Values, assembled, below
 from headstart.models import Model, Response, Saved, model_kinds
 from headstart.models.heads import HeadSpec
 from headstart.sources.families import families
 from headstart.sources.staged import Backbone, Boundary, pooled
 from headstart.sources.writing import Writer
 
+AT_ONCE = 32
+"""Rows that are written at a time, since what is written from is large."""
 WRITING = "writing"
 """Of an extractor's rates: how many rows a second are written down from its features."""
 OWN = "own"
@@ -68,18 +71,38 @@ class Network(Model):
 
     def respond(self, rows: Dataset) -> Response:
         """Return the head's outputs (rows, …), and the backbone's features pooled (rows, width)."""
-        found: list[Boundary] = []
-        extractor, seconds = self._extracting(len(rows)), 0.0
-        for some in extractor.extract(rows, self.backbone.end).chunks():
-            started = time.perf_counter()
-            with torch.no_grad():
-                outputs: Tensor = self.head({name: _float(v) for name, v in some.items()})
-            seconds += time.perf_counter() - started
-            features = pooled(some["features"].float(), some.get("attention_mask"))
-            found.append({"outputs": outputs.float(), "features": features})
+        values = self._values(rows)
         if isinstance(self.head, Writer):
-            extractor.rates[WRITING] = len(rows) / max(seconds, 1e-9)
-        return Response(**below(found))
+            return self._written(values)
+        found = [{"outputs": self._answered(some), **_pooled(some)} for some in values.chunks()]
+        return _response(below(found))
+
+    def features(self, rows: Dataset) -> Tensor:
+        """Return the backbone's features pooled, (rows, width), without answering."""
+        return below([_pooled(some) for some in self._values(rows).chunks()])["features"]
+
+    def _values(self, rows: Dataset) -> Values:
+        return self._extracting(len(rows)).extract(rows, self.backbone.end)
+
+    def _answered(self, value: Boundary) -> Tensor:
+        with torch.no_grad():
+            outputs: Tensor = self.head({name: _float(v) for name, v in value.items()})
+        return outputs.float()
+
+    def _written(self, values: Values) -> Response:
+        """Return what is written, of few rows at a time, whose lengths are about the same."""
+        lengths, found, seconds = values.lengths(), list[Part](), 0.0
+        order = np.arange(len(values)) if lengths is None else np.argsort(lengths, kind="stable")
+        for start in range(0, len(order), AT_ONCE):
+            rows = order[start : start + AT_ONCE]
+            some = values.take(rows)
+            started = time.perf_counter()
+            outputs = self._answered(some)
+            seconds += time.perf_counter() - started
+            found.append((rows, {"outputs": outputs, **_pooled(some)}))
+        if self._extractor is not None:
+            self._extractor.rates[WRITING] = len(values) / max(seconds, 1e-9)
+        return _response(assembled(found), seconds)
 
     def _extracting(self, rows: int) -> Extractor:
         """Return what computes features of so many rows."""
@@ -120,6 +143,15 @@ def headed(backbone: Backbone, spec: HeadSpec) -> tuple[HeadSpec, nn.Module]:
         return spec, spec.build()
     own = HeadSpec(OWN, backbone.width, 0, letters=spec.letters)
     return own, backbone.writer.taught(spec.letters)
+
+
+def _response(found: Boundary, writing: float = 0.0) -> Response:
+    return Response(found["outputs"], found["features"], writing)
+
+
+def _pooled(value: Boundary) -> Boundary:
+    """Return the features of rows, each pooled over its positions."""
+    return {"features": pooled(value["features"].float(), value.get("attention_mask"))}
 
 
 def _float(value: Tensor) -> Tensor:

@@ -133,6 +133,8 @@ def write_csv(answers: Iterable[Answer], out: TextIO, alone: bool) -> None:
 def write_subtitles(answers: Iterable[Answer], folder: str | Path) -> None:
     """Write a subtitle file (SRT) for each recording, ``NAME.srt``, as soon as it is there.
 
+    Of a row of a table it is called after the table and the row's place in it.
+
     Raises
     ------
     UsageError
@@ -146,7 +148,8 @@ def write_subtitles(answers: Iterable[Answer], folder: str | Path) -> None:
             continue
         if "segments" not in answer.data:
             raise UsageError("--srt is for models that write what is said in recordings")
-        [name] = _distinct([Path(answer.name).stem], list(taken))
+        path = Path(answer.name)
+        [name] = _distinct([path.name if answer.columns else path.stem], list(taken))
         taken.add(name)
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)

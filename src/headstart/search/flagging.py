@@ -42,7 +42,7 @@ class HeldOut:
     """The held-out rows' features, which come with the winner's answers to them.
 
     `first` is the seconds of the first answer, in which a network is converted to an engine;
-    `each` the seconds a row of the last.
+    `each` the seconds a row of the last. Neither counts the writing of texts: features need none.
     """
 
     rows: list[Dataset] = field(default_factory=list)
@@ -55,13 +55,14 @@ class HeldOut:
         started = time.monotonic()
         apart = math.ceil(len(rows) / KEPT)
         outputs, features = [], []
-        done = 0
+        done, writing = 0, 0.0
         for response in model.responses(rows):
+            writing += response.writing
             outputs.append({"outputs": response.outputs})
             if response.features is not None:
                 features.append(response.features[-done % apart :: apart].clone())
             done += len(response.outputs)
-        seconds = time.monotonic() - started
+        seconds = time.monotonic() - started - writing
         self.first = seconds if not self.rows else self.first
         self.each = seconds / max(1, len(rows))
         self.rows.append(rows)
@@ -126,9 +127,9 @@ def novelty_of(
                 f"(forecast {seconds:.0f} s, {max(0.0, left):.0f} s left)"
             )
             return None
-    described = model.respond(reference).features
+    described = model.features(reference)
     assert described is not None
-    features = [model.respond(rows).features for rows in again] or held.features
+    features = [model.features(rows) for rows in again] or held.features
     return describe(described, torch.cat([f for f in features if f is not None]), seed)
 
 

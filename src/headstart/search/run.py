@@ -128,7 +128,8 @@ class _Session:
         self.ledger = ledger
         self.prepared = prepared
         best = options.quality == QUALITIES[-1] and prepared.deal is None
-        self.standing = Standing(prepared.bench.metric.signed, most=JOINED if best else 0)
+        joins = best and prepared.bench.task.output != "text"  # texts have no average
+        self.standing = Standing(prepared.bench.metric.signed, most=JOINED if joins else 0)
         self.found = Evaluation()
         self.race_seconds = 0.0
         self.saved: int | None = None

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from headstart.sources.staged import Boundary
 
-REPEATED, LONGEST = 4, 8
-"""So often a stretch of up to so many tokens may stand in a row; then a text goes round in circles
-and ends there."""
+REPEATED, LONGEST, ROUNDS = 4, 8, 16
+"""So often a stretch of up to so many tokens may stand in a row, if that makes so many tokens in
+all; then a text goes round in circles and ends there. Digits and names may be said four times."""
 NEVER = -1e9
 
 
@@ -118,19 +118,25 @@ def search(
 
 
 def circles(tokens: list[int]) -> bool:
-    """Say whether tokens end with a stretch that stands there `REPEATED` times in a row."""
+    """Say whether tokens end with a stretch that stands there again and again."""
     return _period(tokens) > 0
 
 
 def without_circles(tokens: list[int]) -> list[int]:
     """Return tokens whose last stretch, if it stands there again and again, stands there once."""
     period = _period(tokens)
-    return tokens[: len(tokens) - (REPEATED - 1) * period] if period else tokens
+    return tokens[: len(tokens) - (_times(period) - 1) * period] if period else tokens
+
+
+def _times(period: int) -> int:
+    """Return how often a stretch of so many tokens may stand in a row."""
+    return max(REPEATED, -(-ROUNDS // period))
 
 
 def _period(tokens: list[int]) -> int:
     for period in range(1, LONGEST + 1):
-        tail = tokens[-REPEATED * period :]
-        if len(tail) == REPEATED * period and tail == tail[-period:] * REPEATED:
+        times = _times(period)
+        tail = tokens[-times * period :]
+        if len(tail) == times * period and tail == tail[-period:] * times:
             return period
     return 0

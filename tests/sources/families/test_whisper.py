@@ -71,6 +71,17 @@ def test_it_writes_what_transformers_writes(whisper, states, theirs):
         assert writer.tokenizer.decode(expected).strip().startswith(text) and text
 
 
+def test_a_long_recording_may_have_a_long_text_whatever_was_learnt_from(whisper):
+    """Of a second's phrase and four seconds of silence few tokens are told for a position."""
+    writer = copy.deepcopy(whisper.writer)
+    writer.rate.fill_(0.05)
+    assert writer.most(torch.tensor([100, 300, 1_500])).tolist() == [
+        LEAST + n for n in (5, 15, 300)
+    ]
+    writer.rate.fill_(0.5)
+    assert writer.most(torch.tensor([1_500])).tolist() == [LEAST + 750]
+
+
 def test_a_text_costs_what_transformers_says(whisper, states, theirs):
     writer, letters = whisper.writer, torch.from_numpy(letters_of(TEXTS))
     with torch.no_grad():

@@ -33,6 +33,8 @@ CLIPPED = 0.3
 LONGEST = 12 * 3600.0
 """Seconds beyond which a recording is refused."""
 CHANNELS = 64
+UNKNOWN = 2**62
+"""Samples beyond which libsndfile means that the file does not say, as one written to a pipe."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,8 @@ def samples(cell: Cell, rate: int, begin: float = 0.0, seconds: float | None = N
                     break
         if stream is not None:
             found.append(stream.resample_chunk(np.zeros(0, np.float32), last=True))
+    if not found and not begin:
+        raise Unreadable("a recording without a sample")
     return np.concatenate(found) if found else np.zeros(0, np.float32)
 
 
@@ -191,11 +195,18 @@ def _opened(cell: Cell) -> Any:
     soundfile = _required("soundfile")
     try:
         sound = soundfile.SoundFile(io.BytesIO(cell) if isinstance(cell, bytes) else str(cell))
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:  # the latter of a format without any header
         raise Unreadable(_why(cell, str(error))) from None
-    if sound.channels > CHANNELS or sound.frames > LONGEST * sound.samplerate:
+    refused = ""
+    if sound.channels > CHANNELS:
+        refused = f"a recording of over {CHANNELS} channels"
+    elif sound.frames > UNKNOWN:
+        refused = "a recording that does not say how long it is; save it again"
+    elif sound.frames > LONGEST * sound.samplerate:
+        refused = f"a recording of over {LONGEST / 3600:g} hours"
+    if refused:
         sound.close()
-        raise Unreadable(f"a recording of over {LONGEST / 3600:g} hours or {CHANNELS} channels")
+        raise Unreadable(refused)
     return sound
 
 

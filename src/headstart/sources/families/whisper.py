@@ -28,6 +28,9 @@ LEAST = 4
 """Tokens that a text may have however short the recording is."""
 MARGIN = 1.25
 """How much faster than the fastest of the training rows other rows may be spoken."""
+SHORT, USUAL = 300, 0.25
+"""Positions of a short recording, and tokens of each further one that a text may always have: where
+short phrases are learnt from, most of their positions is silence that was added."""
 OTHERS = 2_000
 """Tokens beside those of a batch that stand for the rest of the vocabulary in training."""
 _FAR = -1e4
@@ -132,9 +135,8 @@ class WhisperWriter(Writer):
         rows, many = len(states), self.beams
         states, absent = (part.repeat_interleave(many, 0) for part in (states, absent))
         prompt = torch.tensor(self.prompt, device=states.device).expand(rows * many, -1)
-        longest = value["attention_mask"].sum(1).cpu()
         room = self.network.max_target_positions - prompt.shape[1]
-        most = (LEAST + float(self.rate) * longest).long().clamp(max=room)
+        most = self.most(value["attention_mask"].sum(1).cpu()).clamp(max=room)
         past = _memory(self.network)
 
         def step(tokens: Tensor) -> Tensor:
@@ -145,6 +147,11 @@ class WhisperWriter(Writer):
             found = search(step, past.reorder_cache, prompt, self.end, most, many)
         texts = self.tokenizer.decode_batch(found, skip_special_tokens=True)
         return torch.from_numpy(letters_of([text.strip() for text in texts])).float()
+
+    def most(self, positions: Tensor) -> Tensor:
+        """Return (rows,) the tokens that texts of so many positions may have."""
+        spoken = torch.maximum(self.rate.cpu() * positions, USUAL * (positions - SHORT))
+        return (LEAST + spoken).long()
 
     def _tokens(self, texts: list[str]) -> list[list[int]]:
         """Return prompt, text and end of each; what the network has no place for is left out."""
