@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import headstart
 from headstart import cli
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -467,21 +468,28 @@ def test_sources_are_listed_and_shown(here):
     assert unknown.returncode == 1 and "Did you mean bundled/minilm" in unknown.stderr
 
 
+def test_the_version_is_said(here):
+    done = here("--version")
+    assert done.returncode == 0
+    assert done.stdout == f"headstart {headstart.__version__}\n"
+
+
 def test_help_imports_nothing_heavy():
     code = (
         "import sys, headstart.cli, typer.testing as t;"
-        "r = t.CliRunner().invoke(headstart.cli.app, ['--help']);"
+        "rs = [t.CliRunner().invoke(headstart.cli.app, [o]) for o in ('--help', '--version')];"
         "heavy = {'torch', 'numpy', 'timm', 'transformers', 'openvino', 'sklearn'};"
-        "print(r.exit_code, sorted(heavy & set(sys.modules)))"
+        "print(*(r.exit_code for r in rs), sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.strip() == "0 []", done.stderr
+    assert done.stdout.strip() == "0 0 []", done.stderr
 
 
 def test_the_cache_is_shown_and_cleared_and_fetched_sources_stay(tmp_path, here, monkeypatch):
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path))
     monkeypatch.setenv("HEADSTART_CACHE_LIMIT", "5GB")
-    for kept in ("activations/key/a.safetensors", "engines/a/model.bin", "numerics/a", "sources/a"):
+    files = ("activations/key/a.safetensors", "engines/a/model.bin", "numerics/a", "similarity/a")
+    for kept in (*files, "sources/a"):
         (tmp_path / kept).parent.mkdir(parents=True)
         (tmp_path / kept).write_bytes(b"0" * 1_500_000)
     activations, engines = here("cache", "show").stdout.splitlines()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from headstart.distilling import Distilled, distil
     from headstart.embedding import Embedding, embed
     from headstart.estimators import TransferClassifier, TransferRegressor
+    from headstart.evidence.shortlist import Ranking
     from headstart.ranking import rank
 
 __all__ = [

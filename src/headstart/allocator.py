@@ -11,9 +11,10 @@ from pathlib import Path
 def anonymous(process: int | str = "self") -> int:
     """Return the bytes of a process that no file backs; 0 where that is not told, or it is gone."""
     try:
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+        said = Path(f"/proc/{process}/status").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return 0
+    lines = said.splitlines()
     return max((1024 * int(x.split()[1]) for x in lines if x.startswith("RssAnon")), default=0)
 
 

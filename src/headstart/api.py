@@ -50,8 +50,8 @@ class Study:
     def learning_curve(self) -> LearningCurve | None:
         """Return the score by the number of labels, such as ``learning_curve.at(2000)``.
 
-        It is that of a linear head on the source's features, as far as there was time to measure
-        it; else None.
+        It is that of a linear head on the source's features, or of the small model where that is
+        handed back; None where there was no time.
         """
         data = self.result.get("learning_curve")
         return LearningCurve.of(data) if data else None
@@ -116,7 +116,7 @@ def fit(
         The user's own test rows.
     source
         Sources to try, such as ``bundled/minilm``, ``timm/NAME``, ``hf/OWNER/NAME`` or a folder;
-        the catalogue's default one for the inputs if empty.
+        if empty, the catalogue's default one, and others on this machine as far as there is time.
     budget
         Such as ``"60s"`` or ``"5m"``, or seconds. The clock starts with this call.
     max_trials
@@ -127,6 +127,8 @@ def fit(
     quality
         Which recipes are tried: ``fast`` those that train nothing but heads, ``balanced`` with
         tuning as well, ``best`` all.
+    seed
+        Of every random choice: the split, the order of rows, fresh weights.
     out
         The run folder; ``runs/NAME`` where None.
     refit
@@ -146,6 +148,8 @@ def fit(
         ``tensorboard``: write losses and scores of all epochs into ``RUN/tensorboard``, too.
     quiet
         Print no progress.
+    clock
+        The budget's clock where it began before this call; a new one where None.
 
     Raises
     ------

@@ -31,6 +31,7 @@ app.add_typer(sources_app, name="sources")
 app.add_typer(cache_app, name="cache")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")]
 Input = Annotated[
     list[str] | None,
     typer.Option("--input", metavar="COL", help="Column of the input; may be repeated."),
@@ -51,9 +52,27 @@ Target = Annotated[str, typer.Argument(metavar="DATA", help="Folder, table, or d
 OneSource = Annotated[
     str | None, typer.Option(metavar="ID", help="The catalogue's default if not given.")
 ]
-Task = Annotated[str | None, typer.Option(help="Inferred if not given.")]
+Task = Annotated[str | None, typer.Option(help="Such as text-regression; inferred if not given.")]
 Test = Annotated[str | None, typer.Option(metavar="DATA", help="Your own test rows.")]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from headstart import __version__
+
+        print(f"headstart {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version."),
+    ] = False,
+) -> None:
+    """Take what stands before any command."""
 
 
 def main() -> None:
@@ -90,7 +109,12 @@ def fit(
     input: Input = None,
     label: Label = None,
     task: Task = None,
-    metric: Annotated[str | None, typer.Option(help="What is optimised and compared.")] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            help="What is optimised and compared, such as macro_f1; the task's own if not given."
+        ),
+    ] = None,
     group: Group = None,
     subgroup: Subgroup = None,
     time_: Annotated[
@@ -115,7 +139,9 @@ def fit(
         str, typer.Option(help="Which recipes are tried: fast, balanced or best.")
     ] = "balanced",
     seed: Seed = 0,
-    out: Annotated[str | None, typer.Option(metavar="RUN", help="Run folder.")] = None,
+    out: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Run folder; runs/NAME if not given.")
+    ] = None,
     no_refit: Annotated[
         bool, typer.Option("--no-refit", help="Keep the model that was evaluated.")
     ] = False,
@@ -123,13 +149,18 @@ def fit(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in RUN.")] = False,
     long: Annotated[
         str,
-        typer.Option(metavar="MODE", help="Of long texts read: truncate, head-tail or chunks."),
+        typer.Option(
+            metavar="MODE",
+            help="How inputs longer than a source's window are read: truncate, head-tail (texts) "
+            "or chunks.",
+        ),
     ] = "truncate",
     evaluation: Annotated[
         str,
         typer.Option(
             metavar="METHOD",
-            help="How models are judged: holdout, or nested-cv, which is for few rows.",
+            help="How models are judged: auto, holdout, or nested-cv (each row held out in turn; "
+            "for few rows).",
         ),
     ] = "auto",
     track: Annotated[
@@ -193,7 +224,7 @@ def predict(
         list[str], typer.Argument(metavar="INPUT...", help="Files, folders, tables.")
     ],
     input: Input = None,
-    json_: Json = False,
+    json_: JsonLines = False,
     csv_: Annotated[
         bool, typer.Option("--csv", help="Print a CSV table; of a table, with columns added.")
     ] = False,
@@ -261,7 +292,10 @@ def evaluate(
     data: Annotated[str, typer.Argument(metavar="DATA", help="Labelled rows.")],
     input: Input = None,
     label: Label = None,
-    group: Group = None,
+    group: Annotated[
+        str | None,
+        typer.Option("--group", metavar="COL", help="Intervals count rows of one group as one."),
+    ] = None,
     subgroup: Subgroup = None,
     json_: Json = False,
 ) -> None:
@@ -329,7 +363,12 @@ def rank(
     label: Label = None,
     group: Group = None,
     task: Task = None,
-    metric: Annotated[str | None, typer.Option(help="By which a probe is scored.")] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            help="By which a probe is scored, such as macro_f1; the task's own if not given."
+        ),
+    ] = None,
     rows: Annotated[int, typer.Option(metavar="N", help="Look at N rows at most.")] = 1000,
     seed: Seed = 0,
     json_: Json = False,
@@ -407,7 +446,7 @@ def report(
     path = Path(run) / "result.json"
     if not path.is_file():
         raise ArtifactError(f"{run} holds no result.json: it is no run folder, or not finished.")
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text(encoding="utf-8"))
     print(json.dumps(content, ensure_ascii=False) if json_ else summary(content, Path(run)))
     print(write_page(content, Path(run)), file=sys.stderr)
 
@@ -420,9 +459,12 @@ def list_sources(
     licence: Annotated[
         str | None, typer.Option(metavar="L", help="Only those of this licence, in any case.")
     ] = None,
-    json_: Json = False,
+    json_: JsonLines = False,
 ) -> None:
-    """List the sources of the catalogue; * marks those that fit tries where none is named."""
+    """List the sources of the catalogue.
+
+    * marks the default; others that are on this machine take part where there is time.
+    """
     from headstart.sources.catalogue import those
     from headstart.sources.fetching import is_fetched
     from headstart.table import table
@@ -509,12 +551,13 @@ def show_cache() -> None:
 @cache_app.command("clear")
 def clear_cache() -> None:
     """Delete all computed values, compiled models and measurements; fetched weights stay."""
+    from headstart.evidence.similarity import similarity_folder
     from headstart.features.cache import ActivationCache
     from headstart.features.engines import engines_folder
     from headstart.training.measuring import numerics_folder
 
     ActivationCache().clear()
-    for folder in (engines_folder(), numerics_folder()):
+    for folder in (engines_folder(), numerics_folder(), similarity_folder()):
         shutil.rmtree(folder, ignore_errors=True)
 
 

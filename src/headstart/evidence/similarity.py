@@ -114,7 +114,7 @@ def _shuffled(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 def _distance(extractor: Extractor, batch: Batch, named: Sequence[Any]) -> float:
     """Return the distance of a batch; it is kept, under the rows' digests."""
-    place = _folder() / f"{digest_data([FORMAT, extractor.digest, *named])}.json"
+    place = similarity_folder() / f"{digest_data([FORMAT, extractor.digest, *named])}.json"
     kept = read_json(place)
     if isinstance(kept, float):
         return kept
@@ -192,6 +192,6 @@ def _by_pieces(rows: Dataset, extractor: Extractor, seed: int) -> Similarity:
     return Similarity(whole * (1 - unknown), f"by its tokenizer: {own:.2f} pieces a word")
 
 
-def _folder() -> Path:
+def similarity_folder() -> Path:
     """Return where distances are kept."""
     return cache_folder() / "similarity"

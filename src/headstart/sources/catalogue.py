@@ -92,7 +92,8 @@ class Source:
         Rows a second through all its frozen layers, on two cores with bfloat16 that have nothing
         else to do (``benchmarks/speed.py``); 0 if not known.
     default
-        Tried for every target of its modality where the user names no source.
+        The first to be tried for its modality where the user names no source; others that are on
+        this machine take part where there is time.
     folder
         Where the files are, if the user brought them; else they are fetched and kept.
     parts

@@ -121,7 +121,8 @@ def _keep(file: SourceFile, found: Path, folder: Path, scratch: Path, say: Say) 
         say(f"making {file.name} of {found.name}")
         file.make(found, partial)
         record = scratch / "record"
-        record.write_text(json.dumps({"sent": file.sha256, "sha256": digest_file(partial)}))
+        known = {"sent": file.sha256, "sha256": digest_file(partial)}
+        record.write_text(json.dumps(known), encoding="utf-8")
         os.replace(record, _record_of(file, folder))
     os.replace(partial, folder / file.name)
 

@@ -46,10 +46,10 @@ def load_source(
     digests = check_files(source, folder)
     config = source.config
     if isinstance(config, str):
-        config = json.loads((folder / config).read_text())
+        config = json.loads((folder / config).read_text(encoding="utf-8"))
     texts = source.texts
     if not isinstance(texts, Mapping):
-        texts = {name: (folder / name).read_text() for name in texts}
+        texts = {name: (folder / name).read_text(encoding="utf-8") for name in texts}
     preprocessing = Preprocessing(source.settings, texts)
     backbone = families.get(source.family).build(config, preprocessing, output)
     fresh = backbone.weights()

@@ -183,7 +183,7 @@ def test_without_pydicom_the_extra_to_install_is_named(write, monkeypatch):
     for module in ("pydicom", "pydicom.pixels"):
         monkeypatch.setitem(sys.modules, module, None)
     dicom._pydicom.cache_clear()
-    with pytest.raises(Unreadable, match=r"pip install headstart\[medical\]"):
+    with pytest.raises(Unreadable, match=r"pip install 'headstart\[medical\]'"):
         image.load(path)
     dicom._pydicom.cache_clear()
 

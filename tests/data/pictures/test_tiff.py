@@ -135,6 +135,6 @@ def test_a_compression_that_needs_another_package_is_named(write, monkeypatch):
 def test_without_tifffile_the_extra_to_install_is_named(write, monkeypatch):
     monkeypatch.setitem(sys.modules, "tifffile", None)
     tiff._tifffile.cache_clear()
-    with pytest.raises(Unreadable, match=r"pip install headstart\[medical\]"):
+    with pytest.raises(Unreadable, match=r"pip install 'headstart\[medical\]'"):
         tiff.decode(io.BytesIO().getvalue())
     tiff._tifffile.cache_clear()

@@ -119,7 +119,7 @@ def _pydicom() -> Any:
         import pydicom.pixels
     except ImportError:
         raise Unreadable(
-            "a DICOM file; reading them needs pydicom: `pip install headstart[medical]`"
+            "a DICOM file; reading them needs pydicom: `pip install 'headstart[medical]'`"
         ) from None
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     return pydicom

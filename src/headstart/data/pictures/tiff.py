@@ -91,7 +91,7 @@ def _tifffile() -> Any:
         import tifffile
     except ImportError:
         raise Unreadable(
-            "a TIFF that Pillow cannot read; tifffile can: `pip install headstart[medical]`"
+            "a TIFF that Pillow cannot read; tifffile can: `pip install 'headstart[medical]'`"
         ) from None
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     return tifffile

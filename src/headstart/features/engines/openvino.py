@@ -246,7 +246,7 @@ def _convert(module: nn.Module, example: Batch, shapes: list[Any], folder: Path)
         made = Path(scratch) / "made"
         made.mkdir()
         ov.save_model(model, made / "model.xml", compress_to_fp16=False)
-        (made / "checksum").write_text(_checksum(made))
+        (made / "checksum").write_text(_checksum(made), encoding="utf-8")
         with contextlib.suppress(OSError):  # another process was faster
             os.rename(made, folder)
 
@@ -256,7 +256,7 @@ def _stored(folder: Path) -> Any:
     import openvino as ov
 
     try:
-        if (folder / "checksum").read_text() != _checksum(folder):
+        if (folder / "checksum").read_text(encoding="utf-8") != _checksum(folder):
             raise RuntimeError("damaged")
         os.utime(folder)
         return ov.Core().read_model(folder / "model.xml")
