@@ -13,7 +13,7 @@ import soundfile
 from PIL import Image
 
 import headstart as hs
-from headstart.errors import DataError, UsageError
+from headstart.errors import DataError, SourceError, UsageError
 from headstart.search import closing, preparation
 from headstart.search import run as running
 from headstart.search.budget import Stopped
@@ -147,6 +147,12 @@ def test_a_picture_and_a_text_of_a_row_are_read_together(tmp_path):
     first, *_ = study.model.stream(data)
     assert first.data["prediction"] == "red sport", "its columns are those it was fitted on"
     assert hs.load(study.folder).evaluate(data).scores["accuracy"]["value"] > 0.9
+    both, columns = "bundled/efficientnet-lite0+bundled/minilm", {"input": options["input"]}
+    embedded = hs.embed(data, label="kind", **columns)
+    assert embedded.source == both and embedded.values.shape == (90, 1280 + 384)
+    assert hs.rank(data, label="kind", source=both, **columns).rows == 90
+    with pytest.raises(SourceError, match=r"these rows have 2 inputs, image\+text"):
+        hs.embed(data, source=f"{both}+bundled/minilm", label="kind", **columns)
 
 
 @pytest.fixture(scope="module")

@@ -97,11 +97,10 @@ def embed(
     SourceError
         If the source is unknown, cannot be loaded, or is for other inputs.
     """
-    chosen = None if source is None else find_source(source)
     if isinstance(data, str | Path) or is_in_memory(data):
         rows = read_rows(data, Roles.of(input, label))
     else:
-        rows = rows_from(data, chosen.modality if chosen else None)
+        rows = rows_from(data, None if source is None else find_source(source).modality)
     if not len(rows):
         listed = "; ".join(f"{s.where}: {s.reason}" for s in rows.set_aside[:5])
         raise DataError(f"there is nothing to embed. {listed}".strip())

@@ -173,7 +173,9 @@ def side_by_side(*parts: Source) -> Source:
 
 
 def default_source(modality: str) -> Source:
-    """Return the source to take for a modality where none is named."""
+    """Return the source to take for a modality where none is named; of several inputs, of each."""
+    if TOGETHER in modality:
+        return side_by_side(*map(default_source, modality.split(TOGETHER)))
     for source in sources:
         if source.modality == modality and source.default:
             return source

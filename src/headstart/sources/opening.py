@@ -63,7 +63,11 @@ def find_source(name: str, modality: str | None = None, say: Say = lambda _messa
     if path.suffix == ".safetensors" and path.is_file():
         return open_checkpoint(name, path)
     if TOGETHER in name and modality and TOGETHER in modality:
-        pairs = zip(name.split(TOGETHER), modality.split(TOGETHER), strict=True)
+        names, kinds = name.split(TOGETHER), modality.split(TOGETHER)
+        if len(names) != len(kinds):
+            wanted = f"{len(kinds)} inputs, {modality}"
+            raise SourceError(f"{name}: these rows have {wanted}; name a source for each")
+        pairs = zip(names, kinds, strict=True)
         return side_by_side(*(find_source(one, kind, say) for one, kind in pairs))
     if place is not None:
         if not _is_complete(place):

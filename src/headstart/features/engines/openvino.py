@@ -260,7 +260,7 @@ def _stored(folder: Path) -> Any:
             raise RuntimeError("damaged")
         os.utime(folder)
         return ov.Core().read_model(folder / "model.xml")
-    except (OSError, RuntimeError):
+    except (OSError, RuntimeError, ValueError):
         shutil.rmtree(folder, ignore_errors=True)
         return None
 
