@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.data.dataset import Column, Dataset
+from headstart.models.network import WRITING
 from headstart.recipes import Recipe
+from headstart.search import reach as module
 from headstart.search.budget import Clock
 from headstart.search.reach import CLOSING, FEWEST_ROWS, Reach, affordable, subset
 from headstart.search.standing import Entry
@@ -37,16 +40,17 @@ def dataset(rows: int, parts=None) -> Dataset:
 def reached(monkeypatch):
     """Return how many of `rows` are affordable, at so many seconds a row each."""
 
-    def run(rows, budget, embedding, learning):
+    def run(rows, budget, embedding, learning, output="pooled", rates=None):
         class Small:
             def forecast(self, assignment):
                 return learning * sum(len(piece.data) for piece in assignment.train)
 
         monkeypatch.setitem(learners._entries, "made-up", Small())
-        task = tasks.get("text-classification")
+        task = replace(tasks.get("text-classification"), output=output)
         everything = Rows(dataset(rows), np.arange(rows) % 2, np.arange(rows))
         extractor = SimpleNamespace(
-            backbone=SimpleNamespace(end=3),
+            backbone=SimpleNamespace(end=3, writer="a writer"),
+            rates={} if rates is None else rates,
             forecast=lambda rows, _cut: embedding * len(rows),
             digest="toy",
         )
@@ -89,6 +93,30 @@ def test_no_row_is_given_up_for_a_small_model_that_there_is_no_time_for(reached)
     few = 0.8 * (20 - CLOSING) / (0.5 * FEWEST_ROWS)  # seconds a row, of which half are learnt from
     assert reached(500, budget=20, embedding=0.001, learning=few) < 2 * FEWEST_ROWS
     assert reached(500, budget=20, embedding=0.001, learning=2 * few) == 500
+
+
+def test_what_is_held_out_must_be_written_in_time(reached):
+    """Two tenths are written by each recipe, three tenths in the end by two models, with room."""
+    rows = reached(1000, 100, 0.0, 0.0, output="text", rates={WRITING: 2.0})
+    assert rows == pytest.approx(0.5 * 100 * 2.0 / (0.2 + 3 * 0.3), abs=1)
+    assert reached(1000, 100, 0.0, 0.0, output="text", rates={WRITING: 50.0}) == 1000
+
+
+def test_how_fast_is_written_is_tried_where_it_matters(reached, monkeypatch):
+    tried = []
+
+    def as_it_is(extractor, some, *_given):
+        def respond(rows):
+            tried.append(len(rows))
+            extractor.rates[WRITING] = 50.0
+
+        return SimpleNamespace(respond=respond)
+
+    monkeypatch.setattr(module, "as_it_is", as_it_is)
+    assert reached(1000, 100, 0.0, 0.0, output="text") == 1000
+    assert tried == [16]
+    assert reached(1000, 1000, 0.0, 0.0, output="text") == 1000
+    assert tried == [16], "it is soon enough in any case"
 
 
 def test_even_without_time_a_few_rows_are_used(reached):

@@ -33,15 +33,21 @@ from headstart.evidence.novelty import Novelty
 from headstart.evidence.verdict import Comparison, Verdict, judge
 from headstart.models import Model
 from headstart.models.fused import Fused
-from headstart.models.network import WRITING
 from headstart.recipes import Recipe
 from headstart.search.budget import Clock
 from headstart.search.flagging import HeldOut, flagging_seconds
 from headstart.search.folds import Fold, answered
 from headstart.search.listener import Listener
 from headstart.search.preparation import Prepared
+from headstart.search.reach import AT_THE_END
 from headstart.search.standing import Contender, Standing
-from headstart.search.trial import assign, reason_of, refit, validation_outputs
+from headstart.search.trial import (
+    assign,
+    reason_of,
+    refit,
+    validation_outputs,
+    writing_seconds,
+)
 from headstart.sources.opening import find_source
 
 SAVING = 0.7
@@ -50,10 +56,6 @@ COMPARING = 0.4
 """Seconds kept back for intervals and the verdict, besides the bootstrap."""
 INTERVALS = 7
 """Bootstraps of a closing: five scores, and two sides of a comparison."""
-WRITTEN = 5.0
-"""Rows that are written in a second, where that was not measured."""
-SLACK = 1.5
-"""By how much writing may take longer than it took before: without it there would be no verdict."""
 _TRIED = 10
 CONVERTING = 4.0
 """Seconds kept back for converting a tuned network to an engine."""
@@ -125,10 +127,7 @@ def closing_seconds(prepared: Prepared, recipes: Iterable[Recipe], comparing: fl
 def _writing_seconds(prepared: Prepared) -> float:
     """Return the seconds in which the winner, and the source as it is, write what they shall."""
     bench = prepared.bench
-    if bench.task.output != "text":
-        return 0.0
-    known = [extractor.rates.get(WRITING, WRITTEN) for extractor in bench.extractors.values()]
-    return SLACK * 2 * len(prepared.test.data) / min(known, default=WRITTEN)
+    return AT_THE_END * writing_seconds(bench, bench.extractors, len(prepared.test.data))
 
 
 def model_of(contender: Contender, run: Path) -> Model:

@@ -24,6 +24,7 @@ from headstart.search.trial import (
     reason_of,
     run_trial,
     specify,
+    writing_seconds,
 )
 from headstart.search.variations import MOST, Pruned, Seen, behind, is_variation, varied
 from headstart.training.checkpoint import Checkpoint
@@ -266,7 +267,9 @@ class Race:
         if why is not None:
             self._leave_out(entry, None, why)
             return None
-        rows = len(assignment.targets)
+        rows, held = len(assignment.targets), len(self.bench.validation.data)
+        sources = () if entry.source is None else (entry.source,)
+        writing = writing_seconds(self.bench, sources, held)
         try:
             settled = settle(assignment) if settled is None else settled
             for fewer, refitting, said in _less_and_less(
@@ -275,7 +278,7 @@ class Race:
                 trying = replace(assignment, settled=fewer)
                 once = learners.get(entry.recipe.learner).forecast(trying)
                 left = 1 - done / _epochs(entry.recipe, fewer, rows) if done else 1.0
-                seconds = left * once + self._folding(entry, fewer)
+                seconds = left * once + writing + self._folding(entry, fewer)
                 needed = seconds + refitting * self._to_refit(entry, once)
                 if needed <= self._available(entry):
                     if said:

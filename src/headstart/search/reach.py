@@ -11,10 +11,12 @@ import numpy as np
 from headstart.data.dataset import Dataset
 from headstart.data.reading import Enough
 from headstart.data.splits import FOLDS, shares, stratified_order
+from headstart.models.network import WRITING
 from headstart.search.budget import Clock
 from headstart.search.standing import Entry
-from headstart.search.trial import Bench, assign
+from headstart.search.trial import Bench, assign, writing_seconds
 from headstart.training.learners import learners
+from headstart.training.learners.zero_shot import as_it_is
 
 READING = 0.15
 """Share of the budget in which rows are looked at."""
@@ -24,8 +26,15 @@ CLOSING = 2.0
 """Seconds that probing, evaluating and saving take besides."""
 SURE = 0.85
 """Share of the time then left for which the small model is planned; its forecast may be too low."""
+SPOKEN = 0.5
+"""Share of the time left that writing down the rows to choose by and to test on may take."""
+AT_THE_END = 3.0
+"""How often the test rows are written: by two models, and it may take half as long again as it did
+before; without it there would be no verdict."""
 FEWEST_ROWS = 60
 _TRIES = 4
+_SOME = 16
+"""Rows by which it is tried how fast is written."""
 
 
 @dataclass
@@ -80,11 +89,34 @@ def affordable(planned: list[Entry], clock: Clock, bench: Bench) -> int:
         for extractor in bench.extractors.values()
     )
     rows = clock.left * EMBEDDING / max(embedding, 1e-9)
+    if bench.task.output == "text":
+        rows = min(rows, _writable(bench, clock))
     small = next((entry for entry in planned if entry.recipe.start == "small"), None)
     if small is not None:
         seconds = SURE * (clock.left - CLOSING)
         rows = _learnable(bench, small, min(len(dataset), int(rows)), seconds, embedding)
     return max(FEWEST_ROWS, min(len(dataset), int(rows)))
+
+
+def _writable(bench: Bench, clock: Clock) -> float:
+    """Return how many rows there may be, for what is held out of them to be written in time.
+
+    Where they might be fewer than there are, how fast it is written is tried on some.
+    """
+    rows = len(bench.train.data)
+    tested, chosen_by = (share / FOLDS for share in shares(rows))
+
+    def writable() -> float:
+        a_row = (chosen_by + AT_THE_END * tested) * writing_seconds(bench, bench.extractors, 1)
+        return SPOKEN * clock.left / max(a_row, 1e-9)
+
+    if writable() < rows:
+        for extractor in bench.extractors.values():
+            if WRITING not in extractor.rates and extractor.backbone.writer is not None:
+                some = bench.train.take(np.arange(min(rows, _SOME)))
+                known = as_it_is(extractor, some, bench.task, bench.spec, lambda: False)
+                known.respond(some.data)
+    return writable()
 
 
 def _learnable(bench: Bench, small: Entry, rows: int, seconds: float, embedding: float) -> int:

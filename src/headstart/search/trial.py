@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,12 +20,16 @@ from headstart.evidence.nested import Answered
 from headstart.features.extract import Extractor, OutOfTime
 from headstart.models import Model
 from headstart.models.adjusted import Adjusted
+from headstart.models.network import WRITING
 from headstart.recipes import Recipe
 from headstart.tasks import Metric, TargetSpec, Task, TuneDecision
 from headstart.tasks.thresholds import out_of_fold
 from headstart.training.descent import Diverged
 from headstart.training.learners import Assignment, Fitted, Rows, learners
 from headstart.training.memory import peak_memory
+
+WRITTEN = 5.0
+"""Rows that are written in a second, where that was not measured."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,17 @@ def assign(
         seed=bench.seed,
         late=late,
     )
+
+
+def writing_seconds(bench: Bench, sources: Iterable[str], rows: int) -> float:
+    """Return the seconds in which each of some sources writes texts of so many rows.
+
+    It is the slowest one's; 0 where the task is none of writing.
+    """
+    if bench.task.output != "text":
+        return 0.0
+    known = [bench.extractors[name].rates.get(WRITING, WRITTEN) for name in sources]
+    return rows / min(known, default=math.inf)
 
 
 def run_trial(assignment: Assignment) -> TrialResult:
