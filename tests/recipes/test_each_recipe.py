@@ -10,6 +10,7 @@ import torch
 from headstart.recipes import recipes_for
 from headstart.training.checkpoint import Checkpoint
 from headstart.training.learners import learners, refused
+from tiny import build
 
 EACH = [
     pytest.param(recipe, id=f"{recipe.name}-{recipe.modality}-{recipe.rank}")
@@ -17,23 +18,46 @@ EACH = [
     for recipe in recipes_for(modality, output, "best")
     if recipe.start == "source" and recipe.learner == "tune"
 ]
-ROWS = {"image": "squares", "text": "headlines", "audio": "phrases"}
-NETWORKS = {"image": "toy_image", "text": "toy_text", "audio": "toy_speech"}
+HEARD = [
+    pytest.param(recipe, id=f"{recipe.name}-classes of sounds")
+    for recipe in recipes_for("audio", "pooled", "best")
+    if recipe.name == "augmented"
+]
+ROWS = {
+    "image": ("squares", "toy_image"),
+    "text": ("headlines", "toy_text"),
+    "audio": ("voices", "toy_sound"),
+    "speech": ("phrases", "toy_speech"),
+}
+
+
+@pytest.fixture(scope="module")
+def voices(phrases):
+    """The phrases, each with its first letter as a class."""
+    said = tuple(str(value)[0] for value in phrases.targets[0].values)
+    return replace(phrases, targets=(replace(phrases.targets[0], values=said),))
+
+
+@pytest.fixture
+def toy_sound():
+    """A network with random weights that hears."""
+    return build("whisper")
 
 
 @pytest.fixture
 def given(request):
     """A function that returns the rows and the small network of a modality."""
 
-    def get(modality):
-        return (request.getfixturevalue(names[modality]) for names in (ROWS, NETWORKS))
+    def get(recipe):
+        kind = "speech" if recipe.output == "text" else recipe.modality
+        return (request.getfixturevalue(name) for name in ROWS[kind])
 
     return get
 
 
-@pytest.mark.parametrize("recipe", EACH)
+@pytest.mark.parametrize("recipe", EACH + HEARD)
 def test_what_it_says_is_done(assign, given, recipe):
-    rows, backbone = given(recipe.modality)
+    rows, backbone = given(recipe)
     phases = tuple(replace(phase, epochs=min(2, phase.epochs)) for phase in recipe.phases)
     assignment = assign(replace(recipe, phases=phases, views=min(1, recipe.views)), rows, backbone)
     if refused(assignment):
@@ -72,7 +96,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("recipe", EACH)
 def test_killed_and_resumed_it_ends_the_same(assign, given, tmp_path, recipe, eager):
-    rows, backbone = given(recipe.modality)
+    rows, backbone = given(recipe)
     phases = tuple(replace(phase, epochs=1) for phase in recipe.phases)
     phases = phases if len(phases) > 1 else (replace(phases[0], epochs=2),)
     recipe = replace(recipe, phases=phases, views=min(1, recipe.views), patience=9)

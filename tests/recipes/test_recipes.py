@@ -9,6 +9,7 @@ import pytest
 
 from headstart.data.modalities import modalities
 from headstart.data.pictures.views import policies
+from headstart.data.sounds.views import policies as sounds
 from headstart.models.heads import heads
 from headstart.recipes import Phase, Recipe, recipes, recipes_for
 from headstart.training.learners import learners
@@ -31,9 +32,10 @@ class TestEachRecipe:
         assert recipe.learner in learners
         assert recipe.modality == "any" or recipe.modality in modalities
         assert recipe.head == "" or recipe.head in heads
+        known = sounds if recipe.modality == "audio" else policies
         assert set(recipe.augmentation.split("+")) <= {
             "none",
-            *policies.names(),
+            *known.names(),
         } or recipe.start in ("small", "teacher")
         assert all(name in perturbations for name, _ in recipe.perturbations)
 

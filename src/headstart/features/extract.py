@@ -416,7 +416,7 @@ class _Asked:
 def pooled(values: Boundary, pieces: Sequence[int]) -> Boundary:
     """Return the mean over the pieces of each row, which follow one another.
 
-    The pieces of a row are of one size, so that no piece counts for more than another. Inputs that
+    The pieces of a row are of about one size, so that each counts as much as another. Inputs that
     an engine hands on (token numbers, masks) have no mean and are left out.
     """
     return {

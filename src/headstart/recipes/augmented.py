@@ -2,11 +2,15 @@
 
 Each cached view is changed in one random way (Müller and Hutter, TrivialAugment, ICCV 2021), a part
 of every second one is hidden (Zhong et al., Random Erasing, AAAI 2020), and it is mirrored where
-that was measured to leave labels as they are; maps are mixed (Yun et al., CutMix, ICCV 2019). Worth
+that was measured to leave labels as they are; maps are mixed (Yun et al., CutMix, ICCV 2019).
+Recordings are played faster or slower (Ko et al., Interspeech 2015), with noise behind them, and
+stretches of time and of bands are left out (Park et al., SpecAugment, Interspeech 2019). Worth
 trying where training fits its rows soon and validation stays behind.
 """
 
-from headstart.recipes import Phase, register, tuning
+from headstart.recipes import Phase, register, tuning, writing
+
+_SOUNDS = "speed+noise+masks"
 
 register(
     "augmented",
@@ -34,6 +38,29 @@ register(
             quality="best",
             gain=0.15,
             doubt=0.25,
+        ),
+        tuning(
+            "augmented",
+            "audio",
+            79,
+            2,
+            (Phase(epochs=8, rate=5e-4, body=0.2),),
+            views=4,
+            augmentation=_SOUNDS,
+            quality="best",
+            gain=0.15,
+            doubt=0.25,
+        ),
+        writing(
+            "augmented",
+            "audio",
+            79,
+            2,
+            (Phase(epochs=20, rate=1e-4, body=0.5),),
+            views=3,
+            augmentation=_SOUNDS,
+            quality="best",
+            gain=0.1,
         ),
     ],
 )

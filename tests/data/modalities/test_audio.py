@@ -26,6 +26,17 @@ def written(seconds, seed=0, rate=RATE, kind="WAV", level=0.1):
     return out.getvalue()
 
 
+@pytest.mark.parametrize("front", ["fbank", "mel", "wave"])
+def test_a_slower_view_has_no_more_than_the_window(front):
+    """A network may have no position for what is beyond it."""
+    settings = {**READS.settings, "front": front, "tail": 0.0, "mean": 0.0, "std": 1.0}
+    given = [written(2.0)], ["a"], Preprocessing(settings, {})
+    plain = AUDIO.collate(*given, View())["attention_mask"].shape[1]
+    for index in range(1, 6):
+        view = AUDIO.collate(*given, View(index, "speed", 0))["attention_mask"]
+        assert view.shape[1] <= plain
+
+
 @pytest.mark.parametrize(
     ("cell", "is_one"),
     [

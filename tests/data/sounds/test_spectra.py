@@ -39,7 +39,9 @@ def test_pieces_cover_everything_once_and_are_short_enough(count, longest):
     found = pieces(sound, 8_000, longest)
     assert found[0][0] == 0 and found[-1][1] == count
     assert all(a[1] == b[0] for a, b in pairwise(found))
-    assert all(0 < end - begin <= max(2, int(longest * 8_000)) for begin, end in found)
+    sizes = [end - begin for begin, end in found]
+    assert all(0 < size <= int(longest * 8_000) for size in sizes)
+    assert max(sizes) <= 3 * min(sizes), "each counts as much as another"
 
 
 def test_cuts_lie_where_it_is_quiet():

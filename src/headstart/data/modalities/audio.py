@@ -107,7 +107,8 @@ class AudioModality(Modality):
             windows = _windows(cell, preprocessing)
             if view.index:
                 chance = view.random(digest)
-                windows = [heard_as(window, view.policy, chance) for window in windows]
+                most = int(RATE * _seconds(preprocessing))  # a network may have no room for more
+                windows = [heard_as(window, view.policy, chance)[:most] for window in windows]
                 chances += [chance] * len(windows)
             rows += windows
         if "statistics" in settings:

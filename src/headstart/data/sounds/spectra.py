@@ -143,13 +143,15 @@ def quietest(samples: np.ndarray, rate: int) -> int:
 def pieces(samples: np.ndarray, rate: int, longest: float) -> list[tuple[int, int]]:
     """Return (begin, end) of pieces of at most `longest` seconds, cut where it is quietest.
 
-    A cut lies in the last third of what a piece may hold, so that pieces are not too short.
+    They are of about one size: a cut lies within a third of where it would lie if they were.
     """
-    most = max(2, int(longest * rate))
+    most = max(6, int(longest * rate))
     found, begin = [], 0
-    while len(samples) - begin > most:
-        first = begin + 2 * most // 3
-        end = first + quietest(samples[first : begin + most], rate)
+    while (left := len(samples) - begin) > most:
+        count = -(-6 * left // (5 * most))  # with some room to choose where to cut
+        first = max(2 * left // (3 * count), left - (count - 1) * most)
+        last = min(4 * left // (3 * count), most)
+        end = begin + first + quietest(samples[begin + first : begin + last], rate)
         found.append((begin, end))
         begin = end
     return [*found, (begin, len(samples))]
