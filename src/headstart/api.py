@@ -183,6 +183,9 @@ def fit(
     return Study(outcome.folder, outcome.result, outcome.set_aside)
 
 
-def load(path: str | Path) -> Predictor:
-    """Return the saved model in an artifact folder or a run folder."""
-    return Predictor.load(path)
+def load(path: str | Path, beams: int = 1) -> Predictor:
+    """Return the saved model in an artifact folder or a run folder.
+
+    One that writes texts follows so many beginnings of each: more are slower, and may be better.
+    """
+    return Predictor.load(path, beams)

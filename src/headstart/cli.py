@@ -31,6 +31,10 @@ app.add_typer(sources_app, name="sources")
 app.add_typer(cache_app, name="cache")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Beams = Annotated[
+    int,
+    typer.Option(metavar="N", help="Beginnings that are followed in writing a text (Whisper)."),
+]
 JsonLines = Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")]
 Input = Annotated[
     list[str] | None,
@@ -238,13 +242,14 @@ def predict(
             metavar="P", help="Say which answers are sure enough for P of them to be right."
         ),
     ] = None,
+    beams: Beams = 1,
 ) -> None:
     """Predict files, all files in folders, or the rows of tables; answers come at once."""
     from headstart.artifact.predictor import Predictor
     from headstart.report.answers import Counted, write_csv, write_json, write_subtitles, write_text
 
     counted = Counted(
-        Predictor.load(model).stream(inputs, tuple(input or ()), precision), _complain
+        Predictor.load(model, beams).stream(inputs, tuple(input or ()), precision), _complain
     )
     if srt is not None:
         write_subtitles(counted, srt)
@@ -297,6 +302,7 @@ def evaluate(
         typer.Option("--group", metavar="COL", help="Intervals count rows of one group as one."),
     ] = None,
     subgroup: Subgroup = None,
+    beams: Beams = 1,
     json_: Json = False,
 ) -> None:
     """Score a saved model on labelled rows, with intervals."""
@@ -306,7 +312,7 @@ def evaluate(
     from headstart.report.summary import subgroup_lines
 
     roles = Roles.of(input, label, group=group, subgroup=subgroup)
-    scores = Predictor.load(model).evaluate(data, roles)
+    scores = Predictor.load(model, beams).evaluate(data, roles)
     for aside in scores.set_aside:
         _complain(f"set aside: {aside.where}: {aside.reason}")
     if json_:

@@ -43,6 +43,14 @@ def viewer(pictures):
     return Predictor(pictures)
 
 
+@pytest.mark.parametrize(
+    ("beams", "message"), [(0, "must be 1 or more"), (2, "for text-classification")]
+)
+def test_beams_are_for_what_writes(words, beams, message):
+    with pytest.raises(UsageError, match=message):
+        Predictor(words, beams)
+
+
 def test_texts_are_predicted_in_their_order(reader):
     assert reader.predict(TEXTS) == TOPICS
     assert reader.predict(TEXTS[::-1]) == TOPICS[::-1]

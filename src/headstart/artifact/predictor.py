@@ -23,7 +23,7 @@ from headstart.errors import DataError, Unreadable, UsageError
 from headstart.evidence.calibration import threshold_for
 from headstart.evidence.intervals import by_subgroup, score_interval
 from headstart.models import Response
-from headstart.models.network import AT_ONCE
+from headstart.models.network import AT_ONCE, Network
 from headstart.tasks import tasks
 
 _FIRST = 64
@@ -86,16 +86,33 @@ class Predictor:
     ----------
     artifact
         What was saved.
+    beams
+        Beginnings of a text that are followed where one is written: more are slower, and may be
+        better.
+
+    Raises
+    ------
+    UsageError
+        If there are several beams, and the model writes no text word by word.
     """
 
-    def __init__(self, artifact: Artifact) -> None:
+    def __init__(self, artifact: Artifact, beams: int = 1) -> None:
         self.artifact = artifact
         self.task = tasks.get(artifact.task)
+        if beams < 1:
+            raise UsageError("--beams must be 1 or more")
+        if beams > 1:
+            model = artifact.model
+            if not isinstance(model, Network):
+                raise UsageError(
+                    f"beams are for models that write; this one is for {self.task.name}"
+                )
+            model.follow(beams)
 
     @classmethod
-    def load(cls, path: str | Path) -> Predictor:
+    def load(cls, path: str | Path, beams: int = 1) -> Predictor:
         """Return the model in an artifact folder or a run folder."""
-        return cls(load(path))
+        return cls(load(path), beams)
 
     @property
     def roles(self) -> Roles:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from headstart.data.dataset import Dataset
 from headstart.data.modalities import Preprocessing
 from headstart.digest import digest_bytes, digest_data
+from headstart.errors import UsageError
 from headstart.features.extract import Extractor
 from headstart.features.values import Part, Values, assembled, below
 from headstart.models import Model, Response, Saved, model_kinds
@@ -80,6 +81,18 @@ class Network(Model):
     def features(self, rows: Dataset) -> Tensor:
         """Return the backbone's features pooled, (rows, width), without answering."""
         return below([_pooled(some) for some in self._values(rows).chunks()])["features"]
+
+    def follow(self, beams: int) -> None:
+        """Let texts be the most probable of so many beginnings that are followed.
+
+        Raises
+        ------
+        UsageError
+            If it does not write word by word.
+        """
+        if not isinstance(self.head, Writer) or self.head.beams is None:
+            raise UsageError("beams are for models that write a text word by word, as Whisper does")
+        self.head.beams = beams
 
     def _values(self, rows: Dataset) -> Values:
         return self._extracting(len(rows)).extract(rows, self.backbone.end)

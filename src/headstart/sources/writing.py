@@ -27,6 +27,8 @@ class Writer(nn.Module):
     """Names of the modules in which adapters may be put."""
     kept: tuple[str, ...] = ()
     """Beginnings of the names of the parameters that stay as they are where it is pre-trained."""
+    beams: int | None = None
+    """Beginnings of a text that are followed; None where each letter is written by itself."""
 
     def trained(self, fresh: bool) -> list[nn.Parameter]:
         """Return the parameters that train; of a `fresh` one, whose weights are random, all."""

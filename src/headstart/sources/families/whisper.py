@@ -46,20 +46,18 @@ class WhisperWriter(Writer):
         transformers' decoder; its embedding of tokens is also the last layer, as in all Whispers.
     tokenizer
         The text of ``tokenizer.json``.
-    beams
-        Beginnings that are followed.
     """
 
+    beams = 1
     language: Tensor
     rate: Tensor
     kept = ("network.embed_tokens", "network.embed_positions")
 
-    def __init__(self, network: Any, tokenizer: str, beams: int = 1) -> None:
+    def __init__(self, network: Any, tokenizer: str) -> None:
         super().__init__()
         from tokenizers import Tokenizer
 
         self.network = network
-        self.beams = beams
         self.tokenizer = Tokenizer.from_str(tokenizer)
         self.places = tuple(f"network.layers.{i}" for i in range(len(network.layers)))
         known = self.tokenizer.get_vocab()
