@@ -2,10 +2,15 @@
 
 The bundled sources have their own weights. The other rows are architectures in their real widths,
 some with fewer layers, and random weights.
+
+    python benchmarks/parity.py [whisper wav2vec2 …]
+
+Rows whose names hold no word that is given keep the results that they have.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import tempfile
@@ -22,7 +27,8 @@ from headstart.sources.catalogue import sources
 from headstart.sources.families import families
 from headstart.sources.loading import load_source
 from headstart.sources.staged import Backbone
-from records import keep
+from records import RESULTS, keep
+from tiny import inputs_for
 
 BOUND = 1e-5
 """Largest difference that is allowed, as a share of the largest value."""
@@ -85,6 +91,13 @@ PICTURES: dict[str, Mapping[str, Any]] = {
     "dinov2": {**PATCHES, "hidden_size": 384, "num_attention_heads": 6, "patch_size": 14},
     "clip": {"vision_config": {**PATCHES, "patch_size": 32}},
 }
+SOUNDS: dict[str, Mapping[str, Any]] = {
+    "whisper": {"d_model": 512, "encoder_layers": 6, "encoder_attention_heads": 8},
+    "wav2vec2": {"num_hidden_layers": 4},
+    "hubert": {"num_hidden_layers": 4},
+    "wavlm": {"num_hidden_layers": 4},
+    "audio-spectrogram-transformer": {"num_hidden_layers": 4},
+}
 
 
 def networks() -> dict[str, Any]:
@@ -92,7 +105,7 @@ def networks() -> dict[str, Any]:
     looks = {"size": 224, "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}
     found: dict[str, Any] = {s.id: lambda s=s: load_source(s).backbone for s in sources}
     rows = [(f"timm {name}", "timm", {"name": name}) for name in TIMM]
-    for kind, of in (("text", TEXTS), ("image", PICTURES)):
+    for kind, of in (("text", TEXTS), ("image", PICTURES), ("audio", SOUNDS)):
         for name, config in of.items():
             full = {"model_type": name, **config}
             rows.append((f"transformers {kind} {name}", f"transformers-{kind}", full))
@@ -105,12 +118,14 @@ def networks() -> dict[str, Any]:
 
 
 def inputs(backbone: Backbone) -> dict[str, torch.Tensor]:
-    """Return five rows of random inputs; texts have different lengths."""
+    """Return five rows of random inputs; texts and sounds have different lengths."""
     random = torch.Generator().manual_seed(0)
     if "pixels" in backbone.example:
         size = int(backbone.preprocessing.settings["size"])
         shape = (5, 3, size, size)
         return {"pixels": torch.randint(0, 256, shape, generator=random, dtype=torch.uint8)}
+    if "input_ids" not in backbone.example:
+        return inputs_for(backbone, rows=5, size=100)
     mask = (torch.arange(37)[None] < torch.tensor([37, 30, 21, 9, 3])[:, None]).long()
     ids = torch.randint(1000, 20_000, mask.shape, generator=random) * mask
     return {"input_ids": ids, "attention_mask": mask}
@@ -148,8 +163,8 @@ def cell(
 
 def main() -> None:
     """Measure all rows, or those whose names hold a word that is given, and keep the table."""
-    wanted = sys.argv[1:]
-    table: dict[str, Any] = {}
+    wanted, kept = sys.argv[1:], RESULTS / "parity.json"
+    table: dict[str, Any] = json.loads(kept.read_text())["rows"] if wanted else {}
     for name, make in networks().items():
         if wanted and not any(word in name for word in wanted):
             continue
@@ -165,9 +180,6 @@ def main() -> None:
         parameters = sum(p.numel() for p in backbone.model.parameters())
         table[name] = {"parameters": parameters, "cuts": cells}
         print(name, "red" if any("red" in c for c in cells) else "green", file=sys.stderr)
-    if wanted:
-        print(table)
-        return
     worst = max(cell["difference"] for row in table.values() for cell in row["cuts"])
     red = {
         f"{name}, {cell['cut']}": cell["red"]

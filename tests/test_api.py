@@ -301,6 +301,3 @@ def test_speech_goes_all_the_way(phrases, tmp_path):
     assert set(answer.data["prediction"]) <= set("abcd .")
     found = study.model.evaluate(phrases.path).scores["cer"]
     assert found["low"] <= found["value"] <= found["high"] < 0.7
-    wider = hs.load(tmp_path / "run", beams=3)
-    assert wider.artifact.model.head.beams == 3
-    assert wider.evaluate(phrases.path).scores["cer"]["value"] < found["value"] + 0.1

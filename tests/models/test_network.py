@@ -7,11 +7,14 @@ import json
 import pytest
 import torch
 
+from headstart.data.letters import texts_of
 from headstart.data.modalities import Preprocessing
+from headstart.errors import UsageError
 from headstart.features.extract import Extractor
+from headstart.models import network as module
 from headstart.models import restore
 from headstart.models.heads import HeadSpec
-from headstart.models.network import Network, digest_weights
+from headstart.models.network import OWN, Network, digest_weights
 from headstart.sources.catalogue import sources
 from headstart.sources.families import families
 from headstart.sources.loading import load_source
@@ -126,3 +129,31 @@ def test_features_are_the_head_s_input_pooled_and_come_in_the_same_pass(
         expected = network.head({"features": response.features})
     torch.testing.assert_close(response.outputs, expected)
     assert torch.equal(network.outputs(squares.take(range(6))), response.outputs)
+
+
+@pytest.fixture
+def writing(toy_speech, eager):
+    """A network that writes, as a random source would."""
+    return Network(toy_speech, toy_speech.writer, HeadSpec(OWN, toy_speech.width, 0), "text")
+
+
+def test_what_is_written_stands_in_the_order_of_the_rows(writing, phrases, monkeypatch):
+    """Rows are written together with those of their length, few at a time."""
+    together = writing.respond(phrases)
+    assert together.writing > 0
+    monkeypatch.setattr(module, "AT_ONCE", 5)
+    found = writing.respond(phrases)
+    assert texts_of(found.outputs) == texts_of(together.outputs)
+    torch.testing.assert_close(found.features, together.features)
+    torch.testing.assert_close(writing.features(phrases), together.features)
+    alone = writing.respond(phrases.take([7]))
+    assert texts_of(alone.outputs) == texts_of(found.outputs)[7:8]
+
+
+def test_more_beginnings_may_be_followed(writing, network_and_rows, phrases):
+    greedy = texts_of(writing.outputs(phrases.take(range(4))))
+    writing.follow(3)
+    assert writing.head.beams == 3
+    assert texts_of(writing.outputs(phrases.take(range(4)))) != greedy
+    with pytest.raises(UsageError, match="for models that write a text word by word"):
+        network_and_rows[0].follow(3)

@@ -144,6 +144,7 @@ class _Session:
         """
         if self.ledger.events(READ):
             self._deal_again(known_alone=True)
+            self.standing.skipped = self._left_out()
             return
         started = time.monotonic()
         prepared = self.prepared
@@ -178,6 +179,13 @@ class _Session:
             if failed:
                 raise HeadstartError(f"every trial failed; {_why(failed)}")
             raise too_short(self.options.budget)
+
+    def _left_out(self) -> list[str]:
+        """Return what earlier sessions did not try, as they left it out."""
+        tried, bench = {record.key for record in self.ledger.trials()}, self.prepared.bench
+        untried = {e.name for e in self.prepared.entries if e.key(bench) not in tried}
+        named = dict.fromkeys(event["entry"] for event in self.ledger.events("left out"))
+        return [name for name in named if name in untried]
 
     def _join(self) -> None:
         """Let the best models answer together, where validation prefers that and time is left."""
