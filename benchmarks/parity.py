@@ -92,7 +92,12 @@ PICTURES: dict[str, Mapping[str, Any]] = {
     "clip": {"vision_config": {**PATCHES, "patch_size": 32}},
 }
 SOUNDS: dict[str, Mapping[str, Any]] = {
-    "whisper": {"d_model": 512, "encoder_layers": 6, "encoder_attention_heads": 8},
+    "whisper": {
+        "d_model": 512,
+        "encoder_layers": 6,
+        "encoder_attention_heads": 8,
+        "decoder_attention_heads": 8,
+    },
     "wav2vec2": {"num_hidden_layers": 4},
     "hubert": {"num_hidden_layers": 4},
     "wavlm": {"num_hidden_layers": 4},

@@ -10,6 +10,7 @@ import copy
 import pytest
 import torch
 
+from headstart.features.values import Values
 from headstart.sources import staged
 from headstart.sources.catalogue import sources
 from headstart.sources.families import families
@@ -17,6 +18,7 @@ from headstart.sources.families import timm as timm_family
 from headstart.sources.families import torchvision as torchvision_family
 from headstart.sources.families.transformers import PICTURES, TEXTS
 from headstart.sources.loading import load_source
+from headstart.training.learners.tune import unpadded
 from resume import Course, cell, recipes
 from tiny import LOOKS, NETWORKS, build, inputs_for
 
@@ -215,6 +217,28 @@ def test_padding_changes_nothing_for_texts(cut):
             return backbone.suffix(cut).eval()(backbone.prefix(cut)(**inputs))["features"]
 
     assert_close(features(padded)[:1], features(short))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name, (family, _) in NETWORKS.items()
+        if "image" not in families.get(family).modality
+    ],
+)
+def test_short_rows_are_the_same_without_the_padding_of_longer_ones(name):
+    """As training takes them from the values of all rows."""
+    backbone = build(name)
+    backbone.model.eval()
+    rows, some = inputs_for(backbone, rows=5, size=60), torch.tensor([3, 4])
+    for cut in range(backbone.end + 1):
+        suffix = backbone.suffix(cut).eval()
+        with torch.no_grad():
+            values = dict(backbone.prefix(cut)(**rows)) if cut else rows
+            whole = suffix({key: value.clone() for key, value in values.items()})["features"]
+            found = suffix(unpadded(Values.of(values), some))["features"]
+        assert_close(found, whole[some], scale=1e-4)
 
 
 def test_pictures_are_normalised_inside_the_network():

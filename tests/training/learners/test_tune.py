@@ -17,7 +17,7 @@ from headstart.recipes import Phase, Recipe
 from headstart.tasks.classification import Classification
 from headstart.training.descent import Diverged
 from headstart.training.learners import learners, settle, tune
-from headstart.training.learners.tune import Tuned, _rows
+from headstart.training.learners.tune import Tuned, unpadded
 from headstart.training.precision import usual
 
 TUNE, PROBE = learners.get("tune"), learners.get("probe")
@@ -246,7 +246,7 @@ def test_columns_of_padding_are_left_out():
         "pooled": torch.ones(3, 7),
         "length": torch.tensor([5, 2, 3]),
     }
-    found = _rows(Values.of(boundary), torch.tensor([2, 1]))
+    found = unpadded(Values.of(boundary), torch.tensor([2, 1]))
     assert {name: tuple(value.shape) for name, value in found.items()} == {
         "stage.0": (2, 3, 2),
         "attention_mask": (2, 3),

@@ -36,7 +36,7 @@ KINDS = {
     "hubert": Kind("HubertModel"),
     "wav2vec2": Kind("Wav2Vec2Model"),
     "wavlm": Kind("WavLMModel"),
-    "whisper": Kind("WhisperModel", "stem=conv1,conv2 layers.*,layer_norm", part="encoder"),
+    "whisper": Kind("WhisperModel", "stem=conv1,conv2,begun layers.*,layer_norm", part="encoder"),
 }
 """Where no line of stages is given, the network's settings say it."""
 TOKENIZER = "tokenizer.json"
@@ -57,6 +57,7 @@ class WhisperNetwork(nn.Module):
 
     def __init__(self, network: Any, bands: int, pooling: bool) -> None:
         super().__init__()
+        network.begun = nn.Identity()  # the stem ends where positions are in their usual place
         self.network = network
         self.bands = bands
         self.pooling = pooling
@@ -74,7 +75,7 @@ class WhisperNetwork(nn.Module):
         network = self.network
         frames = mel.reshape(mel.shape[0], -1, self.bands).transpose(1, 2)
         hidden = nn.functional.gelu(network.conv1(frames))
-        hidden = nn.functional.gelu(network.conv2(hidden)).transpose(1, 2)
+        hidden = network.begun(nn.functional.gelu(network.conv2(hidden)).transpose(1, 2))
         hidden = hidden + network.embed_positions.weight[: hidden.shape[1]]
         hidden = nn.functional.dropout(hidden, network.dropout, self.training)
         padding = mask_of_padding(attention_mask, hidden)

@@ -130,7 +130,7 @@ class Tuned(nn.Module):
         """Let the head, which is a writer, settle what some training rows tell."""
         some = torch.from_numpy(drawn(len(values), BEGUN, seed))
         with torch.no_grad():
-            self.writer.begin(self.eval().features(_rows(values, some)), letters[some])
+            self.writer.begin(self.eval().features(unpadded(values, some)), letters[some])
 
     def costs(self, boundary: Boundary, letters: Tensor) -> Tensor:
         """Return (rows,) what it costs the head, which is a writer, to write these texts."""
@@ -152,10 +152,10 @@ class _Views:
 
     def batch(self, rows: Tensor, epoch: int) -> Boundary:
         chosen = self.values[epoch % len(self.values)]
-        return _rows(chosen, rows)
+        return unpadded(chosen, rows)
 
 
-def _rows(values: Values, rows: Tensor) -> Boundary:
+def unpadded(values: Values, rows: Tensor) -> Boundary:
     """Return some rows in float32, without token columns in which all of them are padding."""
     found = values.take(rows)
     mask = found.get("attention_mask")
@@ -189,7 +189,7 @@ class _Sample:
 
     def loss(self, taken: Tensor, epoch: int = 0) -> Tensor:
         return _loss(
-            self.assignment, self.tuned, _rows(self.values, taken), self.targets, taken, epoch
+            self.assignment, self.tuned, unpadded(self.values, taken), self.targets, taken, epoch
         )
 
     def step_seconds(self, numerics: Numerics, batch: int, longest: float) -> float:
@@ -209,7 +209,7 @@ class _Sample:
         with torch.no_grad():
             for _ in range(2):  # the first one warms up
                 started = time.perf_counter()
-                self.tuned(_rows(self.values, rows))
+                self.tuned(unpadded(self.values, rows))
                 seconds.append(time.perf_counter() - started)
         return min(seconds) / len(rows)
 
@@ -334,7 +334,7 @@ class Tune:
             letters = torch.from_numpy(held_out.targets)
             rows = torch.arange(len(held))
             parts = AtOnce(_EVALUATED).over(
-                rows, lambda some: tuned.costs(_rows(held, some), letters[some])
+                rows, lambda some: tuned.costs(unpadded(held, some), letters[some])
             )
             return float(torch.cat(parts).mean())
 
@@ -566,7 +566,7 @@ def _evaluated(
 ) -> Tensor:
     """Return what is answered for some rows, or all of them, a few at a time."""
     rows = torch.arange(len(values)) if rows is None else rows
-    parts = AtOnce(_EVALUATED).over(rows, lambda some: {"": answer(_rows(values, some))})
+    parts = AtOnce(_EVALUATED).over(rows, lambda some: {"": answer(unpadded(values, some))})
     return below(parts)[""]
 
 
