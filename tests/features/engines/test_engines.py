@@ -15,6 +15,7 @@ from torch import nn
 from headstart.features.engines import COSINE, ERROR, ORDERS, choose, compare, engines
 from headstart.sources.catalogue import sources
 from headstart.sources.loading import load_source
+from tiny import build, inputs_for
 
 SAMPLE = {"x": np.arange(1, 13, dtype=np.float32).reshape(4, 3)}
 
@@ -226,6 +227,23 @@ def test_openvino_serves_the_real_weights_of_the_bundled_sources(tmp_path, name,
     backbone = load_source(sources.get(name)).backbone
     chosen = choose(backbone.prefix(backbone.end), sample, name, tmp_path)
     assert chosen.engine.name == "openvino" and chosen.refused == ()
+
+
+@pytest.mark.parametrize("name", ["whisper", "wav2vec2", "wavlm", "ast", "speakers"])
+def test_openvino_serves_sounds_of_any_number_and_length(tmp_path, name):
+    backbone = build(name)
+    known, others = (
+        inputs_for(backbone, rows=rows, size=size) for rows, size in ((3, 40), (5, 60))
+    )
+    for cut in (1, backbone.end):
+        prefix = backbone.prefix(cut).eval()
+        sample, asked = ({n: v.numpy() for n, v in rows.items()} for rows in (known, others))
+        chosen = choose(prefix, sample, f"{name}{cut}", tmp_path, ("openvino-f32", "eager"))
+        assert (chosen.name, chosen.refused) == ("openvino-f32", ())
+        with torch.no_grad():
+            expected = prefix(**others)
+        [found] = chosen.engine.run([asked])
+        assert compare(found, expected, asked).within("f32")
 
 
 def test_a_converted_model_is_kept_and_not_converted_again(toy_image, tmp_path, monkeypatch):

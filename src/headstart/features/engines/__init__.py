@@ -252,7 +252,7 @@ def compare(
         if ours.shape != theirs.shape or not finite:
             return Agreement(-1.0, float("inf"))
         mask = sample.get("attention_mask")
-        if mask is not None and ours.ndim == 3:
+        if mask is not None and ours.ndim == 3 and ours.shape[:2] == mask.shape:
             weight = torch.from_numpy(mask).unsqueeze(-1)
             ours, theirs = ours * weight, theirs * weight
         a, b = ours.flatten(1), theirs.flatten(1)

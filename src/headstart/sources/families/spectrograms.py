@@ -54,7 +54,8 @@ class SpectrogramNetwork(nn.Module):
         learnt = learnt[:, :, : patches.shape[2]]  # of what stands in for patches there are others
         hidden = (patches + learnt).transpose(1, 2).flatten(1, 2)
         leading = torch.cat([embeddings.cls_token, embeddings.distillation_token], 1)
-        leading = (leading + places[:, :LEADING]).expand(len(hidden), -1, -1)
+        # not len(): tracing would take it for a constant
+        leading = (leading + places[:, :LEADING]).expand(hidden.shape[0], -1, -1)
         hidden = embeddings.dropout(torch.cat([leading, hidden], 1))
         padding = mask_of_padding(attention_mask, hidden)
         for layer in network.layers:
