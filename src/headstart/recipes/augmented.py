@@ -28,28 +28,22 @@ register(
             gain=0.15,
             doubt=0.25,
         ),
-        tuning(
-            "augmented",
-            "text",
-            79,
-            2,
-            (Phase(epochs=8, rate=5e-4, body=0.2),),
-            perturbations=(("word-dropout", 0.1), ("mixup", 0.2)),
-            quality="best",
-            gain=0.15,
-            doubt=0.25,
-        ),
-        tuning(
-            "augmented",
-            "audio",
-            79,
-            2,
-            (Phase(epochs=8, rate=5e-4, body=0.2),),
-            views=4,
-            augmentation=_SOUNDS,
-            quality="best",
-            gain=0.15,
-            doubt=0.25,
+        *(
+            tuning(
+                "augmented",
+                modality,
+                79,
+                2,
+                (Phase(epochs=8, rate=5e-4, body=0.2),),
+                **changed,
+                quality="best",
+                gain=0.15,
+                doubt=0.25,
+            )
+            for modality, changed in (
+                ("text", {"perturbations": (("word-dropout", 0.1), ("mixup", 0.2))}),
+                ("audio", {"views": 4, "augmentation": _SOUNDS}),
+            )
         ),
         writing(
             "augmented",

@@ -86,19 +86,19 @@ class Stopped(BaseException):
         self.status = status
 
 
-def too_short(budget: float, earlier: Path | None = None) -> BudgetError:
-    """Return the error of a run that has no model when its budget ends.
-
-    Where an earlier session left one, in the folder `earlier`, it says so.
-    """
-    if earlier is not None and earlier.is_dir():
-        return BudgetError(
-            f"nothing is left of the budget of {budget:g} s; the best model so far is in "
-            f"{earlier}. Resume with a larger --budget for more."
-        )
+def too_short(budget: float) -> BudgetError:
+    """Return the error of a run that has no model when its budget ends."""
     return BudgetError(
         f"the budget of {budget:g} s ended before any model was usable; "
         "give it some more (20s is enough for small data)"
+    )
+
+
+def spent(budget: float, model: Path) -> BudgetError:
+    """Return the error of a run that cannot go on; an earlier session left it the `model`."""
+    return BudgetError(
+        f"nothing is left of the budget of {budget:g} s; the best model so far is in {model}. "
+        "Resume with a larger --budget for more."
     )
 
 

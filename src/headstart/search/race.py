@@ -272,12 +272,12 @@ class Race:
         writing = writing_seconds(self.bench, sources, held)
         try:
             settled = settle(assignment) if settled is None else settled
+            left = 1 - done / max(1, _epochs(entry.recipe, settled, rows))
             for fewer, refitting, said in _less_and_less(
                 entry.recipe, settled, rows, self.refitting, done
             ):
                 trying = replace(assignment, settled=fewer)
                 once = learners.get(entry.recipe.learner).forecast(trying)
-                left = 1 - done / _epochs(entry.recipe, fewer, rows) if done else 1.0
                 seconds = left * once + writing + self._folding(entry, fewer)
                 needed = seconds + refitting * self._to_refit(entry, once)
                 if needed <= self._available(entry):
@@ -391,7 +391,8 @@ def _place(entry: Entry) -> tuple[str, str, str, str | None]:
 
 def _epochs(recipe: Recipe, settled: dict[str, Any], rows: int) -> int:
     """Return how many epochs a recipe has at most, as it was settled."""
-    return recipe.for_rows(rows).within(settled.get(PASSES, recipe.epochs)).epochs
+    found: int = settled.get(PASSES, recipe.for_rows(rows).epochs)
+    return found
 
 
 def _less_and_less(
@@ -410,7 +411,7 @@ def _less_and_less(
         yield {**settled, "views": views}, refitting, f"{views} of {asked} views a row"
     if not recipe.shortest:
         return
-    begun = settled.get(PASSES, epochs)
+    begun = _epochs(recipe, settled, rows)
     for fewer in range(begun - 1, max(begun // 2, recipe.shortest) - 1, -1):
         yield {**settled, PASSES: fewer}, refitting, f"{fewer} of {epochs} epochs"
     for fewer in range(begun, recipe.shortest - 1, -1):

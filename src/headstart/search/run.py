@@ -18,7 +18,7 @@ from headstart.evidence.nested import Answered
 from headstart.evidence.novelty import Novelty
 from headstart.models import Model
 from headstart.recipes import QUALITIES, Recipe
-from headstart.search.budget import Clock, Stopped, arm, stoppable, too_short
+from headstart.search.budget import Clock, Stopped, arm, spent, stoppable, too_short
 from headstart.search.closing import (
     SAVING,
     Evaluation,
@@ -92,7 +92,11 @@ def run(options: Options, clock: Clock, listener: Listener) -> Outcome:
     except Stopped as stop:
         if session is None or session.standing.winner is None:
             if stop.status == "budget":
-                raise too_short(options.budget, folder / "model") from None
+                model = folder / "model"
+                error = (
+                    spent(options.budget, model) if model.is_dir() else too_short(options.budget)
+                )
+                raise error from None
             raise
         session.stop(stop.status)
     except HeadstartError:  # the user corrects it, and may name the same folder again
@@ -143,7 +147,7 @@ class _Session:
         Where an earlier session has read the test rows, nothing more is tried.
         """
         if self.ledger.events(READ):
-            self._deal_again(known_alone=True)
+            self._deal_again()
             self.standing.skipped = self._left_out()
             return
         started = time.monotonic()
@@ -222,10 +226,10 @@ class _Session:
         self.ledger.record(record)
         self.listener.done(record, " and ".join(c.entry.name for c in found.members))
 
-    def _deal_again(self, known_alone: bool = False) -> None:
+    def _deal_again(self) -> None:
         """Hold out all rows again in other folds, as often as there is time.
 
-        With `known_alone`, as often as an earlier session did.
+        Where the test rows were read, as often as they had been by then.
 
         Recipes that the first deal has shown to be worse than others take no part.
         """
@@ -247,7 +251,7 @@ class _Session:
             deal = dealt(first.rows, bench, repeat)
             answers = known.get(repeat, {})
             if any(str(c.record.id) not in answers for c in left):
-                if known_alone or needed > self.clock.left - closing:
+                if self.ledger.events(READ) or needed > self.clock.left - closing:
                     return
                 self.listener.say(f"holding out all rows once more, in other folds ({repeat})")
                 try:

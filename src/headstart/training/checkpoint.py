@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,21 +60,22 @@ class Checkpoint:
 
     def read(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Return what is kept; None where nothing is, or it cannot be read."""
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                facts = json.loads(file.metadata()["facts"])
-                return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError):
-            return None
+        return self._kept(lambda file: {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
 
     def facts(self) -> dict[str, Any]:
         """Return the JSON data that is kept; empty where nothing is."""
+        kept = self._kept(lambda _file: {})
+        return kept[1] if kept is not None else {}
+
+    def _kept(
+        self, take: Callable[[Any], dict[str, Tensor]]
+    ) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Return what is taken of the tensors that are kept, and the JSON data."""
         try:
             with safe_open(self.path, framework="pt") as file:
-                facts: dict[str, Any] = json.loads(file.metadata()["facts"])
-                return facts
+                return take(file), json.loads(file.metadata()["facts"])
         except (OSError, SafetensorError, ValueError, KeyError, TypeError):
-            return {}
+            return None
 
     def clear(self) -> None:
         """Take it away."""
