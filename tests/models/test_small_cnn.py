@@ -25,6 +25,11 @@ def test_the_size_is_that_of_the_pictures_within_24_to_64(sides, size):
     assert right_size(sides) == size
 
 
+@pytest.mark.parametrize(("sides", "size"), (([300], 32), ([28], 28), ([16], 24)))
+def test_half_the_scale_halves_the_largest_size(sides, size):
+    assert right_size(sides, 0.5) == size
+
+
 @pytest.mark.parametrize("size", (24, 64))
 def test_pictures_become_one_row_of_outputs(size):
     network = small_cnn(8, 5).eval()

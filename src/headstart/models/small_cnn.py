@@ -36,10 +36,13 @@ def small_cnn(width: int, outputs: int) -> nn.Sequential:
     )
 
 
-def right_size(shorter_sides: list[int]) -> int:
-    """Return the input size for pictures of these sizes: their median, within 24 to 64 pixels."""
+def right_size(shorter_sides: list[int], scale: float = 1.0) -> int:
+    """Return the input size for pictures of these sizes: their median, within 24 to 64 pixels.
+
+    `scale` is the share of the 64 that it may be at most.
+    """
     median = sorted(shorter_sides)[len(shorter_sides) // 2]
-    return int(min(64, max(24, round(median / 4) * 4)))
+    return int(max(24, min(64 * scale, round(median / 4) * 4)))
 
 
 class SmallCnn(Model):

@@ -88,7 +88,7 @@ class Recipe:
     head
         Registered head to use in place of the task's own (of the same outputs).
     scale
-        Size of the inputs as a share of the source's own.
+        Size of the inputs as a share of the source's own, or of the largest for the small network.
     views
         Random views a row that are computed through the frozen prefix, besides the row as it is;
         fewer where time is short.

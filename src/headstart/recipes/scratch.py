@@ -12,6 +12,7 @@ register(
             "small-cnn",
             rank=rank,
             phases=(Phase(epochs=40, rate=rate_of_head),),
+            scale=scale,
             augmentation="shift",
             batch=32,
             decay=0.05,
@@ -19,12 +20,13 @@ register(
             norm="adapting",
             patience=10,
             most_seen=24_000,
+            shortest=12,
             output="pooled",
         )
-        for modality, rank, rate_of_head in (
-            ("image", 20, 3e-3),
-            ("image", 35, 1e-3),
-            ("audio", 22, 3e-3),
+        for modality, rank, rate_of_head, scale in (
+            ("image", 20, 3e-3, 0.5),  # as good on some hundred rows, and four times sooner
+            ("image", 35, 1e-3, 1.0),
+            ("audio", 22, 3e-3, 1.0),
         )
     ],
 )

@@ -267,18 +267,16 @@ class Race:
         if why is not None:
             self._leave_out(entry, None, why)
             return None
-        rows, held = len(assignment.targets), len(self.bench.validation.data)
+        held = len(self.bench.validation.data)
         sources = () if entry.source is None else (entry.source,)
         writing = writing_seconds(self.bench, sources, held)
         try:
             settled = settle(assignment) if settled is None else settled
-            left = 1 - done / max(1, _epochs(entry.recipe, settled, rows))
-            for fewer, refitting, said in _less_and_less(
-                entry.recipe, settled, rows, self.refitting, done
-            ):
-                trying = replace(assignment, settled=fewer)
+            assignment = replace(assignment, settled=settled)
+            left = 1 - done / max(1, assignment.carried_out.epochs)
+            for trying, refitting, said in _less_and_less(assignment, self.refitting, done):
                 once = learners.get(entry.recipe.learner).forecast(trying)
-                seconds = left * once + writing + self._folding(entry, fewer)
+                seconds = left * once + writing + self._folding(entry, trying.settled)
                 needed = seconds + refitting * self._to_refit(entry, once)
                 if needed <= self._available(entry):
                     if said:
@@ -389,31 +387,29 @@ def _place(entry: Entry) -> tuple[str, str, str, str | None]:
     return recipe.learner, recipe.objective, recipe.adapter, entry.source
 
 
-def _epochs(recipe: Recipe, settled: dict[str, Any], rows: int) -> int:
-    """Return how many epochs a recipe has at most, as it was settled."""
-    found: int = settled.get(PASSES, recipe.for_rows(rows).epochs)
-    return found
-
-
 def _less_and_less(
-    recipe: Recipe, settled: dict[str, Any], rows: int, refitting: float, done: int
-) -> Iterator[tuple[dict[str, Any], float, str]]:
-    """Yield what is settled, with ever fewer views and epochs, what a refit costs; what to say.
+    assignment: Assignment, refitting: float, done: int
+) -> Iterator[tuple[Assignment, float, str]]:
+    """Yield an assignment with ever fewer views and epochs, what a refit costs; what to say.
 
     Where some epochs are `done` it is not changed any more.
     """
-    yield settled, refitting, ""
+
+    def settling(**fewer: int) -> Assignment:
+        return replace(assignment, settled={**assignment.settled, **fewer})
+
+    recipe, asked = assignment.recipe, assignment.settled.get("views", 0)
+    yield assignment, refitting, ""
     if done:
-        yield settled, 0.0, "the epochs that are left, and none for a refit"
+        yield assignment, 0.0, "the epochs that are left, and none for a refit"
         return
-    asked, epochs = settled.get("views", 0), recipe.for_rows(rows).epochs
     for views in range(asked - 1, -1, -1):
-        yield {**settled, "views": views}, refitting, f"{views} of {asked} views a row"
+        yield settling(views=views), refitting, f"{views} of {asked} views a row"
     if not recipe.shortest:
         return
-    begun = _epochs(recipe, settled, rows)
+    epochs, begun = recipe.for_rows(assignment.rows).epochs, assignment.carried_out.epochs
     for fewer in range(begun - 1, max(begun // 2, recipe.shortest) - 1, -1):
-        yield {**settled, PASSES: fewer}, refitting, f"{fewer} of {epochs} epochs"
+        yield settling(**{PASSES: fewer}), refitting, f"{fewer} of {epochs} epochs"
     for fewer in range(begun, recipe.shortest - 1, -1):
         said = f"{fewer} of {epochs} epochs, and none for a refit"
-        yield {**settled, PASSES: fewer}, 0.0, said
+        yield settling(**{PASSES: fewer}), 0.0, said

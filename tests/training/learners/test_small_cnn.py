@@ -9,7 +9,7 @@ import torch
 
 from headstart.models import restore
 from headstart.recipes import Phase, Recipe
-from headstart.training.learners import learners, settle
+from headstart.training.learners import PASSES, learners, settle
 from headstart.training.learners.small_cnn import _shifted
 
 LEARNER = learners.get("small-cnn")
@@ -53,6 +53,12 @@ def test_a_refit_takes_size_and_epochs_that_were_settled(short, refit):
     fitted = LEARNER.fit(refit(short, {"epochs": 2, "size": 28}))
     assert fitted.settled == {"epochs": 2, "size": 28} and fitted.model.size == 28
     assert len(fitted.history) == 2
+
+
+def test_where_time_is_short_it_takes_as_many_epochs_as_there_is_time_for(short):
+    hasty = replace(short, settled={PASSES: 2})
+    assert len(LEARNER.fit(hasty).history) == 2
+    assert LEARNER.forecast(hasty) < LEARNER.forecast(short)
 
 
 def test_the_same_seed_gives_the_same_model(assign, squares):

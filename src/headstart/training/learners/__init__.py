@@ -82,6 +82,17 @@ class Assignment:
     watch: Callable[[Epoch], None] = lambda _epoch: None
 
     @property
+    def rows(self) -> int:
+        """Return how many rows there are to learn from."""
+        return sum(len(piece.targets) for piece in self.train)
+
+    @property
+    def carried_out(self) -> Recipe:
+        """Return the recipe for that many rows, in as many epochs as there is time for."""
+        recipe = self.recipe.for_rows(self.rows)
+        return recipe.within(self.settled.get(PASSES, recipe.epochs))
+
+    @property
     def targets(self) -> np.ndarray:
         """Return the training targets of all pieces."""
         return np.concatenate([rows.targets for rows in self.train])

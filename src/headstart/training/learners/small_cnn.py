@@ -34,8 +34,7 @@ class LearnSmallCnn:
 
     def forecast(self, assignment: Assignment) -> float:
         """Return the seconds of decoding and all epochs, from one measured step."""
-        rows = sum(len(piece.data) for piece in assignment.train)
-        recipe = assignment.recipe.for_rows(rows)
+        rows, recipe = assignment.rows, assignment.carried_out
         numerics = Numerics.of(assignment.settled)
         a_step = self._pace(self._size(assignment), recipe.batch, numerics, recipe.norm)
         epochs = assignment.settled.get("epochs") or recipe.epochs
@@ -53,7 +52,7 @@ class LearnSmallCnn:
     def fit(self, assignment: Assignment) -> Fitted:
         """Return the network with the best weights by validation."""
         task = assignment.task
-        recipe = assignment.recipe.for_rows(len(assignment.targets))
+        recipe = assignment.carried_out
         size = assignment.settled.get("size") or self._size(assignment)
         spec = task.head(4 * WIDTH, assignment.spec)
         torch.manual_seed(assignment.seed)
@@ -117,7 +116,7 @@ class LearnSmallCnn:
         kind = assignment.recipe.modality
         inputs = assignment.train[0].data.of(kind).inputs
         chosen = inputs[:: max(1, len(inputs) // _SEEN)]
-        return right_size(modalities.get(kind).sizes(chosen))
+        return right_size(modalities.get(kind).sizes(chosen), assignment.recipe.scale)
 
 
 def _outputs(network: nn.Module, numerics: Numerics, pixels: Tensor) -> Tensor:

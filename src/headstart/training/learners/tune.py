@@ -20,7 +20,6 @@ from headstart.features.extract import Extractor
 from headstart.features.values import Values, below, concatenated
 from headstart.models.heads import HeadSpec
 from headstart.models.network import Network, headed
-from headstart.recipes import Recipe
 from headstart.sources.families import Output, families
 from headstart.sources.staged import Backbone, Boundary, Suffix
 from headstart.sources.writing import Writer
@@ -28,7 +27,7 @@ from headstart.tasks.matrix import Array
 from headstart.training.adapters import Adapter, adapters
 from headstart.training.batches import worth_grouping
 from headstart.training.blending import blended
-from headstart.training.learners import BEGUN, PASSES, Assignment, Fitted, Rows, drawn, learners
+from headstart.training.learners import BEGUN, Assignment, Fitted, Rows, drawn, learners
 from headstart.training.loop import train
 from headstart.training.measuring import GLANCE, LONGEST, fastest, step_seconds
 from headstart.training.memory import (
@@ -277,8 +276,8 @@ class Tune:
 
     def forecast(self, assignment: Assignment) -> float:
         """Return seconds of computing the views and of all epochs, from measured steps."""
-        rows = sum(len(piece.data) for piece in assignment.train)
-        recipe, extractor = _carried_out(assignment, rows), self._extractor(assignment)
+        rows, recipe = assignment.rows, assignment.carried_out
+        extractor = self._extractor(assignment)
         cut = self._cut(assignment, extractor)
         judging = _judging(assignment)
         held = len(judging.data) if judging else 0
@@ -307,7 +306,7 @@ class Tune:
 
     def fit(self, assignment: Assignment) -> Fitted:
         """Return the whole network, its last stages tuned."""
-        recipe, task = _carried_out(assignment, len(assignment.targets)), assignment.task
+        recipe, task = assignment.carried_out, assignment.task
         extractor = self._extractor(assignment)
         cut = self._cut(assignment, extractor)
         torch.manual_seed(assignment.seed)
@@ -490,12 +489,6 @@ class Tune:
             evaluated = sample.row_seconds(int(LONGEST / a_row))
             self._paces[known] = _Pace(begun, a_row, evaluated)
         return self._paces[known]
-
-
-def _carried_out(assignment: Assignment, rows: int) -> Recipe:
-    """Return the recipe for so many rows, in as many epochs as there is time for."""
-    recipe = assignment.recipe.for_rows(rows)
-    return recipe.within(assignment.settled.get(PASSES, recipe.epochs))
 
 
 def _judging(assignment: Assignment) -> Rows | None:
