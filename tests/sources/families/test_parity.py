@@ -31,6 +31,8 @@ ROWS = [(name, "pooled") for name in NETWORKS] + [
     (name, "sequence" if NETWORKS[name][0] == "transformers-text" else "map") for name in WHOLE
 ]
 IDS = [f"{name}-{output}" for name, output in ROWS]
+MANY = 3_000_000
+"""Weights from which on each cut takes seconds."""
 
 
 @pytest.fixture(params=ROWS, ids=IDS)
@@ -41,6 +43,14 @@ def backbone(request):
 def assert_close(found, expected, scale=1e-5):
     assert found.shape == expected.shape
     assert float((found - expected).abs().max()) <= scale * float(expected.abs().max())
+
+
+def cuts_of(backbone):
+    """Return all cuts; of a network of millions of weights a few, parity.py tries them all."""
+    cuts = range(backbone.end + 1)
+    if sum(parameter.numel() for parameter in backbone.model.parameters()) < MANY:
+        return list(cuts)
+    return sorted({0, 1, backbone.end // 2, backbone.end})
 
 
 def assert_parity(backbone, inputs, cuts=None):
@@ -93,14 +103,13 @@ def test_suffix_after_prefix_equals_the_network_at_every_cut(backbone):
 
 @pytest.mark.parametrize(("rows", "size"), [(1, 32), (2, 64), (11, 22), (32, 33)])
 def test_parity_holds_for_rows_and_sizes_that_meet_those_of_the_example(backbone, rows, size):
-    assert_parity(backbone, inputs_for(backbone, rows, size))
+    assert_parity(backbone, inputs_for(backbone, rows, size), cuts_of(backbone))
 
 
 @pytest.mark.parametrize("name", sources.names())
 def test_parity_holds_for_the_real_weights_of_every_source(name):
     backbone = load_source(sources.get(name)).backbone
-    # half a gigabyte is copied at each cut of the largest; benchmarks/parity.py tries them all
-    few = {0, 1, backbone.end // 2, backbone.end} if backbone.end > 20 else None
+    few = cuts_of(backbone) if backbone.end > 20 else None
     assert_parity(backbone, inputs_for(backbone, size=64), few)
 
 
@@ -135,7 +144,8 @@ def test_training_that_was_killed_goes_on_to_the_same_end(name, tmp_path):
 @pytest.mark.parametrize("training", [False, True], ids=["evaluating", "training"])
 def test_gradients_and_a_step_equal_those_of_the_network_with_a_frozen_prefix(backbone, training):
     inputs = inputs_for(backbone, rows=6)
-    for cut in sorted({0, 1, 2, backbone.end // 2, backbone.end - 1} & set(range(backbone.end))):
+    some = {0, 1, 2, backbone.end // 2, backbone.end - 1} & {*cuts_of(backbone)} - {backbone.end}
+    for cut in sorted(some):
         suffix = backbone.suffix(cut).train(training)
         whole = copy.deepcopy(backbone.model).requires_grad_(True).train(training)
         for name in moving(backbone, cut, inputs):
@@ -190,7 +200,7 @@ def test_a_tuned_suffix_goes_back_into_the_backbone(backbone):
     inputs = inputs_for(backbone)
     with torch.no_grad():
         untouched = {name: value.clone() for name, value in backbone.model.state_dict().items()}
-        for cut in range(backbone.end + 1):
+        for cut in cuts_of(backbone):
             suffix = backbone.suffix(cut).eval()
             for parameter in suffix.parameters():
                 if parameter.requires_grad:
