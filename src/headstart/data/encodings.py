@@ -8,12 +8,16 @@ from pathlib import Path
 
 from headstart.errors import DataError
 
+STRAY = 0.01
+"""Share of zero bytes up to which a table is damaged; with more it is no text at all."""
 
-def decode(content: bytes) -> tuple[str, int | None]:
+
+def decode(content: bytes, stray: bool = False) -> tuple[str, int | None]:
     """Return the text, and the first byte that is not UTF-8 (None if all are).
 
     What begins with UTF-16's byte order mark is read so; what is not UTF-8 as Windows-1252, in
-    which every common byte has a meaning.
+    which every common byte has a meaning. Where a few `stray` zero bytes are allowed after the
+    first line, they stand in the text.
 
     Raises
     ------
@@ -22,10 +26,10 @@ def decode(content: bytes) -> tuple[str, int | None]:
     """
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         text = content.decode("utf-16", errors="replace")
-        if "\0" in text:
+        if _is_binary(text.encode(), stray):
             raise ValueError("binary")
         return text, None
-    if b"\0" in content:
+    if _is_binary(content, stray):
         raise ValueError("binary")
     try:
         return content.decode("utf-8-sig"), None
@@ -33,10 +37,19 @@ def decode(content: bytes) -> tuple[str, int | None]:
         return content.decode("cp1252", errors="replace"), error.start
 
 
+def _is_binary(content: bytes, stray: bool) -> bool:
+    """Say whether there are zero bytes, or more of them than stray ones."""
+    first = content.find(0)
+    if first < 0 or not stray:
+        return first >= 0
+    return b"\n" not in content[:first] or content.count(0) > STRAY * len(content)
+
+
 def table_text(path: Path, kind: str) -> tuple[str, list[str]]:
     """Return the text of a file that holds a table, and what is to be said of its encoding.
 
-    A name that ends in ``.gz`` is decompressed; `kind` is such as ``a CSV table``.
+    A name that ends in ``.gz`` is decompressed; `kind` is such as ``a CSV table``. A stray zero
+    byte is left in it, for the row where it stands to be set aside.
 
     Raises
     ------
@@ -50,7 +63,7 @@ def table_text(path: Path, kind: str) -> tuple[str, list[str]]:
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{path}: cannot be decompressed ({error}). Is it whole?") from None
     try:
-        text, strange = decode(content)
+        text, strange = decode(content, stray=True)
     except ValueError:
         raise DataError(f"{path}: this is a binary file, not {kind}.") from None
     if not text.strip():

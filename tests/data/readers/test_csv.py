@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from headstart.data.readers import read_table
 from headstart.errors import DataError
 
-# any character but NUL, which makes a file binary, and lone surrogates, which no encoding has
+# any character but NUL, which no text has, and lone surrogates, which no encoding has
 CELL = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 NAMES = ["text", "a label", "naïve", "Größe, in cm", 'the "y"', "two\nlines", "a; b; c; d, e"]
 
@@ -127,6 +127,15 @@ def test_rows_are_numbered_by_the_line_they_begin_at():
 def test_only_line_feeds_and_returns_end_a_row(mark):
     found = read(f"text,label\nbefore{mark}after,a\n")
     assert found.columns["text"] == [f"before{mark}after"]
+
+
+def test_a_zero_byte_costs_its_own_row_only():
+    rows = [f"text {i},{i % 2}" for i in range(50)]
+    rows[20] = "te\0xt,0"
+    found = read("text,label\n" + "\n".join(rows))
+    assert len(found.names) == 49
+    (aside,) = found.set_aside
+    assert aside.where == "table.csv, line 22" and "zero byte" in aside.reason
 
 
 def test_blank_lines_before_the_header_are_passed_over():

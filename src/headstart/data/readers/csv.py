@@ -86,6 +86,7 @@ class CsvReader(FileReader):
     def rows(self, path: Path) -> Rows:
         """Return the columns that the header names, all cells as strings."""
         text, notes = table_text(path, "a CSV table")
+        damaged = "\0" in text
         rows = _rows(text, "\t" if ends_in(path, (".tsv", ".tab")) else _separator(text))
         at, _, header = next(rows)
         if header is None:
@@ -103,6 +104,8 @@ class CsvReader(FileReader):
             elif len(fields) != len(titles):
                 reason = f"{len(fields)} fields where the header has {len(titles)}"
                 aside.append(SetAside(where, reason))
+            elif damaged and any("\0" in field for field in fields):
+                aside.append(SetAside(where, "a zero byte: the file is damaged here"))
             else:
                 names.append(where)
                 for column, field in zip(columns, fields, strict=True):
