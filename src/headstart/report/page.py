@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader
 from headstart.errors import ArtifactError
 from headstart.evidence.intervals import figure
 from headstart.report.charts import HEIGHT, WIDTH, learning_chart, reliability_chart
-from headstart.report.summary import MOST_FREQUENT, said, summary
+from headstart.report.summary import MOST_FREQUENT, SIDES, said, summary
 from headstart.search.ledger import Ledger
 
 _LEFT, _RIGHT = 190, 610
@@ -83,7 +83,7 @@ def _bars(result: dict[str, Any]) -> list[dict[str, Any]]:
         return []
     low = min(score["low"] for score in scores.values())
     span = max(score["high"] for score in scores.values()) - low or 1.0
-    names = {"transfer": "with a head start", "scratch": "from scratch", "probe": "probe alone"}
+    names = {**SIDES, "probe": "probe alone"}
     names["as_it_is"] = result["baselines"].get("as_it_is", {}).get("says", "")
     names["majority"] = result["baselines"].get("majority", {}).get("says", MOST_FREQUENT)
 
