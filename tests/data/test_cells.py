@@ -54,7 +54,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
         ([{"bytes": PNG, "path": "a.png"}], [PNG]),
         ([{"bytes": None, "path": "a.png"}, {"bytes": None, "path": None}], ["a.png", ""]),
         ([Path("a.png"), None], [Path("a.png"), ""]),
-        (["half \ud800 pair"], ["half ? pair"]),
+        (["half \ud800 pair"], ["half \\ud800 pair"]),
         ([1, "1", "a"], ["1", "1", "a"]),
     ],
 )
@@ -115,7 +115,18 @@ def test_a_picture_keeps_its_orientation():
     picture = Image.new("RGB", (4, 2))
     picture.getexif()[0x0112] = 6
     (content,) = canonical([picture]).values
-    assert Image.open(io.BytesIO(content)).getexif()[0x0112] == 6
+    assert Image.open(io.BytesIO(content)).size == (2, 4)
+
+
+def test_a_picture_that_cannot_be_decoded_costs_its_own_row(tmp_path):
+    Image.effect_noise((40, 40), 60).convert("RGB").save(tmp_path / "a.jpg")
+    whole = (tmp_path / "a.jpg").read_bytes()
+    pictures = [Image.open(io.BytesIO(c)) for c in (whole, whole[: len(whole) // 2], whole)]
+    found = canonical(pictures)
+    assert [bool(value) for value in found.values] == [True, False, True]
+    assert found.remarks == [
+        "holds pictures that cannot be decoded in 1 rows, which count as missing"
+    ]
 
 
 def test_a_name_that_stands_twice_is_refused_also_if_one_is_a_number():

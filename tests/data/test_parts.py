@@ -15,8 +15,10 @@ from headstart.data.parts import layout
         (["train"], None),
         (["test", "validation"], None),
         (["train", "bus"], None),
+        (["train", "training"], None),
+        (["train", "test", "unlabelled"], {"train": "train", "test": "test"}),
         ([], None),
     ],
 )
-def test_names_are_a_split_if_all_are_parts_and_training_is_among_them(names, expected):
+def test_names_are_a_split_if_two_are_parts_and_training_is_one_of_them(names, expected):
     assert layout(names) == expected

@@ -179,13 +179,38 @@ def test_several_labels_are_several_outputs(table):
         (["2001", "1999", "2000.5"], [1, 2, 0]),
         (["2021-03-01", "2020-12-31T23:59:59", "2021-01-01"], [1, 2, 0]),
         (["2021-03-01 00:00+02:00", "2021-03-01 00:00+00:00", "2021-02-28"], [2, 0, 1]),
+        (["05/03/2021", "13/02/2021", "01/04/2021"], [1, 0, 2]),
+        (["05/03/2021", "02/13/2021", "01/04/2021"], [2, 1, 0]),
+        (["05.03.2021", "01.04.2021", "06.03.2021"], [0, 2, 1]),
+        (["2,5", "1,5", "10,0"], [1, 0, 2]),
     ],
-    ids=["numbers", "dates", "zones"],
+    ids=["numbers", "dates", "zones", "day first", "month first", "points", "commas"],
 )
 def test_times_are_numbers_or_dates(table, written, expected):
     path = table(text=sentences(3), label=list("aba"), when=written)
     times = read(path, Roles.of(time="when")).times
     assert sorted(range(3), key=lambda i: times[i]) == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (
+            ["05/03/2021", "06/03/2021", "07/03/2021"],
+            "'05/03/2021' is taken to begin with the month",
+        ),
+        (["13/03/2021", "03/13/2021", "07/03/2021"], "others with the month"),
+    ],
+)
+def test_dates_that_leave_a_doubt_are_told(table, written, said):
+    dataset = read(table(text=sentences(3), label=list("aba"), when=written), Roles.of(time="when"))
+    assert any(said in note for note in dataset.notes)
+
+
+def test_a_time_that_is_no_number_costs_its_own_row_only(table):
+    path = table(text=sentences(4), label=list("abab"), when=["1695000000", "15", "n/a", "2"])
+    dataset = read(path, Roles.of(time="when"))
+    assert dataset.times == (1695000000.0, 15.0, 2.0) and len(dataset.set_aside) == 1
 
 
 def test_rows_without_a_time_are_set_aside(table):

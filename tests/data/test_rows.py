@@ -24,6 +24,26 @@ def test_labels_lose_their_white_space_and_nothing_else(table):
     assert dataset.targets[0].values == ("a", "a", "A", "a b")
 
 
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["0.0", "1.0", "2"], ("0", "1", "2")),
+        (["0.5", "1.0", "2"], ("0.5", "1.0", "2")),
+        (["Café", "Cafe\u0301", "tea"], ("Café", "Café", "tea")),
+    ],
+)
+def test_labels_that_mean_the_same_are_written_alike(table, labels, expected):
+    assert read(table(text=sentences(3), label=labels)).targets[0].values == expected
+
+
+def test_paths_of_text_files_are_read(table, tmp_path):
+    for i in range(3):
+        (tmp_path / f"{i}.txt").write_text(f"{LONG} {i}")
+    dataset = read(table(path=["0.txt", "1.txt", "2.txt", "gone.txt"], label=list("abab")))
+    assert [str(cell) for cell in dataset.inputs] == [str(tmp_path / f"{i}.txt") for i in range(3)]
+    assert list(aside(dataset)) == ["table.csv, line 5"]
+
+
 def test_paths_that_leave_the_folder_are_set_aside_however_they_do_it(table, paint, tmp_path):
     paint("data/in.png", "data/sub/deep.png", "outside.png", "elsewhere/there.png")
     (tmp_path / "data" / "link.png").symlink_to(tmp_path / "outside.png")

@@ -139,6 +139,15 @@ def test_a_subset_keeps_the_share_of_every_class_in_every_part(data):
             assert abs(kept[kind] - count * taken / rows) < 2
 
 
+def test_a_subset_depends_on_the_content_and_not_on_the_order():
+    rows = dataset(100)
+    classes = np.arange(100) % 3
+    order = np.random.default_rng(1).permutation(100)
+    ours = subset(rows, classes, 40, seed=0)[:40]
+    theirs = subset(rows.take(order.tolist()), classes[order], 40, seed=0)[:40]
+    assert {rows.names[i] for i in ours} == {rows.names[i] for i in order[theirs]}
+
+
 def test_a_resumed_run_reaches_exactly_as_far():
     first = Reach()
     assert first.enough(until=0.0)("a.csv", 640)

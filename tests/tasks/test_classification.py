@@ -81,6 +81,23 @@ def test_rows_of_unknown_labels_are_named(dataset_of):
     assert unknown == {1: "the model does not know the label 'new'"}
 
 
+def test_test_rows_of_a_class_that_cannot_be_learnt_are_set_aside(dataset_of):
+    labels = ["a", "b"] * 4 + ["a", "b", "c"]
+    parts = ["train"] * 8 + ["test"] * 3
+    found, spec = TASK.validate(dataset_of([f"text {i}" for i in range(11)], labels, parts=parts))
+    assert spec["classes"] == ["a", "b"] and len(found) == 10
+    assert [(s.where, s.reason) for s in found.set_aside] == [
+        ("row 10", "no row to learn from is 'c'")
+    ]
+
+
+def test_test_rows_that_are_labelled_in_another_way_are_refused(dataset_of):
+    labels = ["a", "b"] * 4 + ["-1"] * 3
+    parts = ["train"] * 8 + ["test"] * 3
+    with pytest.raises(DataError, match="no test row has a class that could be learnt"):
+        TASK.validate(dataset_of([f"text {i}" for i in range(11)], labels, parts=parts))
+
+
 @pytest.mark.parametrize(
     ("name", "modality"), (("image-classification", "image"), ("text-classification", "text"))
 )

@@ -142,10 +142,10 @@ def tabulate(
         path=path,
         root=root,
         columns={name: c.values for name, c in found.items() if name not in refused},
-        names=list(rows.names),
+        names=[_text(name) for name in rows.names],
         parts=list(parts) or [None] * len(rows.names),
-        set_aside=list(rows.set_aside),
-        notes=list(rows.notes),
+        set_aside=[SetAside(_text(one.where), one.reason) for one in rows.set_aside],
+        notes=[_text(note) for note in rows.notes],
         confined=confined,
         refused=refused,
         remarks={name: column.remarks for name, column in found.items() if column.remarks},
@@ -188,14 +188,17 @@ def _plain(value: Raw) -> Any:
     if isinstance(value, (list, tuple, set, frozenset, np.ndarray)):
         return _of_list(value)
     if type(value).__module__.startswith("PIL."):
-        return encoded(value)
+        try:
+            return encoded(value)
+        except Exception:  # it is decoded only now
+            return _Nested("pictures that cannot be decoded")
     return _Nested(f"values of type {type(value).__name__}")
 
 
 def _text(value: str) -> str:
-    """Return `value` as a plain string that can be written: half a surrogate pair becomes "?"."""
+    """Return `value` as a plain string that can be written: half a surrogate pair is spelt out."""
     plain = str.__str__(value)
-    return plain if plain.isascii() else plain.encode("utf-8", "replace").decode()
+    return plain if plain.isascii() else plain.encode("utf-8", "backslashreplace").decode()
 
 
 def _unboxed(value: np.generic) -> Raw:
@@ -232,14 +235,15 @@ def _of_list(value: Any) -> Any:
 
 
 def encoded(picture: Any) -> bytes:
-    """Return a picture of Pillow as the bytes of a file, its orientation included."""
+    """Return a picture of Pillow as the bytes of a file, the right way up."""
+    from PIL import ImageOps
+
     written = io.BytesIO()
+    picture = ImageOps.exif_transpose(picture)
     if picture.mode in ("HSV", "RGBa", "La", "RGBX", "PA"):
         picture = picture.convert("RGBA" if picture.mode in ("RGBa", "La", "PA") else "RGB")
     kind = {"format": "PNG", "compress_level": 1} if picture.mode in _PNG_MODES else {}
-    exif = picture.getexif()
-    orientation = {"exif": exif} if exif and kind else {}
-    picture.save(written, **(kind or {"format": "TIFF"}), **orientation)
+    picture.save(written, **(kind or {"format": "TIFF"}))
     return written.getvalue()
 
 

@@ -11,10 +11,7 @@ from headstart.data.modalities import is_medium
 from headstart.errors import DataError
 
 LABELS = ("label", "labels", "class", "category", "target", "y", "sentiment", "intent", "topic")
-INPUTS = (
-    *("text", "message", "sentence", "image", "picture", "photo", "audio", "recording", "sound"),
-    *("file", "filename", "path"),
-)
+INPUTS = ("text", "message", "sentence", "image", "picture", "photo", "audio", "recording", "sound")
 LOOKED_AT = 1000
 """Cells by which a column is judged."""
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from pathlib import Path
 
 from headstart.errors import DataError
 
 STRAY = 0.01
-"""Share of zero bytes up to which a table is damaged; with more it is no text at all."""
+"""Share of zero bytes, or of letters that are not UTF-8, up to which a text is damaged; with more
+it is no text, or in another encoding."""
+_FOREIGN = re.compile(r"[^\x00-\x7f\ufffd]")
 
 
 def decode(content: bytes, stray: bool = False) -> tuple[str, int | None]:
@@ -17,7 +20,8 @@ def decode(content: bytes, stray: bool = False) -> tuple[str, int | None]:
 
     What begins with UTF-16's byte order mark is read so; what is not UTF-8 as Windows-1252, in
     which every common byte has a meaning. Where a few `stray` zero bytes are allowed after the
-    first line, they stand in the text.
+    first line, they stand in the text, and in place of the few letters of a text that are not UTF-8
+    as all others are.
 
     Raises
     ------
@@ -34,6 +38,10 @@ def decode(content: bytes, stray: bool = False) -> tuple[str, int | None]:
     try:
         return content.decode("utf-8-sig"), None
     except UnicodeDecodeError as error:
+        text = content.decode("utf-8-sig", errors="replace")
+        broken = text.count("\ufffd")
+        if broken <= STRAY * len(_FOREIGN.findall(text)):
+            return (text.replace("\ufffd", "\0") if stray else text), None
         return content.decode("cp1252", errors="replace"), error.start
 
 
@@ -48,8 +56,8 @@ def _is_binary(content: bytes, stray: bool) -> bool:
 def table_text(path: Path, kind: str) -> tuple[str, list[str]]:
     """Return the text of a file that holds a table, and what is to be said of its encoding.
 
-    A name that ends in ``.gz`` is decompressed; `kind` is such as ``a CSV table``. A stray zero
-    byte is left in it, for the row where it stands to be set aside.
+    A name that ends in ``.gz`` is decompressed; `kind` is such as ``a CSV table``. A zero byte
+    stands where it is damaged, for that row to be set aside.
 
     Raises
     ------

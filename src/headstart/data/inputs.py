@@ -87,7 +87,10 @@ def _cell(item: Any, name: str) -> Cell:
     if isinstance(item, np.ndarray):
         item = _picture(item, name)
     if isinstance(item, Image.Image):
-        return encoded(item)
+        try:
+            return encoded(item)
+        except Exception as error:  # it is decoded only now
+            raise DataError(f"{name}: the picture cannot be decoded ({error})") from None
     raise DataError(
         f"{name} is of type {type(item).__name__}; expected a text, a path, a PIL picture or an "
         "array of uint8 pixels"

@@ -19,11 +19,11 @@ PARTS: dict[str, Part] = {
 
 
 def layout(names: Iterable[str]) -> dict[str, Part] | None:
-    """Return the part that each name stands for, or None if together they are no split.
+    """Return the part that each name of a part stands for, or None if together they are no split.
 
-    They are one if every name is that of a part, two parts or more, training among them.
+    They are one if there are two parts or more, training among them; what else lies beside them is
+    none of it.
     """
-    names = list(names)
     given = {name: PARTS[name.lower()] for name in names if name.lower() in PARTS}
-    whole = "train" in given.values() and len(given) == len(names) and len(names) > 1
-    return given if whole else None
+    several = len({*given.values()}) > 1
+    return given if "train" in given.values() and several else None

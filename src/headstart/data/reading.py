@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from headstart.data.columns import LOOKED_AT, Roles, complete
-from headstart.data.dataset import BY_ROW, Cell, Column, Data, Dataset, Part, SetAside, Table
+from headstart.data.dataset import BY_ROW, Column, Data, Dataset, Part, SetAside, Table
 from headstart.data.modalities import require
 from headstart.data.readers import read_table
-from headstart.data.rows import answer_of, digested, inputs_of
+from headstart.data.rows import answers_of, digested, inputs_of
+from headstart.data.times import in_time
 from headstart.errors import DataError
 
 Enough = Callable[[str, int], bool]
@@ -78,12 +79,13 @@ def _checked(
     table: Table, roles: Roles, notes: tuple[str, ...], seed: int, enough: Enough
 ) -> Dataset:
     found, lost = inputs_of(table, roles.input)
-    targets = {name: [answer_of(cell) for cell in table.columns[name]] for name in roles.label}
+    targets = {name: answers_of(table.columns[name]) for name in roles.label}
     for column, values in targets.items():
         lost |= {i: f"no label in column {column!r}" for i, v in enumerate(values) if v == ""}
     times: list[float] = []
     if roles.time is not None:
-        times, unread = _times(table.columns[roles.time])
+        times, unread, remarks = in_time(table.columns[roles.time])
+        notes = (*notes, *(f"column {roles.time!r}: {remark}" for remark in remarks))
         reason = f"column {roles.time!r} holds no number and no date that can be read"
         lost |= dict.fromkeys(unread, reason)
     usable = [i for i in range(len(table.names)) if i not in lost]
@@ -132,23 +134,6 @@ def _checked(
             f"{table.path}: no readable {modality.noun}. {_listed(list(dataset.set_aside))}"
         )
     return _reached(dataset, unreached)
-
-
-def _times(cells: Sequence[Cell]) -> tuple[list[float], list[int]]:
-    """Return when each row came about, and the rows of which it cannot be said.
-
-    Numbers are taken as they are (a year, seconds), anything else as dates, in seconds since 1970.
-    """
-    texts = [str(cell).strip() for cell in cells]
-    try:
-        times = [float(text or "nan") for text in texts]
-    except ValueError:
-        import pandas
-
-        dates = pandas.to_datetime(pandas.Series(texts), errors="coerce", utc=True, format="mixed")
-        known = dates.notna()
-        times = ((dates - pandas.Timestamp(0, tz="UTC")).dt.total_seconds()).where(known).tolist()
-    return times, [i for i, time in enumerate(times) if not np.isfinite(time)]
 
 
 def _reached(dataset: Dataset, unreached: int) -> Dataset:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from headstart.data.columns import are_media
+from headstart.data.columns import LOOKED_AT, are_media
 from headstart.data.dataset import Answer, Cell, Table
-from headstart.data.modalities import Modality
+from headstart.data.modalities import Modality, modalities
 from headstart.devices import on_cores
 from headstart.errors import DataError, Unreadable
 
 _CHUNK = 64
+_LONGEST = 1000
+"""Letters of a path, at most."""
+_WHOLE = re.compile(r"[+-]?\d+(\.0*)?").fullmatch
 
 
 def inputs_of(table: Table, columns: tuple[str, ...]) -> tuple[list[Cell | None], dict[int, str]]:
@@ -51,11 +56,22 @@ def _tied(parts: list[list[Cell | None]]) -> list[Cell | None]:
     return [None if None in row else tuple(c for c in row if c is not None) for row in rows]
 
 
-def answer_of(cell: Cell) -> Answer:
-    """Return a label without surrounding white space, or several; an empty set is an answer."""
-    if isinstance(cell, tuple):
-        return tuple(str(label).strip() for label in cell)
-    return str(cell).strip()
+def answers_of(cells: Sequence[Cell]) -> list[Answer]:
+    """Return the labels of a column, or several a row; an empty set is an answer.
+
+    They are without surrounding white space, in Unicode's composed form; where all are whole
+    numbers, ``7.0`` is ``7``.
+    """
+    found = [
+        tuple(map(_label, cell)) if isinstance(cell, tuple) else _label(cell) for cell in cells
+    ]
+    if not all(isinstance(answer, str) and (not answer or _WHOLE(answer)) for answer in found):
+        return found
+    return [str(answer).partition(".")[0] for answer in found]
+
+
+def _label(cell: Cell) -> str:
+    return unicodedata.normalize("NFC", str(cell).strip())
 
 
 def digested(
@@ -94,7 +110,7 @@ def _cells(table: Table, column: str) -> tuple[list[Cell | None], dict[int, str]
     given = [cell for cell in cells if isinstance(cell, str)]
     if not given:
         return cells, lost
-    if not are_media(given):
+    if not are_media(given) and not _are_text_files(given[:LOOKED_AT], table.root):
         missing = "an empty text" if len(given) == len(cells) else f"nothing in column {column!r}"
         lost = {
             i: missing for i, cell in enumerate(cells) if isinstance(cell, str) and not cell.strip()
@@ -105,12 +121,20 @@ def _cells(table: Table, column: str) -> tuple[list[Cell | None], dict[int, str]
         if not isinstance(cell, str):
             continue
         text = cell.strip()
+        if not text or "\0" in text:
+            lost[i], cells[i] = "no path", None
+            continue
         # not Path.resolve, which raises where links go round in a circle
         path = Path(os.path.realpath(root / text))
-        if not text:
-            lost[i], cells[i] = "no path", None
-        elif table.confined and not path.is_relative_to(root):
+        if table.confined and not path.is_relative_to(root):
             lost[i], cells[i] = f"the path {text!r} leads out of {table.root}; move it inside", None
         else:
             cells[i] = path
     return cells, lost
+
+
+def _are_text_files(cells: Sequence[str], root: Path) -> bool:
+    """Say whether most cells name text files that are there."""
+    text = modalities.get("text")
+    there = [cell for cell in cells if len(cell) < _LONGEST and text.recognises(Path(cell.strip()))]
+    return 2 * sum(map(os.path.isfile, (root / cell.strip() for cell in there))) > len(cells)

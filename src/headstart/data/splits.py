@@ -181,6 +181,8 @@ def _order(dataset: Dataset, strata: np.ndarray, seed: int | list[int]) -> np.nd
 
 def _by_time(times: np.ndarray, unit_of: np.ndarray, free: np.ndarray, given: np.ndarray) -> Split:
     """Return the split in which no free row that is learnt from is newer than one tested on."""
+    if not len(free):
+        raise DataError("no rows are left to learn from: all are test rows, or nearly the same")
     newest: dict[int, float] = {}
     for unit, time in zip(unit_of.tolist(), times.tolist(), strict=True):
         newest[unit] = max(time, newest.get(unit, time))

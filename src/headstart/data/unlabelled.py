@@ -13,7 +13,7 @@ from headstart.data.dataset import Cell, Column, Data, Dataset, SetAside, Table
 from headstart.data.modalities import Modality, recognised, require, strange
 from headstart.data.readers import read_table, reader_if_any, readers
 from headstart.data.readers.folder import files_in
-from headstart.data.rows import answer_of, digested, inputs_of
+from headstart.data.rows import answers_of, digested, inputs_of
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def inputs_in(
             yield from _rows_of(read_table(data), input, known)
         elif path.is_dir():
             yield from map(_asked, files_in(path))
-        elif path.exists():
+        elif _exists(path):
             yield Asked(str(path), path)
         else:
             yield Asked(str(path), None, "no such file")
@@ -76,14 +76,22 @@ def inputs_in(
 def _is_table(path: Path) -> bool:
     """Say whether `path` holds rows and columns: not a folder to search through, nor an input."""
     return (
-        path.exists()
+        _exists(path)
         and not recognised(path)
         and reader_if_any(path) not in (None, readers.get("folder"))
     )
 
 
+def _exists(path: Path) -> bool:
+    """Say whether `path` is there; what can be no path, such as a long sentence, is not."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 def _asked(file: Path) -> Asked:
-    return Asked(str(file), file) if recognised(file) else Asked(str(file), None, strange())
+    return Asked(str(file), file) if recognised(file) else Asked(str(file), None, strange(file))
 
 
 def _rows_of(table: Table, input: tuple[str, ...], known: tuple[str, ...]) -> Iterator[Asked]:
@@ -116,23 +124,19 @@ def read_rows(path: Data, roles: Roles | None = None, known: Roles | None = None
         [cell for cell in cells if cell is not None],
         [table.names[i] for i in kept],
         (*table.set_aside, *(SetAside(table.names[i], reason) for i, reason in lost.items())),
-    )
-    row_of = {table.names[i]: i for i in kept}
-    return replace(
-        rows,
-        path=table.path,
         targets=tuple(
-            Column(name, tuple(answer_of(table.columns[name][row_of[n]]) for n in rows.names))
+            Column(name, tuple(answers_of([table.columns[name][i] for i in kept])))
             for name in found.label
         ),
     )
+    return replace(rows, path=table.path)
 
 
 def _files(folder: Path) -> Table:
     """Return all inputs in a folder, however deep, without labels."""
     found = list(files_in(folder))
     files = [file for file in found if recognised(file)]
-    aside = [SetAside(str(f.relative_to(folder)), strange()) for f in found if not recognised(f)]
+    aside = [SetAside(str(f.relative_to(folder)), strange(f)) for f in found if not recognised(f)]
     return Table(
         path=str(folder),
         root=folder,
@@ -156,10 +160,11 @@ def from_cells(
     names: Sequence[str] | None = None,
     aside: tuple[SetAside, ...] = (),
     modality: Modality | None = None,
+    targets: tuple[Column, ...] = (),
 ) -> Dataset:
-    """Return unlabelled `cells` as a data set; those that cannot be decoded are set aside.
+    """Return `cells` as a data set; those that cannot be decoded are set aside.
 
-    What they are is inferred where `modality` is None.
+    What they are is inferred where `modality` is None; `targets` are there where they are labelled.
     """
     modality = modality or require(cells, "The inputs to predict")
     names = names or [_called(i, cell) for i, cell in enumerate(cells)]
@@ -170,7 +175,7 @@ def from_cells(
         inputs=tuple(cells),
         names=tuple(names),
         digests=tuple(digests),
-        targets=(),
+        targets=targets,
         groups=None,
         parts=(None,) * len(cells),
         set_aside=aside,

@@ -143,8 +143,10 @@ def _learnable(bench: Bench, small: Entry, rows: int, seconds: float, embedding:
 def subset(dataset: Dataset, strata: np.ndarray, size: int, seed: int) -> np.ndarray:
     """Return the numbers of `size` rows in which every stratum of every part keeps its share.
 
-    The numbers of the other rows follow, such that the rows up to any place are such a subset.
+    The numbers of the other rows follow, such that the rows up to any place are such a subset. It
+    depends on the rows' content and the seed, not on their order.
     """
     kind = np.array([f"{dataset.parts[i]}/{strata[i]}" for i in range(len(dataset))])
-    ordered = stratified_order(kind, np.random.default_rng(seed))
+    canonical = np.lexsort((kind, np.array(dataset.digests)))
+    ordered = canonical[stratified_order(kind[canonical], np.random.default_rng(seed))]
     return np.concatenate([np.sort(ordered[:size]), ordered[size:]])

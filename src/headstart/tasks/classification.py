@@ -53,6 +53,7 @@ class Classification:
     def validate(self, dataset: Dataset) -> tuple[Dataset, TargetSpec]:
         """Return the data set, with a note on classes of few rows, and the classes, sorted."""
         where = f"{dataset.path}: "
+        dataset = _learnable(dataset)
         column, values = dataset.targets[0], _classes_of(dataset)
         counts = Counter(values)
         classes = sorted(counts)
@@ -200,6 +201,26 @@ class Classification:
             }
             for row in outputs.softmax(1)
         ]
+
+
+def _learnable(dataset: Dataset) -> Dataset:
+    """Set given test rows aside whose class no other row has: it cannot be learnt.
+
+    Raises
+    ------
+    DataError
+        If that leaves no test row.
+    """
+    values, tested = _classes_of(dataset), [part == "test" for part in dataset.parts]
+    known = {value for value, test in zip(values, tested, strict=True) if not test}
+    strange = {i: v for i, v in enumerate(values) if tested[i] and v not in known}
+    if strange and len(strange) == sum(tested):
+        theirs, ours = (", ".join(map(repr, sorted(s)[:4])) for s in ({*strange.values()}, known))
+        raise DataError(
+            f"{dataset.path}: no test row has a class that could be learnt. Theirs are {theirs}, "
+            f"those to learn from {ours}. Are both labelled in the same way?"
+        )
+    return dataset.without({i: f"no row to learn from is {v!r}" for i, v in strange.items()})
 
 
 def _classes_of(dataset: Dataset) -> list[str]:

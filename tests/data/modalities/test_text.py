@@ -219,8 +219,9 @@ def test_a_sketch_knows_a_text_in_which_little_was_changed(write):
     assert near[:4].min() > 0.95 > 0.5 > near[4:].max()
 
 
-def test_a_text_without_words_has_an_empty_sketch():
-    assert not TEXTS.sketch(["?!"]).any()
+def test_texts_without_words_are_told_apart_by_what_they_have():
+    first, second, same = TEXTS.sketch(["?!", "👍", "?!"])
+    assert first.any() and (first != second).any() and (first == same).all()
 
 
 def test_traits_are_how_a_text_is_written_not_what_it_says():

@@ -135,7 +135,28 @@ def test_a_zero_byte_costs_its_own_row_only():
     found = read("text,label\n" + "\n".join(rows))
     assert len(found.names) == 49
     (aside,) = found.set_aside
-    assert aside.where == "table.csv, line 22" and "zero byte" in aside.reason
+    assert aside.where == "table.csv, line 22" and "damaged here" in aside.reason
+
+
+def test_a_broken_letter_costs_its_own_row_only():
+    rows = [f"schön {i},übel".encode() for i in range(200)]
+    rows[20] = b"sch\xc3n,gut"
+    found = read(b"text,label\n" + b"\n".join(rows))
+    assert set(found.columns["label"]) == {"übel"} and len(found.names) == 199
+    assert [aside.where for aside in found.set_aside] == ["table.csv, line 22"]
+
+
+@pytest.mark.parametrize("first", ["text,label,,\nx,a,,\n", "text,label\nx,a,\n"])
+def test_separators_at_the_end_of_a_line_make_no_column(first):
+    found = read(first + "y,b\nz,c,,d\n")
+    assert found.columns == {"text": ["x", "y"], "label": ["a", "b"]}
+    assert [aside.where for aside in found.set_aside] == ["table.csv, line 4"]
+
+
+def test_a_first_line_may_say_the_separator():
+    found = read("sep=;\ntext, a;label\nx;a\n")
+    assert found.columns == {"text, a": ["x"], "label": ["a"]}
+    assert found.names == ["table.csv, line 3"]
 
 
 def test_blank_lines_before_the_header_are_passed_over():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from headstart.data.readers import folder as folder_module
 from headstart.data.readers import read_table
 from headstart.errors import DataError
 
@@ -94,6 +97,38 @@ def test_folders_that_are_not_a_whole_layout_of_parts_are_classes(lay, folders):
 def test_files_in_a_part_but_in_no_class_are_set_aside(lay):
     table = lay("train/cat/a.png", "train/b.png", "test/cat/c.png")
     assert aside(table) == [("train/b.png", "outside the class folders, so without a label")]
+
+
+def test_folders_beside_the_parts_are_left_out_and_named(lay):
+    table = lay("train/a/1.png", "test/a/2.png", "unlabelled/x/3.png")
+    assert rows(table) == [("train/a/1.png", "a", "train"), ("test/a/2.png", "a", "test")] or rows(
+        table
+    ) == [("test/a/2.png", "a", "test"), ("train/a/1.png", "a", "train")]
+    assert "left out: unlabelled/" in table.notes
+
+
+def test_what_is_no_file_is_set_aside_without_being_opened(lay, tmp_path):
+    (tmp_path / "cat").mkdir()
+    os.mkfifo(tmp_path / "cat" / "pipe.png")
+    assert aside(lay("cat/a.png")) == [("cat/pipe.png", "no regular file")]
+
+
+def test_a_folder_that_may_not_be_read_is_set_aside(lay, monkeypatch):
+    def inside(folder, _listed=folder_module.visible):
+        if folder.name == "lost+found":
+            raise PermissionError
+        return _listed(folder)
+
+    monkeypatch.setattr(folder_module, "visible", inside)
+    table = lay("cat/a.png", folders=["lost+found"])
+    assert aside(table) == [("lost+found", "a folder that may not be read")]
+
+
+def test_names_that_are_not_unicode_can_be_written(lay):
+    table = lay(os.fsdecode(b"caf\xe9/1.png"), os.fsdecode(b"caf\xe8/2.png"), "caf/\udcff.pdf")
+    assert {*table.columns["label"]} == {"caf\\udce9", "caf\\udce8"}
+    for name in [*table.names, *(where for where, _ in aside(table))]:
+        assert name.encode()
 
 
 def test_an_empty_folder_is_refused_and_the_message_says_what_is_expected(lay):

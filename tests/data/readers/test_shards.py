@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from headstart.data.readers import read_table
-from headstart.data.unlabelled import inputs_in
+from headstart.data.unlabelled import inputs_in, read_rows
 from headstart.errors import DataError
 
 
@@ -37,6 +37,7 @@ def lay(tmp_path):
         (("train/0.parquet", "val/0.parquet"), ["train", "validation"]),
         (("train-0.csv", "train-1.csv"), [None, None]),
         (("train.csv", "other.csv"), [None, None]),
+        (("train.csv", "test.csv", "classes.csv"), ["test", "train"]),
     ],
 )
 def test_tables_are_read_one_after_the_other_and_named_parts_respected(lay, files, parts):
@@ -44,6 +45,22 @@ def test_tables_are_read_one_after_the_other_and_named_parts_respected(lay, file
     assert sorted(found.columns["text"]) == ["x", "y"]
     assert sorted(found.parts, key=str) == parts
     assert len(found.names) == 2 and found.names[0].split(",")[0].endswith((".parquet", ".csv"))
+
+
+def test_rows_of_files_of_one_name_are_told_apart_and_keep_their_labels(tmp_path):
+    for part, label in (("train", "pos"), ("test", "neg")):
+        (tmp_path / part).mkdir()
+        rows = {"text": [f"{part} {i}" for i in range(3)], "label": [label] * 3}
+        pq.write_table(pa.table(rows), tmp_path / part / "0000.parquet")
+    found = read_rows(tmp_path)
+    assert len({*found.names}) == 6 and "train/0000.parquet, row 0" in found.names
+    labels = dict(zip(found.inputs, found.targets[0].values, strict=True))
+    assert labels["train 1"] == "pos" and labels["test 1"] == "neg"
+
+
+def test_tables_that_are_no_part_are_left_out_and_named(lay):
+    table = read_table(lay("train.csv", "test.csv", "classes.csv"))
+    assert "left out: classes.csv" in table.notes
 
 
 def test_numbers_are_written_alike_in_all_shards(tmp_path):

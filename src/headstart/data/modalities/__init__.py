@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -193,9 +194,16 @@ def longest_first(sizes: Sequence[int]) -> list[int]:
 modalities: Registry[Modality] = Registry("modality", __name__)
 
 
-def strange() -> str:
+def strange(path: Path) -> str:
     """Return why a file is set aside that no modality recognises."""
-    return f"no {_kinds()}, by its name"
+    if path.is_dir():
+        return "a folder that may not be read"
+    return f"no {_kinds()}, by its name" if _is_regular(path) else "no regular file"
+
+
+def _is_regular(path: Path) -> bool:
+    """Say whether `path` is no pipe, device or socket, which might be waited on for ever."""
+    return path.is_file() or not path.exists()
 
 
 def _kinds(ending: str = "") -> str:
@@ -205,7 +213,9 @@ def _kinds(ending: str = "") -> str:
 
 
 def recognised(cell: Cell) -> bool:
-    """Say whether any modality recognises `cell`."""
+    """Say whether any modality recognises `cell`; a pipe is no file that can be read."""
+    if isinstance(cell, Path) and not _is_regular(cell):
+        return False
     return any(modality.recognises(cell) for modality in modalities)
 
 

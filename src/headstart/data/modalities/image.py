@@ -31,7 +31,7 @@ from headstart.errors import Unreadable
 
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm"}
-    | {".pgm", ".pbm", ".tga", ".ico"}
+    | {".pgm", ".pbm", ".tga", ".ico", ".avif", ".jp2", ".j2k"}
     | dicom.SUFFIXES
 )
 

@@ -166,7 +166,8 @@ class TextModality(Modality):
         """
         counts = np.zeros((len(cells), _SKETCH), np.float32)
         for row, cell in enumerate(cells):
-            for word in re.findall(r"\w\w+", _all_of(cell).lower()):
+            text = _all_of(cell).lower()
+            for word in re.findall(r"\w\w+", text) or text.split():
                 place = crc32(word.encode())
                 counts[row, place % _SKETCH] += 1 if place & 2**31 else -1
         return at_length_one(np.sign(counts) * np.sqrt(np.abs(counts)))

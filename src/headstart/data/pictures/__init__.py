@@ -34,6 +34,8 @@ def head(cell: Cell, size: int = 132) -> bytes:
     if isinstance(cell, tuple):
         return b""
     try:
+        if not Path(cell).is_file():  # to open a pipe is to wait for ever
+            return b""
         with Path(cell).open("rb") as stream:
             return stream.read(size)
     except (OSError, ValueError):

@@ -18,6 +18,8 @@ from headstart.data.readers.files import FileReader, ends_in
 from headstart.errors import DataError
 
 csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+_SAID = re.compile(r"sep=(.)\r?\n")
+"""A first line by which spreadsheets are told the separator."""
 _HEAD = 100_000
 """Characters in which the header must end."""
 
@@ -87,10 +89,15 @@ class CsvReader(FileReader):
         """Return the columns that the header names, all cells as strings."""
         text, notes = table_text(path, "a CSV table")
         damaged = "\0" in text
-        rows = _rows(text, "\t" if ends_in(path, (".tsv", ".tab")) else _separator(text))
+        separator = "\t" if ends_in(path, (".tsv", ".tab")) else _separator(text)
+        if said := _SAID.match(text):  # its line stays, so that others keep their numbers
+            text, separator = "\n" + text[said.end() :], said[1]
+        rows = _rows(text, separator)
         at, _, header = next(rows)
         if header is None:
             raise DataError(f"{path}, line {at}: the header cannot be parsed; check its quotes.")
+        while len(header) > 1 and not header[-1].strip():
+            header.pop()  # separators at the end of a line make no column, if nothing follows
         titles = distinct((name.strip() for name in header), str(path))
         columns: list[list[str]] = [[] for _ in titles]
         names: list[str] = []
@@ -101,14 +108,14 @@ class CsvReader(FileReader):
                 to = f" (to line {last})" if last > first else ""
                 reason = f"a quotation mark is not closed or out of place{to}"
                 aside.append(SetAside(where, reason))
-            elif len(fields) != len(titles):
+            elif len(fields) < len(titles) or any(map(str.strip, fields[len(titles) :])):
                 reason = f"{len(fields)} fields where the header has {len(titles)}"
                 aside.append(SetAside(where, reason))
             elif damaged and any("\0" in field for field in fields):
-                aside.append(SetAside(where, "a zero byte: the file is damaged here"))
+                aside.append(SetAside(where, "a broken letter: the file is damaged here"))
             else:
                 names.append(where)
-                for column, field in zip(columns, fields, strict=True):
+                for column, field in zip(columns, fields, strict=False):
                     column.append(field)
         if not names:
             listed = f" {len(aside)} rows could not be parsed: {aside[0].where}." if aside else ""

@@ -27,7 +27,12 @@ def visible(folder: Path) -> list[Path]:
 def files_in(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
     """Yield all files in `folder` but clutter; links back to a folder `above` are not followed."""
     above = (*above, folder.resolve())
-    for path in visible(folder):
+    try:
+        inside = visible(folder)
+    except PermissionError:  # as a file that cannot be read
+        yield folder
+        return
+    for path in inside:
         if not path.is_dir():
             yield path
         elif not any(known.is_relative_to(path.resolve()) for known in above):
@@ -50,7 +55,9 @@ class FolderReader:
         folders = [p for p in visible(path) if p.is_dir()]
         given = layout(p.name for p in folders)
         roots: list[tuple[Path, Part | None]] = (
-            [(folder, given[folder.name]) for folder in folders] if given else [(path, None)]
+            [(folder, given[folder.name]) for folder in folders if folder.name in given]
+            if given
+            else [(path, None)]
         )
         files: list[Path] = []
         labels: list[str] = []
@@ -71,13 +78,15 @@ class FolderReader:
                         names.append(where)
                         parts.append(part)
                     else:
-                        aside.append(SetAside(where, strange()))
+                        aside.append(SetAside(where, strange(file)))
         if not files:
             raise DataError(_nothing(path, aside))
         notes = [f"classes are the sub-folders of {path}"]
         if given:
-            found = ", ".join(f"{p.name}/" for p in folders)
+            found = ", ".join(f"{p.name}/" for p in folders if p.name in given)
             notes.append(f"the split is respected as given by {found}")
+            if besides := ", ".join(f"{p.name}/" for p in folders if p.name not in given):
+                notes.append(f"left out: {besides}")
         rows = Rows({"file": files, "label": labels}, names, aside, notes)
         return tabulate(str(path), path, rows, parts)
 

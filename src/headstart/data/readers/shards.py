@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
-from headstart.data.cells import joined, tabulate
-from headstart.data.dataset import Data, Part, Table
+from headstart.data.cells import Rows, joined, tabulate
+from headstart.data.dataset import Data, Part, SetAside, Table
 from headstart.data.modalities import is_medium
 from headstart.data.parts import PARTS, layout
 from headstart.data.readers import readers
@@ -57,14 +58,30 @@ class ShardsReader:
         folder = Path(str(data))
         files = tables_in(folder)
         given = layout({_part_name(file, folder) for file, _ in files})
-        found = [reader.rows(file) for file, reader in files]
+        left_out = [f for f, _ in files if given and _part_name(f, folder) not in given]
+        files = [(file, reader) for file, reader in files if file not in left_out]
+        found = [_within(folder, file, reader.rows(file)) for file, reader in files]
         parts: list[Part | None] = []
         for (file, _), rows in zip(files, found, strict=True):
             parts += [given[_part_name(file, folder)] if given else None] * len(rows.names)
         table = tabulate(str(folder), folder, joined(found), parts)
         if given:
             table.notes.append(f"the split is respected as given by {', '.join(sorted(given))}")
+        if left_out:
+            table.notes.append(f"left out: {', '.join(file.name for file in left_out)}")
         return table
+
+
+def _within(folder: Path, file: Path, rows: Rows) -> Rows:
+    """Return rows called after their file's place in `folder`: others may share its name."""
+    place = str(file.parent.relative_to(folder))
+    if place == ".":
+        return rows
+    return replace(
+        rows,
+        names=[f"{place}/{name}" for name in rows.names],
+        set_aside=[SetAside(f"{place}/{one.where}", one.reason) for one in rows.set_aside],
+    )
 
 
 def _part_name(file: Path, root: Path) -> str:
