@@ -28,14 +28,14 @@ def fresh(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ranking(fresh):
-    return hs.rank(EXAMPLES / "fashion", source=[fresh, OURS], rows=120)
+    return hs.rank(EXAMPLES / "fashion", source=[fresh, OURS], rows=240)
 
 
 def test_trained_weights_are_ranked_before_random_ones(ranking, fresh):
     assert [c.source for c in ranking.candidates] == [OURS, fresh]
     trained, random = ranking.candidates
     assert trained.probe > random.probe + 0.1
-    assert ranking.rows == 120 and ranking.metric.name == "accuracy"
+    assert ranking.rows == 240 and ranking.metric.name == "accuracy"
     assert trained.scores["nearest"] > random.scores["nearest"]
     assert trained.scores["leep"] is not None, "the file of the source has its own head"
     assert random.scores["leep"] is not None

@@ -9,6 +9,7 @@ from typing import Any
 from headstart.data.columns import Roles
 from headstart.data.dataset import Data, Dataset
 from headstart.data.reading import read
+from headstart.data.splits import require_seed
 from headstart.embedding import source_for
 from headstart.evidence.audit import LISTED, Examined, Finding
 from headstart.evidence.audit import audit as findings_of
@@ -85,6 +86,7 @@ def audit(
     HeadstartError
         If the data or an option cannot be used; the text says what to do.
     """
+    require_seed(seed)
     dataset = read(data, Roles.of(input, label, group=group), test=test, seed=seed)
     chosen = task_for(dataset, task)
     dataset, spec = chosen.validate(dataset)

@@ -15,7 +15,7 @@ from typing import Annotated, Any  # noqa: E402
 
 import typer  # noqa: E402
 
-from headstart.errors import HeadstartError  # noqa: E402
+from headstart.errors import HeadstartError, UsageError  # noqa: E402
 
 INTERRUPTED = 130
 
@@ -248,6 +248,8 @@ def predict(
     from headstart.artifact.predictor import Predictor
     from headstart.report.answers import Counted, write_csv, write_json, write_subtitles, write_text
 
+    if sum((srt is not None, csv_, json_)) > 1:
+        raise UsageError("--json, --csv and --srt are three ways to answer: choose one")
     counted = Counted(
         Predictor.load(model, beams).stream(inputs, tuple(input or ()), precision), _complain
     )
@@ -445,14 +447,11 @@ def report(
     """Print the summary of a finished run again, and write its report.html."""
     from pathlib import Path
 
-    from headstart.errors import ArtifactError
     from headstart.report.page import write_page
     from headstart.report.summary import summary
+    from headstart.search.result import read_result
 
-    path = Path(run) / "result.json"
-    if not path.is_file():
-        raise ArtifactError(f"{run} holds no result.json: it is no run folder, or not finished.")
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_result(Path(run))
     print(json.dumps(content, ensure_ascii=False) if json_ else summary(content, Path(run)))
     print(write_page(content, Path(run)), file=sys.stderr)
 
@@ -568,8 +567,8 @@ def clear_cache() -> None:
 
 
 with contextlib.suppress(AttributeError, ValueError):  # tables and labels may hold any letter
-    sys.stdout.reconfigure(encoding="utf-8", errors="replace", line_buffering=True)  # type: ignore[union-attr]
-    sys.stderr.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
+    sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
 
 if __name__ == "__main__":
     main()

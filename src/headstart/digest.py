@@ -21,4 +21,6 @@ def digest_file(path: Path) -> str:
 
 def digest_data(data: Any) -> str:
     """Return the sha256 of JSON-serialisable `data`, independent of the order of its keys."""
-    return digest_bytes(json.dumps(data, sort_keys=True, ensure_ascii=False).encode())
+    return digest_bytes(
+        json.dumps(data, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    )

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from headstart.artifact.card import card
 from headstart.artifact.predictor import Predictor
-from headstart.artifact.saving import Artifact, save
+from headstart.artifact.saving import Artifact, require_place, save
 from headstart.data.columns import Roles
 from headstart.data.dataset import Data, Dataset, SetAside
-from headstart.data.splits import split, units
+from headstart.data.splits import require_seed, split, units
 from headstart.data.unlabelled import read_rows
 from headstart.errors import BudgetError, DataError, UsageError
 from headstart.evidence.calibration import temperature
@@ -158,6 +158,8 @@ def distil(
         If there is no time to teach anything.
     """
     clock = Clock(parse_budget(budget))
+    require_seed(seed)
+    require_place(Path(out))
     predictor = Predictor.load(model)
     teacher, task = predictor.artifact, predictor.task
     recipe = _recipe(task)

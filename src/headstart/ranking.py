@@ -10,9 +10,9 @@ import numpy as np
 from headstart.data.columns import Roles
 from headstart.data.dataset import Data
 from headstart.data.reading import read
-from headstart.data.splits import units
+from headstart.data.splits import require_seed, units
 from headstart.embedding import source_for
-from headstart.errors import SourceError
+from headstart.errors import SourceError, UsageError
 from headstart.evidence.shortlist import Candidate, Ranking, candidate
 from headstart.features.extract import Extractor
 from headstart.features.shared import shared_extractor
@@ -21,6 +21,7 @@ from headstart.sources.catalogue import Source, those
 from headstart.sources.families import Output
 from headstart.sources.fetching import is_fetched
 from headstart.tasks import metric_for, task_for
+from headstart.tasks.linear import MOST
 from headstart.training.learners import Rows
 
 ROWS = 1_000
@@ -60,6 +61,9 @@ def rank(
     HeadstartError
         If the data or an option cannot be used; the text says what to do.
     """
+    require_seed(seed)
+    if not 1 <= rows <= MOST:
+        raise UsageError(f"--rows {rows}: give a number from 1 to {MOST:,}")
     dataset = read(data, Roles.of(input, label, group=group), seed=seed)
     chosen = task_for(dataset, task)
     dataset, spec = chosen.validate(dataset)

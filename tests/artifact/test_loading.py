@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from headstart.artifact.loading import load
-from headstart.artifact.saving import DESCRIPTION, NOVELTY, WEIGHTS, save
+from headstart.artifact.saving import DESCRIPTION, NOVELTY, WEIGHTS, beside, save
 from headstart.errors import ArtifactError
 
 
@@ -124,10 +124,23 @@ def test_weights_that_can_run_code_are_not_even_opened(saved):
         load(saved)
 
 
+def test_a_model_of_an_unknown_kind_is_refused(saved):
+    described = json.loads((saved / DESCRIPTION).read_text())
+    described["model"]["kind"] = "another"
+    (saved / DESCRIPTION).write_text(json.dumps(described))
+    with pytest.raises(ArtifactError, match="cannot be made here"):
+        load(saved)
+
+
+def test_a_card_that_was_edited_in_another_encoding_does_no_harm(saved):
+    (saved / "README.md").write_bytes(b"caf\xe9")
+    assert load(saved).card == "caf\ufffd"
+
+
 @pytest.mark.parametrize("step", ("before", "after"))
 def test_the_old_model_loads_where_saving_was_stopped(saved, step):
     """Between the two moves of a replacement only the old model is there, under another name."""
-    old = saved.with_name(".model-old")
+    old = beside(saved)
     if step == "after":
         shutil.copytree(saved, old)
         flip(old / WEIGHTS)  # half removed

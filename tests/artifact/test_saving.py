@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from headstart.artifact import saving
 from headstart.artifact.loading import load
-from headstart.artifact.saving import DESCRIPTION, NOVELTY, SCHEMA, WEIGHTS, save
+from headstart.artifact.saving import DESCRIPTION, NOVELTY, SCHEMA, WEIGHTS, beside, save
 from headstart.digest import digest_file
 from headstart.errors import ArtifactError
 
@@ -91,7 +91,7 @@ def test_a_crash_at_any_step_leaves_one_whole_model(words, saved, monkeypatch, s
     That holds too where an earlier crash left the old model alone, under its other name.
     """
     if before == "stopped":
-        os.replace(saved, saved.with_name(".model-old"))
+        os.replace(saved, beside(saved))
     left = step
 
     def crashing(act):
@@ -166,7 +166,24 @@ def test_a_place_inside_a_file_is_said(words, tmp_path):
 
 
 def test_what_a_killed_process_left_is_swept_but_not_another_model(words, saved):
-    (saved.parent / f".{saved.name}-x1y2z3").mkdir()
-    (saved.parent / f".{saved.name}2-x1y2z3").mkdir()
+    left, others = f".{saved.name}-headstart-x1y2z3", f".{saved.name}2-headstart-x1y2z3"
+    for name in (left, others, f".{saved.name}-backup"):
+        (saved.parent / name).mkdir()
     save(words, saved)
-    assert files(saved.parent) == [f".{saved.name}2-x1y2z3", saved.name]
+    assert files(saved.parent) == [f".{saved.name}-backup", others, saved.name]
+
+
+def test_a_folder_that_holds_something_else_is_not_replaced(words, tmp_path):
+    (tmp_path / "mine").mkdir()
+    save(words, tmp_path / "mine")  # empty
+    save(words, tmp_path / "mine")  # a model
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").touch()
+    for place in ("photos", "photos/a.jpg"):
+        with pytest.raises(ArtifactError, match="holds no saved model: choose another place"):
+            save(words, tmp_path / place)
+    assert (tmp_path / "photos" / "a.jpg").is_file()
+
+
+def test_others_may_read_what_was_saved(saved):
+    assert {file.stat().st_mode & 0o777 for file in saved.iterdir()} == {0o644}

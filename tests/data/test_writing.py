@@ -61,9 +61,9 @@ def test_what_is_written_is_read_again(tmp_path, read, capital):
 
 
 @pytest.mark.parametrize("suffix", ["npz", "csv", "parquet", "safetensors"])
-def test_a_name_that_is_no_text_is_written_with_marks(tmp_path, suffix):
+def test_a_name_that_is_no_text_is_spelt_out(tmp_path, suffix):
     write_vectors(tmp_path / f"out.{suffix}", VALUES[:1], {"name": ["caf\udce9.txt"]}, "s")
-    assert b"caf?.txt" in (tmp_path / f"out.{suffix}").read_bytes().replace(b"\0", b"")
+    assert rb"\udce9.txt" in (tmp_path / f"out.{suffix}").read_bytes().replace(b"\0", b"")
 
 
 @pytest.mark.parametrize("name", ["out", "out.xls", "out.npy", ".csv"])

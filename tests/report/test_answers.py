@@ -68,6 +68,13 @@ def test_a_table_gets_its_own_columns_back_with_others_behind_them():
     ]
 
 
+def test_whatever_a_table_holds_a_csv_reader_gets_its_rows_back():
+    cells = {"id": "good\rday", "kinds": ("a", "b"), "picture": b"\x89PNG", "text": "one\r\ntwo"}
+    header, row = table(answer("t.csv, line 2", columns=cells))
+    assert header[:4] == list(cells)
+    assert row[:4] == ["good\rday", "a|b", "", "one\r\ntwo"]
+
+
 def test_names_that_the_table_has_already_get_a_number():
     columns = {"prediction": "x", "prediction.1": "y", "p(a)": "z", "problem": ""}
     header, row = table(answer("t.csv, line 2", columns=columns))

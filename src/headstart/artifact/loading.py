@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from headstart.artifact.saving import DESCRIPTION, SCHEMA, WEIGHTS, Artifact, beside
 from headstart.digest import digest_file
-from headstart.errors import ArtifactError
+from headstart.errors import ArtifactError, UsageError
 from headstart.evidence.novelty import Novelty
 from headstart.models import Saved, restore
 
@@ -36,8 +36,15 @@ def load(path: str | Path) -> Artifact:
         tensors=load_file(folder / WEIGHTS),
         texts={name: _text(folder, name) for name in described["texts"]},
     )
+    try:
+        model = restore(saved)
+    except (UsageError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ArtifactError(
+            f"{folder} holds a model that cannot be made here ({error}). It may be of another "
+            "headstart, or changed by hand."
+        ) from None
     return Artifact(
-        model=restore(saved),
+        model=model,
         task=described["task"],
         spec=described["target"],
         metric=described["metric"],
@@ -82,7 +89,11 @@ def _check(folder: Path, name: str, sha256: str | None) -> None:
     if Path(name).name != name:
         raise ArtifactError(f"{folder}: the file name {name!r} leads out of the folder.")
     path = folder / name
-    if not path.is_file() or digest_file(path) != sha256:
+    try:
+        whole = path.is_file() and digest_file(path) == sha256
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read ({error.strerror}).") from None
+    if not whole:
         raise ArtifactError(
             f"{path} is missing, damaged or was changed: its sha256 is not the one that "
             f"{DESCRIPTION} names. Copy the folder again from where it was made."
@@ -91,6 +102,6 @@ def _check(folder: Path, name: str, sha256: str | None) -> None:
 
 def _text(folder: Path, name: str) -> str:
     try:
-        return (folder / name).read_text(encoding="utf-8")
+        return (folder / name).read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise ArtifactError(f"{folder / name}: {error.strerror}.") from None

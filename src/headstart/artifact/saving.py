@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
@@ -48,12 +49,13 @@ def save(artifact: Artifact, folder: Path) -> None:
     Raises
     ------
     ArtifactError
-        If the folder cannot be written (read-only, disk full).
+        If the folder cannot be written (read-only, disk full), or holds something else.
     """
+    require_place(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
-        scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+        scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_beginning(folder)))
         try:
             _write(artifact, scratch)
             _replace(scratch, folder)
@@ -66,9 +68,21 @@ def save(artifact: Artifact, folder: Path) -> None:
         ) from None
 
 
+def require_place(folder: Path) -> None:
+    """Raise `ArtifactError` where `folder` holds anything but a saved model, which is replaced."""
+    ours = (folder / DESCRIPTION).is_file()
+    if folder.exists() and not ours and not (folder.is_dir() and not any(folder.iterdir())):
+        raise ArtifactError(f"{folder} is there and holds no saved model: choose another place.")
+
+
+def _beginning(folder: Path) -> str:
+    """Return how the names begin of what stands beside `folder` while it is saved."""
+    return f".{folder.absolute().name}-headstart-"
+
+
 def _sweep(folder: Path) -> None:
     """Delete what processes that were killed while saving to `folder` have left beside it."""
-    for left in folder.parent.glob(f".{folder.name}-*"):
+    for left in folder.parent.glob(f"{glob.escape(_beginning(folder))}*"):
         if left.name != beside(folder).name:
             shutil.rmtree(left, ignore_errors=True)
 
@@ -81,7 +95,7 @@ def _write(artifact: Artifact, folder: Path) -> None:
     for name, tensors in files.items():
         save_file({n: value.detach().contiguous() for n, value in tensors.items()}, folder / name)
     for name, text in saved.texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        _write_text(folder / name, text)
     described = {
         "schema": SCHEMA,
         "headstart": version("headstart"),
@@ -95,15 +109,20 @@ def _write(artifact: Artifact, folder: Path) -> None:
         "facts": dict(artifact.facts),
     }
     if artifact.card:
-        (folder / "README.md").write_text(artifact.card, encoding="utf-8")
-    (folder / DESCRIPTION).write_text(
-        json.dumps(described, indent=1, ensure_ascii=False), encoding="utf-8"
-    )
+        _write_text(folder / "README.md", artifact.card)
+    _write_text(folder / DESCRIPTION, json.dumps(described, indent=1, ensure_ascii=False))
+
+
+def _write_text(path: Path, text: str) -> None:
+    """Write a text; what is no Unicode in a file's name is spelt out."""
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _replace(new: Path, folder: Path) -> None:
     """Put `new` in the place of `folder`; a stop at any step leaves one of them whole."""
     new.chmod(0o755)
+    for file in new.iterdir():  # others may use the model as well
+        file.chmod(0o644)
     old = beside(folder)
     if folder.exists():
         shutil.rmtree(old, ignore_errors=True)
@@ -115,4 +134,4 @@ def _replace(new: Path, folder: Path) -> None:
 def beside(folder: Path) -> Path:
     """Return where what was in `folder` is kept for the moment in which it is replaced."""
     here = folder.absolute()
-    return here.with_name(f".{here.name}-old") if here.name else here
+    return here.with_name(f"{_beginning(folder)}old") if here.name else here

@@ -13,6 +13,7 @@ from headstart.data.cells import encoded, is_missing
 from headstart.data.columns import LOOKED_AT
 from headstart.data.dataset import Cell, Dataset, SetAside
 from headstart.data.modalities import Modality, modalities, require
+from headstart.data.rows import are_text_files, names_a_text
 from headstart.data.unlabelled import from_cells
 from headstart.errors import DataError
 
@@ -46,8 +47,13 @@ def rows_from(inputs: Any, modality: str | None = None) -> Dataset:
         cells.append(_cell(item, name))
         names.append(name)
     kind = _known(cells, modality)
-    if kind.name != "text" or _are_files(cells):
-        cells = [Path(cell) if isinstance(cell, str) else cell for cell in cells]
+    strings = [cell for cell in cells if isinstance(cell, str)]
+    files = strings and are_text_files(strings)
+    if kind.name != "text" or files:
+        cells = [
+            Path(cell) if isinstance(cell, str) and (not files or names_a_text(cell)) else cell
+            for cell in cells
+        ]
     return from_cells(cells, names, tuple(aside), kind)
 
 
@@ -114,15 +120,3 @@ def _picture(pixels: np.ndarray, name: str) -> Image.Image:
 
 def _known(cells: Sequence[Cell], modality: str | None) -> Modality:
     return require(cells[:LOOKED_AT], "X") if modality is None else modalities.get(modality)
-
-
-def _are_files(cells: Sequence[Cell]) -> bool:
-    """Say whether all cells name text files that are there; a string by itself is a text."""
-    text = modalities.get("text")
-    return bool(cells) and all(
-        isinstance(cell, str | Path)
-        and len(str(cell)) < 1000
-        and text.recognises(Path(cell))
-        and Path(cell).is_file()
-        for cell in cells
-    )

@@ -110,7 +110,7 @@ def _cells(table: Table, column: str) -> tuple[list[Cell | None], dict[int, str]
     given = [cell for cell in cells if isinstance(cell, str)]
     if not given:
         return cells, lost
-    if not are_media(given) and not _are_text_files(given[:LOOKED_AT], table.root):
+    if not are_media(given) and not are_text_files(given[:LOOKED_AT], table.root):
         missing = "an empty text" if len(given) == len(cells) else f"nothing in column {column!r}"
         lost = {
             i: missing for i, cell in enumerate(cells) if isinstance(cell, str) and not cell.strip()
@@ -133,8 +133,12 @@ def _cells(table: Table, column: str) -> tuple[list[Cell | None], dict[int, str]
     return cells, lost
 
 
-def _are_text_files(cells: Sequence[str], root: Path) -> bool:
+def names_a_text(cell: str) -> bool:
+    """Say whether `cell` is written like the path of a text file."""
+    return len(cell) < _LONGEST and modalities.get("text").recognises(Path(cell.strip()))
+
+
+def are_text_files(cells: Sequence[str], root: Path = Path()) -> bool:
     """Say whether most cells name text files that are there."""
-    text = modalities.get("text")
-    there = [cell for cell in cells if len(cell) < _LONGEST and text.recognises(Path(cell.strip()))]
-    return 2 * sum(map(os.path.isfile, (root / cell.strip() for cell in there))) > len(cells)
+    paths = [root / cell.strip() for cell in cells if names_a_text(cell)]
+    return 2 * sum(map(os.path.isfile, paths)) > len(cells)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headstart.data.dataset import Dataset
-from headstart.errors import DataError
+from headstart.errors import DataError, UsageError
 
 FOLDS = 10
 NESTED_FOLDS = 5
@@ -20,6 +20,12 @@ VALIDATION_FOLDS = (3, 8)
 The folds of training lie between those two kinds, so that a stratum of three rows, which is dealt
 to three folds in turn, has one to learn from.
 """
+
+
+def require_seed(seed: int) -> None:
+    """Raise `UsageError` for a seed that no generator of random numbers takes."""
+    if seed < 0:
+        raise UsageError("--seed must be 0 or more")
 
 
 def shares(rows: int) -> tuple[int, int]:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from headstart.data.cells import Rows, tabulate
 from headstart.data.columns import Roles, unlabelled
 from headstart.data.dataset import Cell, Column, Data, Dataset, SetAside, Table
 from headstart.data.modalities import Modality, recognised, require, strange
-from headstart.data.readers import read_table, reader_if_any, readers
+from headstart.data.readers import is_there, read_table, reader_if_any, readers
 from headstart.data.readers.folder import files_in
 from headstart.data.rows import answers_of, digested, inputs_of
+from headstart.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def inputs_in(
             yield from _rows_of(read_table(data), input, known)
         elif path.is_dir():
             yield from map(_asked, files_in(path))
-        elif _exists(path):
+        elif is_there(path):
             yield Asked(str(path), path)
         else:
             yield Asked(str(path), None, "no such file")
@@ -76,18 +78,10 @@ def inputs_in(
 def _is_table(path: Path) -> bool:
     """Say whether `path` holds rows and columns: not a folder to search through, nor an input."""
     return (
-        _exists(path)
+        is_there(path)
         and not recognised(path)
         and reader_if_any(path) not in (None, readers.get("folder"))
     )
-
-
-def _exists(path: Path) -> bool:
-    """Say whether `path` is there; what can be no path, such as a long sentence, is not."""
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
 
 
 def _asked(file: Path) -> Asked:
@@ -115,8 +109,9 @@ def read_rows(path: Data, roles: Roles | None = None, known: Roles | None = None
     DataError
         If there is nothing there, or no input can be read.
     """
-    searched = isinstance(path, str | Path) and Path(path).is_dir() and _holds_files(Path(path))
-    table = _files(Path(str(path))) if searched else read_table(path)
+    place = Path(path) if isinstance(path, str | Path) else None
+    searched = place is not None and is_there(place) and place.is_dir() and _holds_files(place)
+    table = _files(place) if place is not None and searched else read_table(path)
     found = unlabelled(table, (roles or Roles()).besides(known or Roles(), table))
     cells, lost = inputs_of(table, found.input)
     kept = [i for i, cell in enumerate(cells) if cell is not None]
@@ -137,15 +132,11 @@ def _files(folder: Path) -> Table:
     found = list(files_in(folder))
     files = [file for file in found if recognised(file)]
     aside = [SetAside(str(f.relative_to(folder)), strange(f)) for f in found if not recognised(f)]
-    return Table(
-        path=str(folder),
-        root=folder,
-        columns={"file": [*files]},
-        names=[str(file.relative_to(folder)) for file in files],
-        parts=[None] * len(files),
-        set_aside=aside,
-        notes=[],
-    )
+    if not files:
+        listed = "".join(f" {one.where}: {one.reason}." for one in aside[:3])
+        raise DataError(f"{folder}: there are no inputs.{listed}")
+    names = [str(file.relative_to(folder)) for file in files]
+    return tabulate(str(folder), folder, Rows({"file": files}, names, aside))
 
 
 def _holds_files(folder: Path) -> bool:

@@ -46,7 +46,10 @@ def write_vectors(path: Path, values: np.ndarray, columns: Columns, source: str)
     """
     write = writer_for(path)
     # the name of a file may hold bytes that are no letters
-    texts = {n: [t.encode("utf-8", "replace").decode() for t in c] for n, c in columns.items()}
+    texts = {
+        name: [text.encode("utf-8", "backslashreplace").decode() for text in column]
+        for name, column in columns.items()
+    }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as scratch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from headstart.artifact.predictor import Answer
+from headstart.data.dataset import Cell
 from headstart.errors import DataError, UsageError
 from headstart.evidence.novelty import ENOUGH
 
@@ -122,12 +124,24 @@ def write_csv(answers: Iterable[Answer], out: TextIO, alone: bool) -> None:
     named = [f"prediction({name})" if name else "prediction" for name in outputs]
     sure = ["sure"] if "sure" in first.data else []
     added = [*named, *(f"p({name})" for name in classes), "unlike", *sure, "problem"]
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*own, *_distinct(added, own)])
+
+    def write(row: list[Any]) -> None:
+        made = io.StringIO()
+        csv.writer(made).writerow(row)  # which quotes both letters that may end a line
+        out.write(made.getvalue().removesuffix("\r\n") + "\n")
+
+    write([*own, *_distinct(added, own)])
     for answer in itertools.chain(held, coming):
         columns: Mapping[str, Any] = answer.columns or {}
-        row = [columns[name] for name in own] if table else [answer.name]
-        writer.writerow([*row, *_added(answer, outputs, classes, sure)])
+        row = [_flat(columns[name]) for name in own] if table else [answer.name]
+        write([*row, *_added(answer, outputs, classes, sure)])
+
+
+def _flat(cell: Cell) -> str | Path:
+    """Return a cell of a table as CSV has it: several labels joined by ``|``, no pictures."""
+    if isinstance(cell, tuple):
+        return "|".join(map(str, cell))
+    return "" if isinstance(cell, bytes) else cell
 
 
 def write_subtitles(answers: Iterable[Answer], folder: str | Path) -> None:

@@ -65,7 +65,7 @@ def write_page(result: dict[str, Any], folder: Path) -> Path:
     ledger.close()
     path = folder / "report.html"
     try:
-        path.write_text(page, encoding="utf-8")
+        path.write_text(page, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise ArtifactError(f"{path} cannot be written ({error.strerror}).") from None
     return path

@@ -16,7 +16,7 @@ from headstart.data.dataset import TOGETHER, Data, Dataset
 from headstart.data.modalities import modalities
 from headstart.data.readers import title
 from headstart.data.reading import read
-from headstart.data.splits import Split, split, straddling, units
+from headstart.data.splits import Split, require_seed, split, straddling, units
 from headstart.data.tokenizing import MODES
 from headstart.digest import digest_data
 from headstart.errors import DataError, SourceError, UsageError
@@ -75,8 +75,7 @@ class Options:
     def __post_init__(self) -> None:
         if self.max_trials is not None and self.max_trials < 1:
             raise UsageError("--max-trials must be 1 or more")
-        if self.seed < 0:
-            raise UsageError("--seed must be 0 or more")
+        require_seed(self.seed)
         if self.long not in MODES:
             raise UsageError(f"--long {self.long} is not known; it is {', '.join(MODES)}")
         for name, known in (("evaluation", EVALUATIONS), ("quality", QUALITIES)):

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from headstart.errors import HeadstartError
+from headstart.errors import ArtifactError, HeadstartError
 from headstart.evidence.intervals import Interval
 from headstart.search.budget import Clock
 from headstart.search.closing import Evaluation, no_verdict
@@ -187,11 +187,36 @@ def _baselines(standing: Standing, found: Evaluation, trivial: str) -> dict[str,
     return baselines
 
 
+def read_result(run: Path) -> dict[str, Any]:
+    """Return what ``result.json`` of a run holds.
+
+    Raises
+    ------
+    ArtifactError
+        If there is none, it is damaged, or of a newer headstart.
+    """
+    path = run / "result.json"
+    if not path.is_file():
+        raise ArtifactError(f"{run} holds no result.json: it is no run folder, or not finished.")
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        schema = int(content["schema"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{path} is damaged ({error!r}).") from None
+    if schema > SCHEMA:
+        raise ArtifactError(
+            f"{path} was written by a newer headstart (form {schema}; this one reads {SCHEMA}). "
+            "Update headstart."
+        )
+    return content
+
+
 def write_result(content: dict[str, Any], run: Path) -> None:
     """Write ``result.json`` in one step."""
     partial = run / ".result.json"
     try:
-        partial.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+        text = json.dumps(content, indent=1, ensure_ascii=False)
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
         os.replace(partial, run / "result.json")
     except OSError as error:
         raise HeadstartError(f"{run}/result.json cannot be written ({error.strerror}).") from None

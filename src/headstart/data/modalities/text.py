@@ -76,7 +76,7 @@ def _decoded(cell: Cell) -> str:
     if isinstance(cell, tuple):
         text = "\n".join(map(_decoded, cell))
     elif isinstance(cell, str):
-        text = cell.encode("utf-8", "replace").decode()  # half a surrogate pair becomes "?"
+        text = cell.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair
     else:
         try:
             text, _ = decode(cell if isinstance(cell, bytes) else _content(cell))

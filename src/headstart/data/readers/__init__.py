@@ -74,9 +74,10 @@ def reader_of(data: Data) -> Reader:
         kind = f"{type(data).__module__}.{type(data).__qualname__}"
         raise DataError(f"headstart cannot read an object of type {kind}. It reads: {forms}.")
     path = Path(data)
-    if not path.exists():
-        beside = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
-        hint = f" In {path.parent}/ there are: {', '.join(beside[:8])}." if beside else ""
+    if not is_there(path):
+        around = path.parent
+        beside = sorted(p.name for p in around.iterdir()) if is_there(around) else []
+        hint = f" In {around}/ there are: {', '.join(beside[:8])}." if beside else ""
         raise DataError(f"{path}: there is no such file or folder.{hint}")
     raise DataError(f"{path}: headstart cannot read this kind of file. It reads: {forms}.")
 
@@ -88,4 +89,12 @@ def read_table(data: Data) -> Table:
 
 def _located(data: Data) -> Data:
     """Return a path as `Path` where it exists; what else a text may name, its reader knows."""
-    return Path(data) if isinstance(data, str) and Path(data).exists() else data
+    return Path(data) if isinstance(data, str) and is_there(Path(data)) else data
+
+
+def is_there(path: Path) -> bool:
+    """Say whether there is such a file or folder; what can be no path, as a long text, is not."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
