@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import pickle
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
@@ -22,10 +24,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 import headstart as hs
 from headstart import api, estimators
+from headstart.artifact.predictor import Predictor
 from headstart.data.columns import Roles
 from headstart.data.inputs import rows_from
 from headstart.data.reading import read
 from headstart.errors import DataError, SourceError, UsageError
+from headstart.evidence.novelty import describe
 from headstart.features import shared
 from headstart.sources.loading import LoadedSource
 
@@ -244,6 +248,28 @@ def test_a_pickled_model_answers_the_same_and_finds_its_rows(toys, texts):
     twice = pickle.loads(pickle.dumps(again))
     np.testing.assert_array_equal(twice.predict_proba(X), expected)
     assert pickle.loads(pickle.dumps(hs.TransferClassifier(seed=3))).seed == 3
+
+
+def test_a_pickled_model_keeps_what_flags_unlike_rows_and_its_card(toys, texts):
+    X, y = texts
+    model = hs.TransferClassifier().fit(X, y)
+    features = torch.from_numpy(np.random.default_rng(0).normal(size=(60, 4)).astype("float32"))
+    flagging = describe(features, features[:30], 0)
+    model.model_ = Predictor(replace(model.model_.artifact, novelty=flagging, card="about it"))
+    again = pickle.loads(pickle.dumps(model)).model_.artifact
+    assert again.card == "about it"
+    for name, value in flagging.tensors().items():
+        assert torch.equal(again.novelty.tensors()[name], value)
+
+
+def test_one_path_that_is_gone_is_set_aside_among_text_files(toys, tmp_path):
+    paths = []
+    for i in range(8):
+        paths.append(str(tmp_path / f"{i}.txt"))
+        if i != 5:
+            (tmp_path / f"{i}.txt").write_text(f"text number {i}")
+    rows = rows_from(paths)
+    assert len(rows) == 7 and [aside.where for aside in rows.set_aside] == ["row 5"]
 
 
 def test_a_saved_model_is_an_artifact_with_the_labels_as_text(toys, texts, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,11 @@ class Study:
     folder: Path
     result: dict[str, Any]
     set_aside: tuple[SetAside, ...] = ()
+    _place: Path = field(init=False, repr=False)
+    """The folder wherever the program goes from here."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_place", self.folder.absolute())
 
     @property
     def verdict(self) -> str:
@@ -59,7 +64,7 @@ class Study:
     @cached_property
     def model(self) -> Predictor:
         """Return the model that was handed back."""
-        return Predictor.load(self.folder)
+        return Predictor.load(self._place)
 
     def __str__(self) -> str:
         return summary(self.result, self.folder)

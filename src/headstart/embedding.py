@@ -15,7 +15,7 @@ from headstart.data.inputs import rows_from
 from headstart.data.readers import is_in_memory
 from headstart.data.unlabelled import read_rows
 from headstart.data.writing import write_vectors
-from headstart.errors import DataError, SourceError
+from headstart.errors import DataError, SourceError, UsageError
 from headstart.features.shared import shared_extractor
 from headstart.models.heads import readout
 from headstart.sources.catalogue import Source, default_source
@@ -104,6 +104,9 @@ def embed(
     if not len(rows):
         listed = "; ".join(f"{s.where}: {s.reason}" for s in rows.set_aside[:5])
         raise DataError(f"there is nothing to embed. {listed}".strip())
+    if len(rows.targets) > 1:
+        named = ", ".join(repr(column.name) for column in rows.targets)
+        raise UsageError(f"one column of labels is kept with the values, not {named}")
     chosen = source_for(rows.modality, source)
     values = features_of(rows, chosen, "layers" if layers else "linear")
     labels = None

@@ -29,6 +29,7 @@ from headstart.data.inputs import rows_from
 from headstart.data.splits import units
 from headstart.embedding import source_for
 from headstart.errors import DataError, UsageError
+from headstart.evidence.novelty import Novelty
 from headstart.features.extract import Extractor
 from headstart.features.shared import shared_extractor
 from headstart.models import Model, Saved, restore
@@ -171,6 +172,8 @@ class _Transfer(BaseEstimator):
                 "config": dict(saved.config),
                 "tensors": {name: value.numpy() for name, value in saved.tensors.items()},
                 "texts": dict(saved.texts),
+                "card": artifact.card,
+                "novelty": _arrays(artifact.novelty),
             }
         return state
 
@@ -370,6 +373,8 @@ def _restored(
     config: Mapping[str, Any],
     tensors: Mapping[str, np.ndarray],
     texts: Mapping[str, str],
+    card: str,
+    novelty: Mapping[str, np.ndarray] | None,
 ) -> Artifact:
     weights = {name: torch.from_numpy(value.copy()) for name, value in tensors.items()}
     model: Model = restore(Saved(kind, config, weights, texts))
@@ -377,4 +382,13 @@ def _restored(
         backbone = model.backbone
         extractor = Extractor(backbone, facts["features"])
         model = Network(backbone, model.head, model.spec, model.output, extractor)
-    return Artifact(model, task, spec, metric, facts=facts)
+    flagging = None
+    if novelty is not None:
+        flagging = Novelty(**{n: torch.from_numpy(v.copy()) for n, v in novelty.items()})
+    return Artifact(model, task, spec, metric, card, facts, flagging)
+
+
+def _arrays(novelty: Novelty | None) -> dict[str, np.ndarray] | None:
+    if novelty is None:
+        return None
+    return {name: value.numpy() for name, value in novelty.tensors().items()}

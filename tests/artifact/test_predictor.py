@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from headstart.artifact import predictor as module
 from headstart.artifact.predictor import Predictor
@@ -117,6 +118,32 @@ def test_a_task_without_probabilities_says_so(words, monkeypatch):
     assert predictor.predict(TEXTS) == TOPICS
     with pytest.raises(UsageError, match="a model for silent gives no probabilities"):
         predictor.predict_proba(TEXTS)
+
+
+@pytest.mark.parametrize("strange", [3.5, None, ["a", "b"], object()])
+def test_what_is_no_input_at_all_is_refused(reader, strange):
+    with pytest.raises(DataError, match="expected a text, a path, a PIL picture"):
+        reader.predict([strange])
+
+
+def test_pictures_of_pillow_are_predicted_as_their_files(viewer, squares):
+    with Image.open(squares.inputs[0]) as picture:
+        assert viewer.predict([picture]) == viewer.predict([squares.inputs[0]])
+
+
+@pytest.fixture
+def pairs(words):
+    """A reader of two texts a row."""
+    return Predictor(replace(words, facts={**words.facts, "inputs": ["question", "answer"]}))
+
+
+def test_a_row_that_lacks_an_input_is_not_answered(pairs, tmp_path):
+    assert len(pairs.predict([("what is rain", "water")])) == 1
+    with pytest.raises(DataError, match="the model reads 'question' and 'answer' of a row"):
+        pairs.predict(("what is rain", "water"))
+    (tmp_path / "one.csv").write_text("question,reply\nwhat is rain,water\n")
+    with pytest.raises(DataError, match="there is no column 'answer'"):
+        list(pairs.stream(tmp_path / "one.csv"))
 
 
 def test_one_input_may_be_given_alone(reader, viewer, squares):

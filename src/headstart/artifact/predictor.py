@@ -13,6 +13,7 @@ from headstart.artifact.loading import load
 from headstart.artifact.saving import Artifact
 from headstart.data.columns import Roles
 from headstart.data.dataset import Cell, Data, Dataset, SetAside
+from headstart.data.inputs import cell_of
 from headstart.data.modalities import Excerpt, Preprocessing, View, modalities, sniff
 from headstart.data.readers import is_in_memory
 from headstart.data.reading import read
@@ -125,7 +126,8 @@ class Predictor:
         Parameters
         ----------
         inputs
-            Texts, paths of pictures or text files, or pictures as the bytes of their files.
+            Texts, paths of pictures or text files, pictures as the bytes of their files, of Pillow,
+            or as arrays of pixels; of several inputs a row, tuples.
 
         Raises
         ------
@@ -236,15 +238,24 @@ class Predictor:
 
     def _asked(self, cell: Cell) -> Asked:
         """Return what a caller asks in Python, where a string is a text if texts are wanted."""
+        cell = cell_of(cell, "an input")
         own = cell if self.task.modality == "text" else _with_path(cell)
         if isinstance(own, Path):
             return Asked(str(own), own)
         return Asked("an input" if isinstance(own, bytes) else str(own)[:80], own)
 
+    def _whole(self, asked: Asked) -> Asked:
+        """Return an input with what is wrong where it lacks a part of what the model reads."""
+        columns = self._columns("inputs")
+        if asked.cell is None or len(columns) < 2 or _parts_of(asked.cell) == len(columns):
+            return asked
+        read = " and ".join(map(repr, columns))
+        return replace(asked, cell=None, problem=f"the model reads {read} of a row, as a tuple")
+
     def _stream(self, asked: Iterator[Asked]) -> Iterator[Answer]:
         unchecked = True
         size = _FIRST
-        while chunk := list(itertools.islice(asked, size)):
+        while chunk := list(map(self._whole, itertools.islice(asked, size))):
             cells = [one.cell for one in chunk if one.cell is not None]
             if unchecked and cells:
                 self._check_modality(cells)
@@ -425,6 +436,11 @@ def _with_path(cell: Cell) -> Cell:
     if isinstance(cell, tuple):
         return (_with_path(cell[0]), *cell[1:])
     return Path(cell) if isinstance(cell, str) else cell
+
+
+def _parts_of(cell: Cell) -> int:
+    """Return how many texts and files an input consists of."""
+    return sum(map(_parts_of, cell)) if isinstance(cell, tuple) else 1
 
 
 def _of_another(wanted: str, found: str) -> DataError:

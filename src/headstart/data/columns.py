@@ -58,8 +58,19 @@ class Roles:
         """Return the roles, input and label taken from `known` where they are not said.
 
         They are those of rows read before, and taken only if the table has them.
+
+        Raises
+        ------
+        DataError
+            If the table has some of the known inputs, but not all.
         """
         has = table.columns
+        lacking = [c for c in known.input if c not in has]
+        if not self.input and 0 < len(lacking) < len(known.input):
+            raise DataError(
+                f"{table.path}: inputs are read from {' and '.join(map(repr, known.input))}, but "
+                f"there is no column {lacking[0]!r}. Say which to take by one --input COL each."
+            )
         input_ = known.input if all(c in has for c in known.input) else ()
         label = known.label if all(c in has for c in known.label) else ()
         return replace(self, input=self.input or input_, label=self.label or label)

@@ -44,7 +44,7 @@ def rows_from(inputs: Any, modality: str | None = None) -> Dataset:
         if is_missing(item):
             aside.append(SetAside(name, "missing"))
             continue
-        cells.append(_cell(item, name))
+        cells.append(cell_of(item, name))
         names.append(name)
     kind = _known(cells, modality)
     strings = [cell for cell in cells if isinstance(cell, str)]
@@ -85,11 +85,12 @@ def _items(inputs: Any) -> Sequence[Any]:
     return list(inputs)
 
 
-def _cell(item: Any, name: str) -> Cell:
+def cell_of(item: Any, name: str) -> Cell:
+    """Return an input as headstart reads it; raise `DataError` for what is none, by its name."""
     if isinstance(item, str | Path | bytes):
         return str(item) if isinstance(item, str) else item
     if isinstance(item, tuple):
-        return tuple(_cell(part, name) for part in item)
+        return tuple(cell_of(part, name) for part in item)
     if isinstance(item, np.ndarray):
         item = _picture(item, name)
     if isinstance(item, Image.Image):

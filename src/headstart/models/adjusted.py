@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from headstart.data.dataset import Dataset
+from headstart.data.modalities import Preprocessing
 from headstart.models import Model, Response, Saved, model_kinds, restore
 
 _INNER = "inner."
@@ -26,6 +27,11 @@ class Adjusted(Model):
         self.inner = inner
         self.offsets = torch.zeros(()) if offsets is None else offsets.float()
         self.temperature = temperature
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """Return how the inner model reads its inputs."""
+        return self.inner.preprocessing
 
     def respond(self, rows: Dataset) -> Response:
         """Return outputs (rows, outputs) moved and scaled, and the inner model's features."""
