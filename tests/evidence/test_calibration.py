@@ -11,11 +11,12 @@ from headstart.evidence.calibration import (
     KEPT,
     Decisions,
     calibration,
-    errors,
+    error,
     grouped,
     temperature,
     threshold_for,
 )
+from headstart.evidence.intervals import resamples
 
 
 def world(rows, sharper=0.0, seed=0):
@@ -28,10 +29,29 @@ def world(rows, sharper=0.0, seed=0):
 def test_the_error_is_the_mean_distance_by_hand():
     confidence = np.array([0.9, 0.9, 0.6, 0.6])
     right = np.array([1.0, 0.0, 1.0, 1.0])
-    found = errors(confidence, right, np.array([1, 1, 0, 0]), np.ones((1, 4)))
-    assert found[0] == pytest.approx((2 * 0.4 + 2 * 0.4) / 4)
-    twice = errors(confidence, right, np.array([1, 1, 0, 0]), np.array([[2.0, 2, 0, 0]]))
-    assert twice[0] == pytest.approx(0.4)
+    found = error(confidence, right, np.array([1, 1, 0, 0]))
+    assert found == pytest.approx((2 * 0.4 + 2 * 0.4) / 4)
+    assert error(confidence[:2], right[:2], np.zeros(2, int)) == pytest.approx(0.4)
+
+
+def test_the_interval_is_that_of_resampled_rows_by_hand():
+    confidence, right = world(60)
+    units = np.arange(60) // 3
+    found = calibration(confidence, right, units, seed=4).error
+    group, drawn = grouped(confidence), []
+    for weights in resamples(units, 4):
+        hot = np.eye(group.max() + 1)[group] * (right - confidence)[:, None]
+        drawn.append(np.abs(weights @ hot).sum(1) / weights.sum(1))
+    low, high = np.quantile(np.concatenate(drawn), [0.025, 0.975])
+    assert (found.low, found.high) == pytest.approx((min(low, found.value), high))
+
+
+def test_a_calibrated_model_is_not_said_to_be_off_where_rows_are_copies():
+    off = 0
+    for seed in range(40):
+        confidence, right = (np.repeat(one, 10) for one in world(60, seed=seed))
+        off += calibration(confidence, right, np.arange(600) // 10).off
+    assert off <= 5
 
 
 def test_a_calibrated_model_is_not_said_to_be_off():

@@ -92,6 +92,39 @@ def test_the_interval_holds_a_true_zero_as_often_as_it_says(monkeypatch, name, c
     assert np.mean([i.low <= 0 <= i.high for i in found]) >= 0.92
 
 
+@pytest.mark.parametrize("units", (2, 3, 4, 8))
+@pytest.mark.parametrize("name", ("accuracy", "macro_f1"))
+def test_of_few_units_none_is_taken_for_a_gain(name, units):
+    random, metric, wrong = np.random.default_rng(units), CLASSIFICATION[name], 0
+    unit_of = np.repeat(np.arange(units), 20)
+    targets = np.arange(20 * units) % 2
+    for seed in range(60):
+        shift = random.normal(0, 0.05, units)[unit_of]
+        ours, theirs = (
+            torch.from_numpy(
+                np.eye(2)[np.where(random.random(20 * units) < p, targets, 1 - targets)]
+            )
+            for p in (0.7 + shift, 0.7 - shift)
+        )
+        found = gain(metric, ours, theirs, targets, unit_of, seed)
+        wrong += found.low > 0 or found.high < 0
+    assert wrong <= 7
+
+
+def test_one_copy_changes_an_interval_hardly():
+    metric, targets = CLASSIFICATION["accuracy"], np.zeros(60, int)
+    ours = np.eye(2)[np.repeat([0, 1], [40, 20])]
+    theirs = ours.copy()
+    theirs[[3, 10, 20, 30]] = [0, 1]
+    units = np.arange(60)
+    alone = gain(metric, torch.from_numpy(ours), torch.from_numpy(theirs), targets, units)
+    units[1] = 0
+    tied = gain(metric, torch.from_numpy(ours), torch.from_numpy(theirs), targets, units)
+    assert alone.low < 0 and (tied.low, tied.high) == pytest.approx(
+        (alone.low, alone.high), abs=0.01
+    )
+
+
 def test_one_unit_alone_shows_nothing(pair):
     better, worse, targets = pair
     found = gain(ACCURACY, better, worse, targets, np.zeros(80, int))

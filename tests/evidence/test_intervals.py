@@ -79,6 +79,16 @@ def test_copied_rows_widen_the_interval_once_they_are_one_unit(name):
     assert ratio == pytest.approx(6**0.5, rel=0.15)
 
 
+def test_all_right_is_no_certainty_where_two_rows_are_one():
+    metric, statistics = CLASSIFICATION["accuracy"], np.ones((20, 1))
+    units = np.arange(20)
+    alone = repeated_interval(metric, [statistics], units)
+    units[1] = 0
+    tied = repeated_interval(metric, [statistics], units)
+    assert tied.high == 1 and 0.7 < tied.low < alone.low
+    assert repeated_interval(metric, [statistics], np.zeros(20, int)).low < 0.1
+
+
 def test_the_bootstrap_agrees_with_the_normal_interval_of_a_mean():
     outputs, targets = answers(400)
     metric = CLASSIFICATION["log_loss"]

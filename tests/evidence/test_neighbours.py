@@ -68,6 +68,16 @@ def test_cells_miss_no_near_duplicate_and_few_neighbours(monkeypatch):
     assert np.isfinite(found.distances).all()
 
 
+def test_rows_of_which_many_are_equal_have_neighbours_as_well(monkeypatch):
+    monkeypatch.setattr(module, "EXACT", 500)
+    rows = np.random.default_rng(0).normal(size=(3_000, 8)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    rows[:1_200] = 0
+    found = neighbours(rows)
+    assert (found.distances[:1_200] == 0).all()
+    assert (found.rows != np.arange(3_000)[:, None])[np.isfinite(found.distances)].all()
+
+
 def test_many_rows_lie_in_a_file(monkeypatch):
     monkeypatch.setattr(module, "HELD", 100)
     chunks = [np.full((4, 3), float(i), np.float32) for i in range(5)]

@@ -13,6 +13,8 @@ from headstart.evidence.intervals import Interval, ends, resamples, wilson
 
 BINS = 10
 """Groups of equally many answers, by how sure they are."""
+DRAWS = 400
+"""Of answers that are right as often as they are sure."""
 PRIOR = 0.5
 KEPT = 2_000
 """Decisions that are kept with a model."""
@@ -98,14 +100,23 @@ def calibration(
     """
     group = grouped(confidence)
     right = right.astype(np.float64)
+    known, unit_of = np.unique(units, return_inverse=True)
+    each = np.arange(len(known))
+    # sums of each unit are all that resampling needs, however many answers a unit has
+    kinds = int(group.max()) + 1
+    place = unit_of * kinds + group
+    apart = np.bincount(place, right - confidence, len(known) * kinds).reshape(-1, kinds)
+    counts = np.bincount(unit_of)
     drawn = np.concatenate(
-        [errors(confidence, right, group, weights) for weights in resamples(units, seed)]
+        [np.abs(weights @ apart).sum(1) / (weights @ counts) for weights in resamples(each, seed)]
     )
     random = np.random.default_rng([seed, 15])
-    fair = (random.random((400, len(confidence))) < confidence).astype(np.float64)
-    even = np.ones((1, len(confidence)))
-    by_chance = [float(errors(confidence, made_up, group, even)[0]) for made_up in fair]
-    value = float(errors(confidence, right, group, even)[0])
+    # answers of one unit are right or wrong together, as far as their confidence lets them
+    by_chance = [
+        error(confidence, random.random(len(known))[unit_of] < confidence, group)
+        for _ in range(DRAWS)
+    ]
+    value = error(confidence, right, group)
     low, high = ends(drawn)
     return Calibration(
         Interval(value, min(low, value), max(high, value)),
@@ -120,14 +131,9 @@ def grouped(confidence: np.ndarray) -> np.ndarray:
     return np.searchsorted(edges, confidence, side="right")
 
 
-def errors(
-    confidence: np.ndarray, right: np.ndarray, group: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
-    """Return the expected calibration error (b,) under each of the weights (b, n) of answers."""
-    hot = np.eye(int(group.max()) + 1)[group]
-    apart = weights @ (hot * (right - confidence)[:, None])
-    found: np.ndarray = np.abs(apart).sum(1) / weights.sum(1)
-    return found
+def error(confidence: np.ndarray, right: np.ndarray, group: np.ndarray) -> float:
+    """Return the expected calibration error of (n,) answers in groups."""
+    return float(np.abs(np.bincount(group, right - confidence)).sum()) / len(confidence)
 
 
 def _described(confidence: np.ndarray, right: np.ndarray) -> dict[str, float]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from torch import Tensor
 
-from headstart.evidence.intervals import LEVEL, Interval, ends, resamples
+from headstart.evidence.intervals import LEVEL, Interval, ends, resamples, together, widened
 from headstart.tasks import Metric
 
 _NEAR = 1e-9
@@ -23,12 +24,12 @@ def gain(
 ) -> Interval:
     """Return how much better `ours` scores than `theirs`, with a 95% interval; positive is better.
 
-    For a proportion of independent rows it is the score interval of a paired difference, widened to
-    the exact one of the rows that decide: with few of those the former leaves out zero too often.
-    Otherwise both models are scored on the same bootstrap samples of units, so what makes a row
-    hard or easy for both cancels out (Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
-    chapter 13), and the spread is widened by sqrt(m / (m - 1)) for m units, the bootstrap's known
-    shortfall.
+    For a proportion it is the score interval of a paired difference, widened to the exact one of
+    the rows that decide: with few of those the former leaves out zero too often. Rows that belong
+    together count for fewer, by the design effect. Otherwise both models are scored on the same
+    bootstrap samples of units, so what makes a row hard or easy for both cancels out (Efron and
+    Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13), and the spread is widened for
+    how few units there are. Of a single unit nothing can be said: the interval is the whole line.
     """
     a, b = (metric.statistics(outputs, targets) for outputs in (ours, theirs))
     return repeated_gain(metric, [a], [b], units, seed)
@@ -63,15 +64,23 @@ def repeated_gain(
 
     rows, distinct = len(units), len(np.unique(units))
     value = float(difference(np.ones((1, rows)))[0])
-    if metric.proportion and distinct == rows:
-        won = float(np.mean([(a > b).sum() for a, b in pairs])) / overlap
-        lost = float(np.mean([(a < b).sum() for a, b in pairs])) / overlap
-        of = rows / overlap
-        found = score(won, lost, of, level), deciding(won, lost, of, level)
+    if distinct < 2:
+        return Interval(value, -math.inf, math.inf)
+    drawn = np.zeros(0)
+    if not metric.proportion or distinct < rows:
+        drawn = np.concatenate([difference(weights) for weights in resamples(units, seed)])
+    if metric.proportion:
+        won, lost = (
+            float(np.mean([np.sum(sign * (a - b) > 0) for a, b in pairs])) for sign in (1, -1)
+        )
+        if len(drawn):
+            independent = ((won + lost) / rows - value**2) / rows
+            overlap *= together(drawn, independent, rows, distinct, level)
+        counts = won / overlap, lost / overlap, rows / overlap
+        found = score(*counts, level), deciding(*counts, level)
         low, high = min(low for low, _ in found), max(high for _, high in found)
     else:
-        drawn = np.concatenate([difference(weights) for weights in resamples(units, seed)])
-        wider = np.sqrt(overlap * distinct / max(1, distinct - 1))
+        wider = widened(distinct, level) * math.sqrt(overlap)
         low, high = ends(value + (drawn - value) * wider, level)
     return Interval(value, min(low, value), max(high, value))
 

@@ -16,6 +16,8 @@ LEVEL = 0.95
 RESAMPLES = 2_000
 _CHUNK = 100
 _SMALL = 1e-3
+_NOTHING = 0.1
+"""Rows that a single unit counts for."""
 
 
 @dataclass(frozen=True)
@@ -94,18 +96,59 @@ def repeated_interval(
     overlap
         How many times its variance is that of independent rows.
     """
-    n = len(units)
+    n, m = len(units), len(np.unique(units))
 
     def mean(weights: np.ndarray) -> np.ndarray:
         found: np.ndarray = np.mean([metric.aggregate(rows, weights) for rows in repeats], 0)
         return found
 
     value = float(mean(np.ones((1, n)))[0])
-    if metric.proportion and len(np.unique(units)) == n:
+    if metric.proportion and m == n:
         return wilson(value * n / overlap, n / overlap)
     drawn = np.concatenate([mean(weights) for weights in resamples(units, seed)])
-    low, high = ends(value + (drawn - value) * sqrt(overlap))
+    if metric.proportion:
+        fewer = overlap * together(drawn, value * (1 - value) / n, n, m, LEVEL)
+        return wilson(value * n / fewer, n / fewer)
+    wider = widened(max(2, m), LEVEL) * sqrt(overlap)  # the spread of one unit is not known
+    low, high = ends(value + (drawn - value) * wider)
     return Interval(value, min(low, value), max(high, value))
+
+
+def widened(units: int, level: float) -> float:
+    """Return how much wider an interval is of so few units than the bootstrap's percentiles say.
+
+    The bootstrap falls short by sqrt((m - 1) / m) for m units, and takes their spread for known:
+    Student's quantile takes the place of the normal one (Hesterberg, What teachers should know
+    about the bootstrap, The American Statistician 69, 2015). There are two units at least.
+    """
+    from scipy.stats import norm, t
+
+    tail = 0.5 + level / 2
+    return sqrt(units / (units - 1)) * float(t.ppf(tail, units - 1) / norm.ppf(tail))
+
+
+def together(
+    drawn: np.ndarray, independent: float, rows: int, units: int, level: float = LEVEL
+) -> float:
+    """Return of how many rows that belong together one counts: the design effect, at least one.
+
+    Korn and Graubard, Confidence intervals for proportions with small expected number of positive
+    counts estimated from survey data, Survey Methodology 24, 1998. Of one unit nothing is known:
+    all of its rows count as less than one.
+
+    Parameters
+    ----------
+    drawn
+        Values on samples in which whole units are drawn.
+    independent
+        The variance that the value would have of so many independent rows.
+    """
+    if units < 2:
+        return rows / _NOTHING
+    few = widened(units, level) ** 2
+    if independent <= 0:
+        return few * rows / units
+    return max(1.0, few * float(np.var(drawn)) / independent)
 
 
 def by_subgroup(

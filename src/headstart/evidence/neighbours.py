@@ -68,7 +68,8 @@ def neighbours(vectors: np.ndarray, seed: int = 0) -> Neighbours:
         for some in own.split(step):
             apart = torch.cdist(rows[some], there)
             apart[some[:, None] == others] = torch.inf
-            which = others[apart.topk(min(count, len(others)), dim=1, largest=False).indices]
+            most = min(count, len(others) - 1)  # a row is no neighbour of its own
+            which = others[apart.topk(most, dim=1, largest=False).indices]
             # products of rows lose small differences, which are what matters here
             nearest, order = (rows[some][:, None] - rows[which]).norm(dim=2).sort(dim=1)
             found[some, : which.shape[1]] = which.gather(1, order)
@@ -82,13 +83,14 @@ def _cells(rows: Tensor, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
     centres = rows[torch.from_numpy(np.sort(drawn))]
     pieces = rows.split(max(1, BLOCK // len(centres)))
     cell_of = torch.cat([torch.cdist(piece, centres).argmin(1) for piece in pieces])
-    members = cell_of.argsort(stable=True).split(
-        torch.bincount(cell_of, minlength=len(centres)).tolist()
-    )
-    near = torch.cdist(centres, centres).topk(min(CELLS, len(centres)), largest=False).indices
-    for number, own in enumerate(members):
-        if len(own):
-            yield own, torch.cat([members[i] for i in near[number].tolist()]).sort().values
+    # of equal centres one has all their rows, the others none: those are no cells
+    filled, cell_of = cell_of.unique(return_inverse=True)
+    centres = centres[filled]
+    members = cell_of.argsort(stable=True).split(torch.bincount(cell_of).tolist())
+    apart = torch.cdist(centres, centres)
+    near = apart.fill_diagonal_(-1).topk(min(CELLS, len(centres)), largest=False).indices
+    for own, numbers in zip(members, near.tolist(), strict=True):
+        yield own, torch.cat([members[i] for i in numbers]).sort().values
 
 
 def _usual(rows: Tensor, seed: int) -> float:

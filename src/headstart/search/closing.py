@@ -288,6 +288,9 @@ def _judge(
         each = np.repeat(units, sure.shape[1])
         found.calibration = calibration(sure.ravel(), right.ravel(), each, bench.seed)
         found.decisions = Decisions.of(sure, right, bench.seed)
+    if len(np.unique(units)) < 2:
+        found.verdict = no_verdict(prepared, "all test rows belong together: they count as one")
+        return
     if "transfer" not in said or "scratch" not in said:
         found.verdict = no_verdict(prepared, _missing(prepared, "transfer" not in said))
         return
