@@ -9,8 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.evidence import learning_curve as curves
-from headstart.evidence.learning_curve import LearningCurve, laws, learning_curve, sizes_of
-from headstart.tasks.metrics import CLASSIFICATION
+from headstart.evidence.learning_curve import (
+    LearningCurve,
+    fitted,
+    laws,
+    learning_curve,
+    sizes_of,
+)
+from headstart.tasks.metrics import CLASSIFICATION, regression_metrics
 
 SIZES = np.array([50.0, 100.0, 200.0, 400.0, 800.0])
 
@@ -100,6 +106,32 @@ def test_rows_are_answered_once_a_size_by_models_that_did_not_see_them():
         rows = itertools.chain.from_iterable(held for n, held in seen if n == size)
         assert sorted(rows) == list(range(100))
     assert curve.scores[0] < curve.scores[-1] <= curve.at(1000).value
+
+
+def test_no_size_is_larger_than_what_is_left_beside_a_large_unit():
+    units = np.where(np.arange(100) < 60, 0, np.arange(100))
+    targets, learnt = np.arange(100) % 2, []
+
+    def answer(rows, held):
+        learnt.append(len(rows))
+        return torch.eye(2)[torch.from_numpy(targets[held])]
+
+    curve = learning_curve(answer, CLASSIFICATION["accuracy"], targets, targets, units)
+    assert curve.rows == (20, 40) and set(learnt) == {20, 40}
+
+
+@pytest.mark.parametrize("scale", (1e-5, 1e5))
+def test_a_forecast_is_as_sure_in_any_unit_of_the_target(scale):
+    random, zeros = np.random.default_rng(0), np.zeros((500, 1))
+    errors = [2 * n**-0.4 + 0.01 * random.normal(size=(500, 1)) for n in SIZES]
+
+    def forecast(unit):
+        metric = regression_metrics([unit])["mae"]
+        statistics = [[metric.statistics(torch.from_numpy(error), zeros) for error in errors]]
+        found = fitted(metric, SIZES.astype(int), statistics, np.arange(500)).at(3200)
+        return np.array([found.low, found.value, found.high]) / unit
+
+    np.testing.assert_allclose(forecast(scale), forecast(1.0), rtol=1e-6)
 
 
 def test_too_few_rows_give_no_curve():

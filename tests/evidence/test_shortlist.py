@@ -103,6 +103,17 @@ def test_features_that_tell_the_answer_are_measured_to_be_better(name):
         assert good_scores[score] > bad_scores[score], score
 
 
+def test_where_no_row_can_be_held_out_no_probe_is_claimed():
+    random = np.random.default_rng(0)
+    features, targets = Array(random.normal(size=(60, 30)).astype(np.float32)), np.arange(60) % 2
+    spec = {"name": "label", "classes": ["a", "b"]}
+    task = tasks.get("text-classification")
+    metric = task.metrics(spec)["accuracy"]
+    one = measured(task, spec, metric, features, features, targets, np.zeros(60, int))
+    each = measured(task, spec, metric, features, features, targets, np.arange(60))
+    assert one[0] is None and 0.2 < each[0] < 0.8
+
+
 def test_the_sources_own_head_is_asked():
     features = np.eye(2, dtype=np.float32).repeat(30, 0)
     task = tasks.get("text-classification")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.linalg import null_space
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 from sklearn.covariance import ledoit_wolf
@@ -42,11 +43,17 @@ def test_logme_is_the_evidence_at_its_maximum(width):
     features = random.normal(size=(40, width))
     features -= features.mean(0)
     answer = features[:, :3] @ [1.0, -2.0, 0.5] + 0.5 * random.normal(size=40)
+    answer -= answer.mean()
+    whole = null_space(np.ones((1, 40))).T  # the same without the direction of the mean
     found = score("logme", suit_of(features, np.zeros(40, int), answers=answer[:, None]))
     best = minimize(
-        lambda logs: -evidence(features, answer, *np.exp(logs)), np.zeros(2), method="Nelder-Mead"
+        lambda logs: -evidence(whole @ features, whole @ answer, *np.exp(logs)),
+        np.zeros(2),
+        method="Nelder-Mead",
     )
     assert found == pytest.approx(-best.fun, abs=2e-3)
+    moved = score("logme", suit_of(features, np.zeros(40, int), answers=answer[:, None] + 5))
+    assert moved == pytest.approx(found), "what all answers have in common explains nothing"
 
 
 @pytest.mark.parametrize("width", [8, 100])

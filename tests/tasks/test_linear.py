@@ -47,6 +47,12 @@ def test_coordinates_are_centred_and_their_gram_matrix_diagonal(problem, feature
     assert problem.rows.shape[0] == len(features) and (problem.rows[:, -1] == 1).all()
 
 
+def test_constant_features_pose_a_problem_of_numbers():
+    problem = Problem.of_features(np.ones((20, 50), np.float32))
+    weight, bias = problem.in_features(torch.ones(problem.rows.shape[1], 2))
+    assert np.isfinite(weight).all() and np.isfinite(bias).all()
+
+
 def test_some_rows_keep_coordinates_and_bounds():
     problem = PROBLEMS["sparse"][0]
     few = problem.take(np.array([3, 1]))

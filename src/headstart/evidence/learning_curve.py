@@ -170,16 +170,18 @@ def learning_curve(
     -------
     None where the rows are too few.
     """
-    sizes = sizes_of(len(targets), len(np.unique(strata)))
-    if not sizes:
-        return None
     random = np.random.default_rng([seed, 11])
     rows = len(targets)
+    dealt = [deal(strata, units, random.permutation(rows), FOLDS) for _ in range(deals_of(rows))]
+    # where a large unit is held out, fewer rows are left
+    least = min(rows - int(np.bincount(fold_of).max()) for fold_of in dealt)
+    sizes = sizes_of(least * FOLDS // (FOLDS - 1), len(np.unique(strata)))
+    if not sizes:
+        return None
     found: list[list[np.ndarray]] = []
-    for deals in range(deals_of(rows)):
+    for deals, fold_of in enumerate(dealt):
         if deals and late(deals):
             break
-        fold_of = deal(strata, units, random.permutation(rows), FOLDS)
         statistics: list[list[np.ndarray]] = [[] for _ in sizes]
         places = []
         for fold in np.unique(fold_of).tolist():
@@ -212,7 +214,8 @@ def fitted(
     drawn = [scored(weights) for weights in resamples(units, seed)]
     covariance = np.atleast_2d(np.cov(np.concatenate(drawn, 1)))
     # few rows that are all right do not show that none will be wrong
-    covariance = covariance + np.diag(np.full(len(sizes), 1.0 / len(units) ** 2))
+    one = 1.0 if metric.greater_is_better else float(np.mean(scores))
+    covariance = covariance + np.diag(np.full(len(sizes), (one / len(units)) ** 2))
     error = 1 - scores if metric.greater_is_better else scores
     return LearningCurve(
         metric.name,

@@ -225,10 +225,13 @@ def measured(
         Weights (c, d) and biases (c,) of the source's own head on these.
     """
     answers = answers_of(targets)
-    outputs = torch.from_numpy(held_out(probed, answers, units, seed))
-    if answers.shape[1] > 1 and targets.ndim > 1 and "classes" in spec:
-        outputs = outputs - 0.5  # of labels, those above zero are said
-    probe = metric.signed(metric.score(outputs, targets))
+    said = held_out(probed, answers, units, seed)
+    probe = None
+    if said is not None:
+        outputs = torch.from_numpy(said)
+        if answers.shape[1] > 1 and targets.ndim > 1 and "classes" in spec:
+            outputs = outputs - 0.5  # of labels, those above zero are said
+        probe = metric.signed(metric.score(outputs, targets))
     rows = features.take(np.arange(features.shape[0]))
     suit = Suit(
         features=rows.astype(np.float64) - rows.mean(0, dtype=np.float64),

@@ -84,7 +84,8 @@ class Problem:
         n, d = scaled.shape
         if n < d:
             values, left = torch.linalg.eigh((scaled @ scaled.T).double())
-            basis = (left / values.clamp(min=1e-6 * float(values[-1])).sqrt()).T.float() @ scaled
+            least = max(1e-6 * float(values[-1]), 1e-12)  # constant features have none at all
+            basis = (left / values.clamp(min=least).sqrt()).T.float() @ scaled
         else:
             values, vectors = torch.linalg.eigh((scaled.T @ scaled).double())
             basis = vectors.T.float()

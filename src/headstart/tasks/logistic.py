@@ -65,7 +65,9 @@ def solve_multinomial(
                 few, targets[rows], classes, units[rows], seed, strengths, None, class_weights
             ).strength
         counts = None if class_weights is None else dict(enumerate(class_weights))
-        model = _scikit_learn(strength, counts).fit(problem.features, targets)
+        # of two classes scikit-learn has one vector of weights, whose penalty weighs twice
+        as_much = 2 * strength if len(np.unique(targets)) == 2 else strength
+        model = _scikit_learn(as_much, counts).fit(problem.features, targets)
         return LinearSolution(*logits_of(model, classes), strength)
     seen, codes = np.unique(targets, return_inverse=True)
     alike = np.ones(classes) if class_weights is None else np.array(class_weights, np.float64)
@@ -340,7 +342,7 @@ def _back(rows: Tensor, wrong: Tensor) -> Tensor:
 def _scikit_learn(strength: float, class_weight: dict[int, float] | None) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=strength, max_iter=100, tol=1e-3, class_weight=class_weight)
+    return LogisticRegression(C=strength, max_iter=300, tol=1e-4, class_weight=class_weight)
 
 
 def _label_by_label(

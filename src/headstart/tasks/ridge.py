@@ -126,8 +126,12 @@ def _products_of_rows(rows: Scaled) -> np.ndarray:
     return found
 
 
-def held_out(matrix: Matrix, targets: np.ndarray, units: np.ndarray, seed: int) -> np.ndarray:
+def held_out(
+    matrix: Matrix, targets: np.ndarray, units: np.ndarray, seed: int
+) -> np.ndarray | None:
     """Return what ridge regression says of each row that did not learn from it, (n, k) float64.
+
+    It is None where rows cannot be held out, since they all belong together.
 
     The strength is every second one's with the least squared error: answers hardly differ between
     neighbours. Rows beyond `MOST` are refused.
@@ -141,7 +145,7 @@ def held_out(matrix: Matrix, targets: np.ndarray, units: np.ndarray, seed: int) 
     assert len(targets) <= linear.MOST
     wanted = torch.from_numpy(targets).double()
     _, found = _cross_validated(rows, wanted, units, seed, STRENGTHS[::2])
-    return wanted.numpy() if found is None else found
+    return found
 
 
 def _cross_validated(

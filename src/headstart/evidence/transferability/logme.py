@@ -19,7 +19,9 @@ def logme(suit: Suit) -> float:
     """Return the log evidence a row, averaged over the answers."""
     features = suit.features
     squares, left = suit.decomposed
-    return float(np.mean([_evidence(left, squares, features.shape, y) for y in suit.answers.T]))
+    # features and answers have no mean: of n rows that leaves n - 1 to be explained
+    answers, shape = suit.answers - suit.answers.mean(0), (len(features) - 1, features.shape[1])
+    return float(np.mean([_evidence(left, squares, shape, y) for y in answers.T]))
 
 
 def _evidence(
