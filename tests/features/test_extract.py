@@ -426,6 +426,41 @@ def test_each_way_to_read_long_texts_is_cached_by_itself(toy_text, extractor_of,
     assert torch.equal(values[2], values[3])
 
 
+def test_a_model_compiled_with_other_statistics_of_colour_is_not_used(
+    toy_image, extractor_of, pictures, monkeypatch
+):
+    keys = []
+    choose = module.choose
+    monkeypatch.setattr(
+        module,
+        "choose",
+        lambda prefix, sample, key, *more: keys.append(key) or choose(prefix, sample, key, *more),
+    )
+    own = toy_image.preprocessing
+    for mean in (None, [0.1, 0.2, 0.3], [0.15, 0.25, 0.35]):
+        settings = own.settings if mean is None else {**own.settings, "mean": mean}
+        toy_image.preprocessing = Preprocessing(settings, own.files)
+        extractor_of(toy_image).extract(pictures, 2)
+    assert len({*keys}) == 3
+
+
+def test_a_forecast_measures_other_rows_where_these_were_just_computed_elsewhere(
+    toy_text, extractor_of, texts, monkeypatch
+):
+    monkeypatch.setattr(module, "MEASURED", 8)
+    dataset, extractor, other = texts(40), extractor_of(toy_text), extractor_of(toy_text)
+    few = module._few
+
+    def overtaken(rows, absent, preprocessing):
+        some = few(rows, absent, preprocessing)
+        if len(absent) == len({*dataset.digests}):
+            other.extract(rows.take(some), 2)
+        return some
+
+    monkeypatch.setattr(module, "_few", overtaken)
+    assert extractor.forecast(dataset, 2) > 0
+
+
 @pytest.mark.parametrize("toy", ["toy_image", "toy_text"])
 def test_a_source_that_was_prepared_is_not_converted_for_the_first_rows(
     toy, own_cache, pictures, texts, request, monkeypatch

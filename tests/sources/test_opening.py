@@ -352,6 +352,40 @@ def test_a_repository_of_the_hub_is_fetched_once_and_opened(tmp_path, monkeypatc
     assert len(asked) == 1
 
 
+def test_a_repository_without_a_configuration_is_refused_each_time_alike(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    def download(_repository, allow_patterns, local_dir):
+        local_dir.mkdir(parents=True)
+        (local_dir / "README.txt").write_text("weights in a form of their own")
+
+    monkeypatch.setattr(fetching, "_hub_answers", lambda: True)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    for _ in range(2):
+        with pytest.raises(SourceError, match=r"has no config\.json"):
+            find_source("hf/owner/name")
+
+
+def test_a_repository_that_another_process_brought_meanwhile_is_taken(saved, tmp_path, monkeypatch):
+    import huggingface_hub
+
+    whole = saved(transformers.BertModel(transformers.BertConfig(**SIZES)))
+    place = []
+
+    def download(_repository, allow_patterns, local_dir):
+        shutil.copytree(whole, local_dir)
+        shutil.copytree(whole, place[0])
+
+    def fetch(name, repository, folder, say):
+        place.append(folder)
+        fetching.fetch_repository(name, repository, folder, say)
+
+    monkeypatch.setattr(fetching, "_hub_answers", lambda: True)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    fetch("hf/owner/name", "owner/name", tmp_path / "cache" / "theirs", print)
+    assert (place[0] / "config.json").is_file()
+
+
 def test_a_repository_that_breaks_off_leaves_nothing_behind(tmp_path, monkeypatch):
     import huggingface_hub
 

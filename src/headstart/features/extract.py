@@ -18,6 +18,7 @@ from headstart.allocator import trim
 from headstart.data.dataset import Dataset
 from headstart.data.modalities import Preprocessing, View, modalities
 from headstart.devices import ahead, cores
+from headstart.digest import digest_data
 from headstart.features.cache import ActivationCache, KeptRows, key_of
 from headstart.features.engines import (
     Batch,
@@ -104,8 +105,9 @@ class Extractor:
 
     def prepared(self, sample: Batch, cut: int, preprocessing: Preprocessing) -> Chosen:
         """Return the engine for a cut, chosen on a sample of decoded rows."""
-        prefix, key = self.backbone.prefix(cut), f"{self.digest}/{self._place(cut, preprocessing)}"
-        return choose(prefix, sample, key, engines_folder(), self.order)
+        # the settings are in the compiled model: pictures are normalised there
+        key = f"{self.digest}/{cut}@{digest_data(dict(preprocessing.settings))}"
+        return choose(self.backbone.prefix(cut), sample, key, engines_folder(), self.order)
 
     def extract(
         self,
@@ -164,9 +166,10 @@ class Extractor:
         place = self._place(cut, preprocessing)
         kept, names = self._kept(dataset, cut, preprocessing, view or View())
         absent = kept.absent(names)
-        if absent and place not in self.rates:
+        while absent and place not in self.rates:
             some = _few(dataset, absent, preprocessing)
             self.extract(dataset.take(some), cut, scale=scale, view=view)
+            # another process may have computed just these: then others are
             absent = absent if self.cache is None else kept.absent(names)
         return len(absent) / self.rates[place] if absent else 0.0
 

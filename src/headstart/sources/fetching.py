@@ -144,6 +144,7 @@ def _from_hub(origin: HubOrigin) -> Path:
         raise SourceError(f"the hub did not answer ({type(error).__name__})") from None
 
 
+CONFIG = "config.json"
 _WANTED = ("*.json", "*.safetensors", "*.model", "*.txt")
 """Files of a repository that say what a network is, or hold its weights and its tokenizer."""
 
@@ -170,7 +171,11 @@ def fetch_repository(name: str, repository: str, folder: Path, say: Say) -> None
         with tempfile.TemporaryDirectory(dir=_made(folder.parent), prefix=".fetching-") as scratch:
             whole = Path(scratch) / "whole"
             snapshot_download(repository, allow_patterns=list(_WANTED), local_dir=whole)
-            os.replace(whole, folder)
+            if not (whole / CONFIG).is_file():
+                raise FileNotFoundError(f"the repository has no {CONFIG}, by which it is built")
+            if not (folder / CONFIG).is_file():  # another process may have brought it meanwhile
+                shutil.rmtree(folder, ignore_errors=True)
+                os.replace(whole, folder)
     except Exception as error:  # of the hub, of the network, of the disk
         reason = (str(error).splitlines() or [""])[0]
         raise SourceError(

@@ -222,3 +222,4 @@ def _write(arrays: dict[str, np.ndarray], path: Path) -> None:
     from safetensors.numpy import save_file
 
     save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, path)
+    path.chmod(0o644)  # safetensors lets its owner alone read it

@@ -432,3 +432,40 @@ def test_compiled_models_used_longest_ago_make_room(toy_image, tmp_path, monkeyp
     compiled("second")
     [second] = [path for path in tmp_path.iterdir() if path.is_dir()]
     assert second != first
+    monkeypatch.setattr(module, "LIMIT", 10)
+    [found] = compiled("third").run([pictures()])
+    assert all(torch.isfinite(v).all() for v in found.values()), "used, though it may not stay"
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+@pytest.mark.parametrize("passing", (OSError("No space left on device"), MemoryError()))
+def test_what_may_be_over_another_time_decides_only_once(fake, tmp_path, passing):
+    working = []
+
+    def compile_engine(*_arguments):
+        if not working:
+            raise passing
+        return Fake()
+
+    fake(compile_engine)
+    assert choose(Double(), SAMPLE, "key", tmp_path, ("fake", "eager")).name == "eager"
+    working.append(True)
+    assert choose(Double(), SAMPLE, "key", tmp_path, ("fake", "eager")).name == "fake"
+
+
+def test_an_engine_that_is_right_at_the_traced_length_alone_is_refused(fake, tmp_path):
+    class Sum(nn.Module):
+        def forward(self, input_ids, attention_mask):
+            return {"features": (input_ids * attention_mask).float()[:, :2] + 1}
+
+    class Unrolled(Fake):
+        def run(self, batches):
+            for batch in batches:
+                if batch["input_ids"].shape[1] != 13:
+                    raise RuntimeError("shapes do not match")
+                values = {name: torch.from_numpy(value) for name, value in batch.items()}
+                yield Sum()(**values)
+
+    fake(lambda *_arguments: Unrolled())
+    found = choose(Sum(), texts(), "key", tmp_path, ("fake", "eager"))
+    assert found.name == "eager" and "shapes do not match" in found.refused[0]

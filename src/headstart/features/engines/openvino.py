@@ -117,7 +117,7 @@ class OpenVino:
         passed = {
             name: torch.from_numpy(value)
             for name, value in batch.items()
-            if name not in computed and value.ndim == 2  # of each token, and not the input itself
+            if name not in computed and value.ndim == 2 and value.dtype.kind in "biu"  # of tokens
         }
         return {**computed, **passed}
 
@@ -150,10 +150,11 @@ def _compile(module: nn.Module, example: Batch, key: str, folder: Path, precisio
     model = _stored(stored)
     if model is None:
         _convert(module, example, shapes, stored)
-        make_room(folder, "*/", 0, LIMIT)
         model = _stored(stored)
+        # one that is larger than the limit by itself is used all the same, though not kept
+        make_room(folder, "*/", 0, LIMIT)
     if model is None:
-        raise RuntimeError("the converted model cannot be read")
+        raise OSError("the converted model cannot be read")
     outputs = tuple(output.get_any_name() for output in model.outputs)
     record = folder / f"{_architecture(model, precision, shapes)}.json"
     pace = _known_pace(record)
@@ -258,7 +259,8 @@ def _stored(folder: Path) -> Any:
     try:
         if (folder / "checksum").read_text(encoding="utf-8") != _checksum(folder):
             raise RuntimeError("damaged")
-        os.utime(folder)
+        with contextlib.suppress(OSError):  # it is somebody else's
+            os.utime(folder)
         return ov.Core().read_model(folder / "model.xml")
     except (OSError, RuntimeError, ValueError):
         shutil.rmtree(folder, ignore_errors=True)

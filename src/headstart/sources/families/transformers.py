@@ -152,7 +152,7 @@ class Transformers:
         pooling = kind.pooling if output == "pooled" else "none"
         settings = dict(preprocessing.settings)
         if self.modality == "image":
-            settings |= {"size": network.config.image_size, "fixed": True}
+            settings |= {"size": _side(network.config.image_size), "fixed": True}
             model: nn.Module = ImageNetwork(network, settings, pooling)
             size = settings["size"]
             example = {"pixels": torch.zeros(2, 3, size, size, dtype=torch.uint8)}
@@ -183,15 +183,36 @@ class Transformers:
                 f"{name} of transformers is none of the networks for pictures that are read "
                 f"({', '.join(self.kinds)}); timm has most others."
             )
-        try:
-            return bare(self.kinds.get(name, ANY), config)
-        except Exception as error:  # it can fail in many ways
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise SourceError(f"transformers cannot build {name!r}: {reason}") from None
+        return bare(self.kinds.get(name, ANY), config)
+
+
+def _side(size: Any) -> int:
+    """Return the side of the pictures that a network reads, which are square."""
+    sides = {*size} if isinstance(size, list | tuple) else {size}
+    if len(sides) != 1 or not all(isinstance(side, int) for side in sides):
+        raise SourceError(f"networks for pictures of {size} are not read; they must be square")
+    return int(sides.pop())
 
 
 def bare(kind: Kind, config: Mapping[str, Any]) -> Any:
-    """Return the network of a kind with random weights, without pooler or head."""
+    """Return the network of a kind with random weights, without pooler or head.
+
+    Raises
+    ------
+    SourceError
+        If there is none of such a configuration.
+    """
+    try:
+        return _bare(kind, config)
+    except SourceError:
+        raise
+    except Exception as error:  # it can fail in many ways
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        name = config["model_type"]
+        raise SourceError(f"transformers cannot build {name!r}: {reason}") from None
+
+
+def _bare(kind: Kind, config: Mapping[str, Any]) -> Any:
     import transformers
     from transformers.utils import logging
 
@@ -199,6 +220,7 @@ def bare(kind: Kind, config: Mapping[str, Any]) -> Any:
     own = dict(config.get(kind.tower, config))
     if kind.network == "AutoModel":
         settings = _attentive(transformers.AutoConfig.for_model(**own))
+        settings.dtype = torch.float32  # weights may be kept in half precision
         network: Any = transformers.AutoModel.from_config(settings, attn_implementation="eager")
     else:
         cls = getattr(transformers, kind.network)
