@@ -32,17 +32,22 @@ def _pairs(outputs: Tensor, targets: np.ndarray) -> np.ndarray:
     return np.stack([targets, outputs.argmax(1).numpy(), width], 1)
 
 
-def _one_hot(codes: np.ndarray, width: int) -> np.ndarray:
-    return np.eye(width)[codes.astype(int)]
-
-
 def _counts(
     statistics: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return weighted counts (b, classes): rows of a class, predicted as it, and both."""
-    width = int(statistics[0, 2])
-    true, predicted = (_one_hot(statistics[:, i], width) for i in (0, 1))
-    return weights @ true, weights @ predicted, weights @ (true * predicted)
+    from scipy.sparse import csr_array
+
+    true, predicted = statistics[:, 0].astype(int), statistics[:, 1].astype(int)
+    rows, width = np.arange(len(true)), int(statistics[0, 2])
+
+    def counted(codes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        # a matrix of one number a row: dense it would be as large as rows times classes
+        hot = csr_array((np.ones(len(codes)), (codes, numbers)), shape=(width, len(true)))
+        return np.ascontiguousarray((hot @ weights.T).T)
+
+    right = true == predicted
+    return counted(true, rows), counted(predicted, rows), counted(true[right], rows[right])
 
 
 def _mean_where(values: np.ndarray, present: np.ndarray) -> np.ndarray:
