@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from PIL import Image
 
@@ -480,3 +481,17 @@ def test_a_source_that_was_prepared_is_not_converted_for_the_first_rows(
     assert len(extractor.extract(dataset, backbone.end)) == 9
     [chosen] = extractor.chosen.values()
     assert chosen.name == "openvino" and chosen.refused == ()
+
+
+def test_long_rows_of_which_few_fit_into_memory_come_in_smaller_batches(tmp_path, dataset_of):
+    paths = []
+    for i, seconds in enumerate((20.0, 20.0, 20.0, 20.0, *[1.0] * 12)):
+        sound = 0.1 * np.random.default_rng(i).standard_normal(int(16_000 * seconds))
+        paths.append(tmp_path / f"{i}.wav")
+        soundfile.write(paths[-1], sound, 16_000)
+    dataset = dataset_of(paths, modality="audio")
+    settings = {"front": "wave", "seconds": 30}
+    asked = module._Asked(dataset, range(16), Preprocessing(settings, {}), View())
+    assert [len(rows) for rows, _ in asked.batches(8)] == [3, 3, 8, 2]
+    energies = module._Asked(dataset, range(16), Preprocessing({"front": "mel"}, {}), View())
+    assert [len(rows) for rows, _ in energies.batches(8)] == [8, 8]

@@ -374,19 +374,26 @@ class _Asked:
     view: View
 
     def batches(self, most: int) -> Iterator[tuple[list[int], list[int]]]:
-        """Yield (rows, pieces of each): at most so many pieces, or those of a single row."""
+        """Yield (rows, pieces of each): at most so many pieces, or those of a single row.
+
+        There are fewer where the modality says so: what is fastest was measured on other rows.
+        """
         modality = modalities.get(self.dataset.modality)
         inputs = [self.dataset.inputs[i] for i in self.rows]
         order = [self.rows[i] for i in modality.order(inputs)]
         rows: list[int] = []
         pieces: list[int] = []
+        held = most
         for start in range(0, len(order), COUNTED):
             group = order[start : start + COUNTED]
             counts = modality.pieces([self.dataset.inputs[i] for i in group], self.preprocessing)
             for row, count in zip(group, counts, strict=True):
-                if rows and sum(pieces) + count > most:
+                if rows and sum(pieces) + count > held:
                     yield rows, pieces
                     rows, pieces = [], []
+                if not rows:  # the longest of its batch
+                    longest = self.dataset.inputs[row]
+                    held = min(most, modality.at_once(longest, self.preprocessing) or most)
                 rows.append(row)
                 pieces.append(count)
         if rows:

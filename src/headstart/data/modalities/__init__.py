@@ -131,6 +131,10 @@ class Modality(Protocol):
         """Return how many rows each cell becomes: one, unless `preprocessing` divides inputs."""
         return [1] * len(cells)
 
+    def at_once(self, cell: Cell, preprocessing: Preprocessing) -> int | None:
+        """Return how many rows as large as `cell` fit into memory; None where any number do."""
+        return None
+
     def extents(self, cells: Sequence[Cell], preprocessing: Preprocessing) -> list[Extent]:
         """Return how much of each cell is read; nothing where all of every input is."""
         return []

@@ -43,6 +43,8 @@ from headstart.data.sounds.views import heard as heard_as
 from headstart.data.sounds.views import shown as shown_as
 from headstart.devices import on_cores
 
+RAW = 60.0
+"""Seconds of raw samples at once, at most: the first convolutions make some 30 MB of each."""
 FRAMES = 100
 """Frames of a second, in which lengths are counted."""
 WINDOW = 30.0
@@ -148,6 +150,12 @@ class AudioModality(Modality):
         """Return how many frames of each recording are read."""
         window = int(FRAMES * _seconds(preprocessing))
         return [Extent(size, min(size, window), 0) for size in self.sizes(cells)]
+
+    def at_once(self, cell: Cell, preprocessing: Preprocessing) -> int | None:
+        """Return how many rows of raw samples fit into memory; of energies any number do."""
+        if preprocessing.settings.get("front") != "wave":
+            return None
+        return max(1, int(RAW / min(length(cell), _seconds(preprocessing))))
 
     def window(self, preprocessing: Preprocessing) -> Window:
         """Return how many seconds are read at once."""
