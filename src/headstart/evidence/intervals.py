@@ -145,10 +145,9 @@ def together(
     """
     if units < 2:
         return rows / _NOTHING
-    few = widened(units, level) ** 2
-    if independent <= 0:
-        return few * rows / units
-    return max(1.0, few * float(np.var(drawn)) / independent)
+    if independent <= 0:  # all alike: then units count, and not their rows
+        return rows / units
+    return widened(units, level) ** 2 * max(1.0, float(np.var(drawn)) / independent)
 
 
 def by_subgroup(

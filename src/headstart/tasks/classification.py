@@ -213,6 +213,8 @@ def _learnable(dataset: Dataset) -> Dataset:
     """
     values, tested = _classes_of(dataset), [part == "test" for part in dataset.parts]
     known = {value for value, test in zip(values, tested, strict=True) if not test}
+    if not known:
+        return dataset  # there is nothing to learn from at all, which is said elsewhere
     strange = {i: v for i, v in enumerate(values) if tested[i] and v not in known}
     if strange and len(strange) == sum(tested):
         theirs, ours = (", ".join(map(repr, sorted(s)[:4])) for s in ({*strange.values()}, known))
