@@ -128,8 +128,8 @@ def _learnable(bench: Bench, small: Entry, rows: int, seconds: float, embedding:
     """
     learner, asked = learners.get(small.recipe.learner), rows
     for _ in range(_TRIES):
-        learnt = bench.train.data.take(range(max(1, rows * (FOLDS - sum(shares(rows))) // FOLDS)))
-        some = replace(bench, train=replace(bench.train, data=learnt))
+        learnt = max(1, rows * (FOLDS - sum(shares(rows))) // FOLDS)
+        some = replace(bench, train=bench.train.take(np.arange(learnt)))
         needed = learner.forecast(assign(some, small.recipe, None, lambda: False))
         needed += rows * embedding
         if needed <= seconds:
