@@ -70,6 +70,14 @@ def test_the_race_begins_with_the_probe_and_has_a_small_model_early(modality):
     assert {recipe.modality for recipe in found} <= {modality, "any"}
 
 
+@pytest.mark.parametrize(
+    ("epochs", "shortest", "hurried"), ((40, 12, 20), (20, 12, 12), (8, 12, 8), (40, 0, 40))
+)
+def test_where_time_is_short_half_of_the_epochs_do(epochs, shortest, hurried):
+    recipe = Recipe("r", "any", "small", "l", 1, phases=(Phase(epochs, 1e-3),), shortest=shortest)
+    assert recipe.hurried == hurried
+
+
 @pytest.mark.parametrize("modality", ("image", "text"))
 def test_deeper_recipes_come_later(modality):
     """The race leaves out whatever trains more than what it found too dear."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from headstart.data.dataset import Column, Dataset
 from headstart.models.network import WRITING
-from headstart.recipes import Recipe
+from headstart.recipes import Phase, Recipe
 from headstart.search import reach as module
 from headstart.search.budget import Clock
 from headstart.search.reach import CLOSING, FEWEST_ROWS, Reach, affordable, subset
@@ -40,10 +40,10 @@ def dataset(rows: int, parts=None) -> Dataset:
 def reached(monkeypatch):
     """Return how many of `rows` are affordable, at so many seconds a row each."""
 
-    def run(rows, budget, embedding, learning, output="pooled", rates=None):
+    def run(rows, budget, embedding, learning, output="pooled", rates=None, **how):
         class Small:
             def forecast(self, assignment):
-                return learning * assignment.rows
+                return learning * assignment.rows * max(1, assignment.carried_out.epochs)
 
         monkeypatch.setitem(learners._entries, "made-up", Small())
         task = replace(tasks.get("text-classification"), output=output)
@@ -65,7 +65,7 @@ def reached(monkeypatch):
             split="",
             seed=0,
         )
-        small = Entry(Recipe("small", "text", "small", "made-up", 1), None)
+        small = Entry(Recipe("small", "text", "small", "made-up", 1, **how), None)
         return affordable([small], Clock(budget), bench)
 
     learners.names()  # discovered before the made-up one is added
@@ -87,6 +87,16 @@ def test_what_is_used_leaves_time_to_learn_from_scratch(reached, budget):
     rows = reached(20_000, budget, embedding=0.002, learning=0.05)
     needed = 0.002 * rows + 0.05 * rows / 2
     assert 0.5 * (budget - CLOSING) < needed < budget - CLOSING
+
+
+def test_fewer_epochs_are_taken_rather_than_fewer_rows(reached):
+    epochs = {"phases": (Phase(epochs=40, rate=0.1),)}
+    seconds = (
+        0.9 * (60 - CLOSING) / (500 * 40)
+    )  # a row and epoch, of 1,000 of which half are learnt
+    assert reached(1000, 60, 0.0, seconds, **epochs) < 1000
+    assert reached(1000, 60, 0.0, seconds, shortest=12, **epochs) == 1000
+    assert reached(1000, 60, 0.0, 4 * seconds, shortest=12, **epochs) < 1000
 
 
 def test_no_row_is_given_up_for_a_small_model_that_there_is_no_time_for(reached):

@@ -195,6 +195,13 @@ class Recipe:
             return self
         return self._shortened(self.most_seen / (self.epochs * rows), self.fewest_epochs)
 
+    @property
+    def hurried(self) -> int:
+        """Return the epochs that do where time is short: half of them, and `shortest` at least."""
+        if not self.shortest:
+            return self.epochs
+        return min(self.epochs, max(self.epochs // 2, self.shortest))
+
     def within(self, epochs: int) -> Recipe:
         """Return the recipe with so many epochs in all at most, and one of each phase at least."""
         return self if epochs >= self.epochs else self._shortened(epochs / self.epochs, 1)

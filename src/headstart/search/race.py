@@ -408,7 +408,7 @@ def _less_and_less(
     if not recipe.shortest:
         return
     epochs, begun = recipe.for_rows(assignment.rows).epochs, assignment.carried_out.epochs
-    for fewer in range(begun - 1, max(begun // 2, recipe.shortest) - 1, -1):
+    for fewer in range(begun - 1, assignment.carried_out.hurried - 1, -1):
         yield settling(**{PASSES: fewer}), refitting, f"{fewer} of {epochs} epochs"
     for fewer in range(begun, recipe.shortest - 1, -1):
         said = f"{fewer} of {epochs} epochs, and none for a refit"

@@ -15,7 +15,7 @@ from headstart.models.network import WRITING
 from headstart.search.budget import Clock
 from headstart.search.standing import Entry
 from headstart.search.trial import Bench, assign, writing_seconds
-from headstart.training.learners import learners
+from headstart.training.learners import PASSES, learners
 from headstart.training.learners.zero_shot import as_it_is
 
 READING = 0.15
@@ -122,16 +122,17 @@ def _writable(bench: Bench, clock: Clock) -> float:
 def _learnable(bench: Bench, small: Entry, rows: int, seconds: float, embedding: float) -> int:
     """Return how many rows, at most `rows`, the small model can learn from in `seconds`.
 
-    Of these seconds the rows' embedding, `embedding` for each, takes its part first. Where they do
-    not even reach for the fewest rows, all are returned: none is given up for a model that will not
+    It does so in as few epochs as do where time is short. Of these seconds the rows' embedding,
+    `embedding` for each, takes its part first. Where they do not even reach for the fewest rows, all are returned: none is given up for a model that will not
     be trained.
     """
     learner, asked = learners.get(small.recipe.learner), rows
     for _ in range(_TRIES):
         learnt = max(1, rows * (FOLDS - sum(shares(rows))) // FOLDS)
         some = replace(bench, train=bench.train.take(np.arange(learnt)))
-        needed = learner.forecast(assign(some, small.recipe, None, lambda: False))
-        needed += rows * embedding
+        assignment = assign(some, small.recipe, None, lambda: False)
+        hurried = {PASSES: assignment.carried_out.hurried}  # rather than with fewer rows
+        needed = learner.forecast(replace(assignment, settled=hurried)) + rows * embedding
         if needed <= seconds:
             break
         if rows <= FEWEST_ROWS:
