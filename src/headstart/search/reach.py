@@ -123,8 +123,8 @@ def _learnable(bench: Bench, small: Entry, rows: int, seconds: float, embedding:
     """Return how many rows, at most `rows`, the small model can learn from in `seconds`.
 
     It does so in as few epochs as do where time is short. Of these seconds the rows' embedding,
-    `embedding` for each, takes its part first. Where they do not even reach for the fewest rows, all are returned: none is given up for a model that will not
-    be trained.
+    `embedding` for each, takes its part first. Where they do not even reach for the fewest rows,
+    all are returned: none is given up for a model that will not be trained.
     """
     learner, asked = learners.get(small.recipe.learner), rows
     for _ in range(_TRIES):
