@@ -2,9 +2,10 @@
 
 import pytest
 
+from headstart.errors import ArtifactError
 from headstart.recipes import Recipe
 from headstart.search.ledger import TrialRecord
-from headstart.search.result import savings
+from headstart.search.result import read_result, savings
 from headstart.search.standing import Contender, Entry, Standing
 
 
@@ -50,3 +51,18 @@ def test_without_both_sides_nothing_is_saved(start):
 def test_a_score_that_was_not_reached_is_said():
     found = saved(trial(1, "source", 0.5, 1.0), trial(2, "small", 0.7, 6.0))
     assert found["transfer"] is None and found["times_sooner"] is None
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "holds no result.json"),
+        ('{"schema": 1, "win', "is damaged"),
+        ('{"schema": 99, "headstart": "9.0"}', "saved by headstart 9.0 in a newer form"),
+    ],
+)
+def test_a_result_that_cannot_be_read_is_said(tmp_path, content, said):
+    if content is not None:
+        (tmp_path / "result.json").write_text(content)
+    with pytest.raises(ArtifactError, match=said):
+        read_result(tmp_path)

@@ -68,17 +68,29 @@ def _folder(path: Path) -> Path:
     )
 
 
-def _described(folder: Path) -> dict[str, Any]:
+def read_versioned(path: Path, known: int) -> dict[str, Any]:
+    """Return what a JSON file of headstart says, if its ``schema`` is at most the `known` one.
+
+    Raises
+    ------
+    ArtifactError
+        If it cannot be read, is damaged, or is of a newer headstart.
+    """
     try:
-        described: dict[str, Any] = json.loads(_text(folder, DESCRIPTION))
-        schema = int(described["schema"])
+        content: dict[str, Any] = json.loads(_text(path.parent, path.name))
+        schema = int(content["schema"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"{folder / DESCRIPTION} is damaged ({error!r}).") from None
-    if schema > SCHEMA:
+        raise ArtifactError(f"{path} is damaged ({error!r}).") from None
+    if schema > known:
         raise ArtifactError(
-            f"{folder} was saved by headstart {described.get('headstart')} in a newer form "
-            f"({schema}; this one reads {SCHEMA}). Update headstart."
+            f"{path} was saved by headstart {content.get('headstart')} in a newer form "
+            f"({schema}; this one reads {known}). Update headstart."
         )
+    return content
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    described = read_versioned(folder / DESCRIPTION, SCHEMA)
     lacking = _KEYS - described.keys()
     if lacking:
         raise ArtifactError(f"{folder / DESCRIPTION} is damaged (no {', '.join(sorted(lacking))}).")

@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 
 from headstart.data.dataset import Cell, Part, Raw, SetAside, Table
+from headstart.data.encodings import spelt
 from headstart.errors import DataError
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d.*)?")
@@ -197,8 +198,7 @@ def _plain(value: Raw) -> Any:
 
 def _text(value: str) -> str:
     """Return `value` as a plain string that can be written: half a surrogate pair is spelt out."""
-    plain = str.__str__(value)
-    return plain if plain.isascii() else plain.encode("utf-8", "backslashreplace").decode()
+    return spelt(str.__str__(value))
 
 
 def _unboxed(value: np.generic) -> Raw:

@@ -53,6 +53,11 @@ def _is_binary(content: bytes, stray: bool) -> bool:
     return b"\n" not in content[:first] or content.count(0) > STRAY * len(content)
 
 
+def spelt(text: str) -> str:
+    """Return `text` such that it can be written: half a surrogate pair is spelt out."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
 def table_text(path: Path, kind: str) -> tuple[str, list[str]]:
     """Return the text of a file that holds a table, and what is to be said of its encoding.
 

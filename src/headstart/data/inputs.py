@@ -47,12 +47,11 @@ def rows_from(inputs: Any, modality: str | None = None) -> Dataset:
         cells.append(cell_of(item, name))
         names.append(name)
     kind = _known(cells, modality)
-    strings = [cell for cell in cells if isinstance(cell, str)]
-    files = strings and are_text_files(strings)
-    if kind.name != "text" or files:
+    if kind.name != "text":
+        cells = [Path(cell) if isinstance(cell, str) else cell for cell in cells]
+    elif are_text_files([cell for cell in cells if isinstance(cell, str)]):
         cells = [
-            Path(cell) if isinstance(cell, str) and (not files or names_a_text(cell)) else cell
-            for cell in cells
+            Path(cell) if isinstance(cell, str) and names_a_text(cell) else cell for cell in cells
         ]
     return from_cells(cells, names, tuple(aside), kind)
 

@@ -110,7 +110,7 @@ def _cells(table: Table, column: str) -> tuple[list[Cell | None], dict[int, str]
     given = [cell for cell in cells if isinstance(cell, str)]
     if not given:
         return cells, lost
-    if not are_media(given) and not are_text_files(given[:LOOKED_AT], table.root):
+    if not are_media(given) and not are_text_files(given, table.root):
         missing = "an empty text" if len(given) == len(cells) else f"nothing in column {column!r}"
         lost = {
             i: missing for i, cell in enumerate(cells) if isinstance(cell, str) and not cell.strip()
@@ -139,6 +139,7 @@ def names_a_text(cell: str) -> bool:
 
 
 def are_text_files(cells: Sequence[str], root: Path = Path()) -> bool:
-    """Say whether most cells name text files that are there."""
-    paths = [root / cell.strip() for cell in cells if names_a_text(cell)]
-    return 2 * sum(map(os.path.isfile, paths)) > len(cells)
+    """Say whether most cells name text files that are there; the first ones are looked at."""
+    first = cells[:LOOKED_AT]
+    paths = [root / cell.strip() for cell in first if names_a_text(cell)]
+    return 2 * sum(map(os.path.isfile, paths)) > len(first)

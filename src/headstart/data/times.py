@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -60,8 +61,6 @@ def _day_first(texts: Sequence[str]) -> tuple[bool, str]:
 
 def _seconds(texts: Sequence[str], day_first: bool) -> list[float]:
     """Return seconds since 1970, NaN for what is no date."""
-    import warnings
-
     import pandas
 
     with warnings.catch_warnings():

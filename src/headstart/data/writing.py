@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from headstart.data.encodings import spelt
 from headstart.errors import DataError, UsageError
 
 Columns = Mapping[str, Sequence[str]]
@@ -46,10 +47,7 @@ def write_vectors(path: Path, values: np.ndarray, columns: Columns, source: str)
     """
     write = writer_for(path)
     # the name of a file may hold bytes that are no letters
-    texts = {
-        name: [text.encode("utf-8", "backslashreplace").decode() for text in column]
-        for name, column in columns.items()
-    }
+    texts = {name: [spelt(text) for text in column] for name, column in columns.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as scratch:

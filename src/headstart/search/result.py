@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from headstart.artifact.loading import read_versioned
 from headstart.errors import ArtifactError, HeadstartError
 from headstart.evidence.intervals import Interval
 from headstart.search.budget import Clock
@@ -198,17 +199,7 @@ def read_result(run: Path) -> dict[str, Any]:
     path = run / "result.json"
     if not path.is_file():
         raise ArtifactError(f"{run} holds no result.json: it is no run folder, or not finished.")
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        schema = int(content["schema"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"{path} is damaged ({error!r}).") from None
-    if schema > SCHEMA:
-        raise ArtifactError(
-            f"{path} was written by a newer headstart (form {schema}; this one reads {SCHEMA}). "
-            "Update headstart."
-        )
-    return content
+    return read_versioned(path, SCHEMA)
 
 
 def write_result(content: dict[str, Any], run: Path) -> None:

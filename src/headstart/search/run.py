@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import time
@@ -40,7 +39,7 @@ from headstart.search.outlook import curves, likely, outlook
 from headstart.search.preparation import Options, Prepared, prepare
 from headstart.search.race import Race
 from headstart.search.reach import Reach
-from headstart.search.result import result, write_result
+from headstart.search.result import read_result, result, write_result
 from headstart.search.standing import Contender, Entry, Standing, in_question
 from headstart.search.trial import reason_of, specify
 from headstart.training.checkpoint import Checkpoint
@@ -73,7 +72,7 @@ def run(options: Options, clock: Clock, listener: Listener) -> Outcome:
     folder = _folder(options)
     finished = folder / "result.json"
     if options.resume and finished.is_file():
-        known = json.loads(finished.read_text(encoding="utf-8"))
+        known = read_result(folder)
         if known["status"] == "complete":
             listener.say(f"{folder}: this run is complete")
             return Outcome(folder, known)

@@ -13,7 +13,7 @@ from zlib import crc32
 import numpy as np
 
 from headstart.data.dataset import Cell
-from headstart.data.encodings import decode
+from headstart.data.encodings import decode, spelt
 from headstart.data.modalities import (
     Extent,
     Modality,
@@ -76,7 +76,7 @@ def _decoded(cell: Cell) -> str:
     if isinstance(cell, tuple):
         text = "\n".join(map(_decoded, cell))
     elif isinstance(cell, str):
-        text = cell.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair
+        text = spelt(cell)
     else:
         try:
             text, _ = decode(cell if isinstance(cell, bytes) else _content(cell))

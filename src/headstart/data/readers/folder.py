@@ -54,11 +54,11 @@ class FolderReader:
         path = Path(str(data))
         folders = [p for p in visible(path) if p.is_dir()]
         given = layout(p.name for p in folders)
-        roots: list[tuple[Path, Part | None]] = (
-            [(folder, given[folder.name]) for folder in folders if folder.name in given]
-            if given
-            else [(path, None)]
-        )
+        roots: list[tuple[Path, Part | None]] = [(path, None)]
+        left_out: list[Path] = []
+        if given:
+            roots = [(folder, given[folder.name]) for folder in folders if folder.name in given]
+            left_out = [folder for folder in folders if folder.name not in given]
         files: list[Path] = []
         labels: list[str] = []
         names: list[str] = []
@@ -83,10 +83,10 @@ class FolderReader:
             raise DataError(_nothing(path, aside))
         notes = [f"classes are the sub-folders of {path}"]
         if given:
-            found = ", ".join(f"{p.name}/" for p in folders if p.name in given)
+            found = ", ".join(f"{root.name}/" for root, _ in roots)
             notes.append(f"the split is respected as given by {found}")
-            if besides := ", ".join(f"{p.name}/" for p in folders if p.name not in given):
-                notes.append(f"left out: {besides}")
+        if left_out:
+            notes.append(f"left out: {', '.join(f'{folder.name}/' for folder in left_out)}")
         rows = Rows({"file": files, "label": labels}, names, aside, notes)
         return tabulate(str(path), path, rows, parts)
 

@@ -57,13 +57,15 @@ class ShardsReader:
         """
         folder = Path(str(data))
         files = tables_in(folder)
-        given = layout({_part_name(file, folder) for file, _ in files})
-        left_out = [f for f, _ in files if given and _part_name(f, folder) not in given]
-        files = [(file, reader) for file, reader in files if file not in left_out]
-        found = [_within(folder, file, reader.rows(file)) for file, reader in files]
-        parts: list[Part | None] = []
-        for (file, _), rows in zip(files, found, strict=True):
-            parts += [given[_part_name(file, folder)] if given else None] * len(rows.names)
+        named = {file: _part_name(file, folder) for file, _ in files}
+        given = layout(named.values())
+        left_out, found, parts = list[Path](), list[Rows](), list[Part | None]()
+        for file, reader in files:
+            if given and named[file] not in given:
+                left_out.append(file)
+                continue
+            found.append(_within(folder, file, reader.rows(file)))
+            parts += [given[named[file]] if given else None] * len(found[-1].names)
         table = tabulate(str(folder), folder, joined(found), parts)
         if given:
             table.notes.append(f"the split is respected as given by {', '.join(sorted(given))}")
