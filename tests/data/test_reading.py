@@ -182,9 +182,10 @@ def test_several_labels_are_several_outputs(table):
         (["05/03/2021", "13/02/2021", "01/04/2021"], [1, 0, 2]),
         (["05/03/2021", "02/13/2021", "01/04/2021"], [2, 1, 0]),
         (["05.03.2021", "01.04.2021", "06.03.2021"], [0, 2, 1]),
+        (["2021-03-05 10:00", "13/04/2021", "06/03/2021"], [0, 2, 1]),
         (["2,5", "1,5", "10,0"], [1, 0, 2]),
     ],
-    ids=["numbers", "dates", "zones", "day first", "month first", "points", "commas"],
+    ids=["numbers", "dates", "zones", "day first", "month first", "points", "mixed", "commas"],
 )
 def test_times_are_numbers_or_dates(table, written, expected):
     path = table(text=sentences(3), label=list("aba"), when=written)

@@ -25,7 +25,11 @@ def in_time(cells: Sequence[Cell]) -> tuple[list[float], list[int], list[str]]:
     notes: list[str] = []
     if 2 * int(np.isfinite(numbers).sum()) < sum(map(bool, texts)):
         day_first, said = _day_first(texts)
-        numbers, notes = _seconds(texts, day_first), [said] if said else []
+        numbers, notes = _seconds(texts), [said] if said else []
+        short = [i for i, text in enumerate(texts) if day_first and _SHORT.match(text)]
+        # these alone: pandas would turn dates that begin with the year as well
+        for i, time in zip(short, _seconds([texts[i] for i in short], True), strict=True):
+            numbers[i] = time
     return numbers, [i for i, time in enumerate(numbers) if not np.isfinite(time)], notes
 
 
@@ -59,7 +63,7 @@ def _day_first(texts: Sequence[str]) -> tuple[bool, str]:
     return points, f"{found[0][0]!r} is taken to begin with the {first}; 2021-03-05 leaves no doubt"
 
 
-def _seconds(texts: Sequence[str], day_first: bool) -> list[float]:
+def _seconds(texts: Sequence[str], day_first: bool = False) -> list[float]:
     """Return seconds since 1970, NaN for what is no date."""
     import pandas
 
