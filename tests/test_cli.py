@@ -327,7 +327,7 @@ def test_unusable_data_end_with_status_1_and_say_why(tmp_path, make, said, here)
         ("0", 2, "leaves no time"),
         ("-5", 2, "Usage|no time"),
         ("soon", 2, "is no time"),
-        ("1", 3, "before any model was usable"),
+        ("0.05", 3, "before any model was usable"),
     ],
 )
 def test_budgets_without_meaning_or_without_hope(tmp_path, budget, status, said, here):

@@ -145,6 +145,7 @@ def race(tmp_path, monkeypatch):
             standing,
             Listener(),
             lambda _recipe: 5.0,
+            1.0,
             refitting,
             kept.append,
             most,
@@ -219,7 +220,16 @@ def test_what_its_learner_refuses_is_left_out_with_the_reason(race):
 
 
 def test_a_trial_whose_refit_would_not_fit_is_left_out(race):
-    assert race([recipe("a", 40, 0.9)], refitting=2.0)[0].begun == []
+    recipes = [recipe("probe", 1, 0.5), recipe("a", 40, 0.9)]
+    assert race(recipes, refitting=2.0)[0].begun == ["probe"]
+
+
+@pytest.mark.parametrize(("seconds", "begun"), ((1.5, "probe"), (2.5, "probe"), (4, "a")))
+def test_a_first_model_comes_before_what_is_said_of_it(race, seconds, begun):
+    """Of 6 seconds 5 would be kept back for that, and 1 for saving."""
+    recipes = [recipe("probe", seconds, 0.5), recipe("a", 0.5, 0.9)]
+    world, standing, _ = race(recipes, budget=6.0, refitting=2.0)
+    assert world.begun == [begun] and standing.winner.entry.recipe.name == begun
 
 
 @pytest.mark.parametrize(
@@ -242,9 +252,9 @@ def test_a_trial_has_as_many_epochs_as_there_is_time_for(race, seconds, shortest
 def test_a_trial_has_as_many_views_as_can_be_paid_for(race, seconds, refitting, views):
     """Of 100 seconds 5 are kept back; a view takes 10, and measuring half a second."""
     dear = recipe("a", seconds, 0.9, stages=2, views=4)
-    world, standing, ledger = race([dear], refitting=refitting)
-    assert world.settled == [{"numerics": "f32", "views": views}] and not standing.skipped
-    (record,) = ledger.trials()
+    world, standing, ledger = race([recipe("probe", 0, 0.5), dear], refitting=refitting)
+    assert world.settled[1:] == [{"numerics": "f32", "views": views}] and not standing.skipped
+    _, record = ledger.trials()
     assert record.spec["machine"]["views"] == views
     assert record.spec["machine"]["numerics"] == "f32"
     assert record.spec["recipe"]["views"] == 4

@@ -14,6 +14,9 @@ from types import FrameType
 
 from headstart.errors import BudgetError, UsageError
 
+SAVING = 0.7
+"""Seconds kept back for writing the artifact and the result; a tenth of a budget at most."""
+
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -64,6 +67,11 @@ class Clock:
     def left(self) -> float:
         """Return the seconds left; negative once the budget is used up."""
         return self.budget - self.used
+
+    @property
+    def saving(self) -> float:
+        """Return the seconds to keep back for writing the artifact and the result."""
+        return min(SAVING, 0.1 * self.budget)
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:

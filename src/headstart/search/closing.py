@@ -50,8 +50,6 @@ from headstart.search.trial import (
 )
 from headstart.sources.opening import find_source
 
-SAVING = 0.7
-"""Seconds kept back for writing the artifact and the result."""
 COMPARING = 0.4
 """Seconds kept back for intervals and the verdict, besides the bootstrap."""
 INTERVALS = 7
@@ -103,10 +101,10 @@ def comparing_seconds(prepared: Prepared) -> float:
     return COMPARING + INTERVALS * RESAMPLES * each
 
 
-def closing_seconds(prepared: Prepared, recipes: Iterable[Recipe], comparing: float) -> float:
+def closing_seconds(prepared: Prepared, recipes: Iterable[Recipe], besides: float) -> float:
     """Return the seconds to keep back for evaluating and saving models of these recipes.
 
-    `comparing` is what `comparing_seconds` says.
+    `besides` is what does not depend on them: comparing, and saving.
     """
     rates = [
         extractor.rates[place]
@@ -121,7 +119,7 @@ def closing_seconds(prepared: Prepared, recipes: Iterable[Recipe], comparing: fl
     tuned = sum(recipe.learner == "tune" for recipe in recipes) if done else len(recipes)
     scoring = (1 + tuned) * len(prepared.test.data) / rate  # the small model has its own pace
     flagging = max(flagging_seconds(recipe, prepared, rate, converting) for recipe in recipes)
-    return comparing + converting + scoring + _writing_seconds(prepared) + flagging + SAVING
+    return converting + scoring + _writing_seconds(prepared) + flagging + besides
 
 
 def _writing_seconds(prepared: Prepared) -> float:
@@ -348,10 +346,10 @@ def refitted(
         return None
     bench, rows = prepared.bench, len(prepared.dataset)
     a_row, a_spare_row = _paces(prepared, winner)
-    left = clock.left - SAVING
+    left = clock.left - clock.saving
     if a_row * rows > left:
         listener.say(
-            f"no time to refit on all rows (forecast {a_row * rows:.0f} s, {clock.left:.0f} s left)"
+            f"no time to refit on all rows (forecast {a_row * rows:.1f} s, {clock.left:.1f} s left)"
         )
         return None
     entry = winner.entry
@@ -364,7 +362,7 @@ def refitted(
     models = []
     for part in winner.members or (winner,):
         recipe, source = part.entry.recipe, part.entry.source
-        assignment = assign(bench, recipe, source, lambda: clock.left < SAVING)
+        assignment = assign(bench, recipe, source, lambda: clock.left < clock.saving)
         try:
             fitted = refit(assignment, part.record.details["settled"], tuple(more))
         except Exception as error:  # the model that was evaluated is handed back

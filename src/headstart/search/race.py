@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from headstart.search.ledger import Ledger, TrialRecord
 from headstart.search.listener import Listener
 from headstart.search.standing import Contender, Entry, Standing
 from headstart.search.trial import (
+    MEASURING,
     Bench,
     TrialResult,
     TrialSpec,
@@ -50,6 +52,8 @@ class Race:
     ----------
     closing
         Seconds to keep back for evaluating and saving, if the given recipe runs before.
+    saving
+        Those for saving alone.
     refitting
         How many times the cost of a trial its refit on all rows is forecast to take; 0 without.
     keep
@@ -69,6 +73,7 @@ class Race:
     standing: Standing
     listener: Listener
     closing: Callable[[Recipe], float]
+    saving: float
     refitting: float
     keep: Callable[[Contender], None]
     most: int | None = None
@@ -247,8 +252,10 @@ class Race:
         return replace(tried, fitted=None, score=None, loss=None, reason=reason)
 
     def _assigned(self, entry: Entry) -> Assignment:
+        most = self._most_kept_back(entry)
+
         def late() -> bool:
-            return self.clock.left < self.closing(entry.recipe)
+            return self.clock.left < min(most, self.closing(entry.recipe))
 
         return assign(self.bench, entry.recipe, entry.source, late)
 
@@ -297,8 +304,8 @@ class Race:
 
     def _ruled_out(self, entry: Entry, assignment: Assignment) -> str | None:
         """Return why a trial need not even be measured, or None where it has to be."""
-        tunes = entry.recipe.learner == "tune"
-        if self._available(entry) <= (BEGINNING if tunes else 0.0):
+        least = MEASURING if entry.recipe.shortest else 0.0
+        if self._available(entry) <= (BEGINNING if entry.recipe.learner == "tune" else least):
             return ""
         if why := refused(assignment):
             return f": {why}"
@@ -308,10 +315,22 @@ class Race:
 
     def _available(self, entry: Entry) -> float:
         """Return the seconds that a trial and its refit may take."""
-        available = self.clock.left - self.closing(entry.recipe)
+        kept = min(self._most_kept_back(entry), self.closing(entry.recipe))
+        available = self.clock.left - kept
         if entry.recipe.start == "random":
             return min(available, QUARTER * self.clock.budget)
         return available
+
+    def _is_first(self, entry: Entry) -> bool:
+        """Say whether there is no model yet, and this is a cheap one.
+
+        It comes before a refit and what is said of it.
+        """
+        return self.standing.winner is None and entry.recipe.learner != "tune"
+
+    def _most_kept_back(self, entry: Entry) -> float:
+        """Return the seconds that may be kept back for what follows a trial that begins now."""
+        return max(self.saving, self.clock.left / 2) if self._is_first(entry) else math.inf
 
     def _to_refit(self, entry: Entry, seconds: float) -> float:
         """Return the cost of the trial that may have to be fitted again after this one.
@@ -319,6 +338,8 @@ class Race:
         A dearer trial that wins but cannot be fitted on all rows would hand back less than a
         cheap one that can. The small model runs all the same: without it there is no verdict.
         """
+        if self._is_first(entry):
+            return 0.0
         champion = self.standing.winner
         known = champion.record.seconds if champion is not None else 0.0
         if entry.recipe.start == "small" and champion is not None:

@@ -14,7 +14,7 @@ from headstart.data.splits import FOLDS, shares, stratified_order
 from headstart.models.network import WRITING
 from headstart.search.budget import Clock
 from headstart.search.standing import Entry
-from headstart.search.trial import Bench, assign, writing_seconds
+from headstart.search.trial import MEASURING, Bench, assign, writing_seconds
 from headstart.training.learners import PASSES, learners
 from headstart.training.learners.zero_shot import as_it_is
 
@@ -126,6 +126,8 @@ def _learnable(bench: Bench, small: Entry, rows: int, seconds: float, embedding:
     `embedding` for each, takes its part first. Where they do not even reach for the fewest rows,
     all are returned: none is given up for a model that will not be trained.
     """
+    if seconds < MEASURING:
+        return rows
     learner, asked = learners.get(small.recipe.learner), rows
     for _ in range(_TRIES):
         learnt = max(1, rows * (FOLDS - sum(shares(rows))) // FOLDS)

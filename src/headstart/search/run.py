@@ -19,7 +19,6 @@ from headstart.models import Model
 from headstart.recipes import QUALITIES, Recipe
 from headstart.search.budget import Clock, Stopped, arm, spent, stoppable, too_short
 from headstart.search.closing import (
-    SAVING,
     Evaluation,
     closing_seconds,
     comparing_seconds,
@@ -153,7 +152,7 @@ class _Session:
         prepared = self.prepared
         bench = prepared.bench
         ratio = len(prepared.dataset) / len(bench.train.data)
-        comparing = comparing_seconds(prepared)
+        besides = self._besides()
         try:
             Race(
                 bench=bench,
@@ -164,8 +163,9 @@ class _Session:
                 closing=lambda recipe: closing_seconds(
                     prepared,
                     [recipe, *(c.entry.recipe for c in self.standing.leaders())],
-                    comparing,
+                    besides,
                 ),
+                saving=self.clock.saving,
                 refitting=ratio if self.options.refit else 0.0,
                 keep=self._keep,
                 most=self.options.max_trials,
@@ -183,6 +183,10 @@ class _Session:
                 raise HeadstartError(f"every trial failed; {_why(failed)}")
             raise too_short(self.options.budget)
 
+    def _besides(self) -> float:
+        """Return the seconds to keep back for what follows the race, whichever recipes it ran."""
+        return comparing_seconds(self.prepared) + self.clock.saving
+
     def _left_out(self) -> list[str]:
         """Return what earlier sessions did not try, as they left it out."""
         tried, bench = {record.key for record in self.ledger.trials()}, self.prepared.bench
@@ -197,7 +201,7 @@ class _Session:
         if len(standing.top) < 2 or not tuned or standing.transfer not in standing.top:
             return
         recipes = [contender.entry.recipe for contender in standing.top]
-        closing = closing_seconds(self.prepared, recipes, comparing_seconds(self.prepared))
+        closing = closing_seconds(self.prepared, recipes, self._besides())
         refits = sum(c.record.seconds for c in standing.top) if self.options.refit else 0.0
         if self.clock.left < 2 * closing + refits:
             return
@@ -238,8 +242,8 @@ class _Session:
         standing.deals = [first]
         left = in_question(standing, bench.metric, first.rows.units[first.held], bench.seed)
         leaders = standing.leaders()
-        comparing = comparing_seconds(self.prepared)
-        closing = closing_seconds(self.prepared, [c.entry.recipe for c in leaders], comparing)
+        recipes = [c.entry.recipe for c in leaders]
+        closing = closing_seconds(self.prepared, recipes, self._besides())
         needed = sum(c.record.details["folding"] for c in left)
         needed += max(
             refitting_seconds(self.prepared, c) if self.options.refit else c.record.seconds
@@ -268,7 +272,7 @@ class _Session:
         machine = {n: v for n, v in settled.items() if n in contender.record.spec["machine"]}
 
         def late() -> bool:
-            return self.clock.left < SAVING
+            return self.clock.left < self.clock.saving
 
         return answered(
             deal, lambda fold: fitted_without(fold, entry.recipe, entry.source, machine, late)
@@ -330,7 +334,7 @@ class _Session:
 
     def _novelty(self, model: Model, known: bool) -> Novelty | None:
         started = time.monotonic()
-        left = self.clock.left - SAVING
+        left = self.clock.left - self.clock.saving
         refit = bool(self.found.refitted)
         novelty = novelty_of(
             model, known, self.prepared, self.found.held, left, refit, self.listener

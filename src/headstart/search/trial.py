@@ -28,6 +28,8 @@ from headstart.training.descent import Diverged
 from headstart.training.learners import Assignment, Fitted, Rows, learners
 from headstart.training.memory import peak_memory
 
+MEASURING = 2.0
+"""Seconds without which a network is not even measured."""
 WRITTEN = 5.0
 """Rows that are written in a second, where that was not measured."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -469,3 +470,26 @@ def test_an_engine_that_is_right_at_the_traced_length_alone_is_refused(fake, tmp
     fake(lambda *_arguments: Unrolled())
     found = choose(Sum(), texts(), "key", tmp_path, ("fake", "eager"))
     assert found.name == "eager" and "shapes do not match" in found.refused[0]
+
+
+def test_ctrl_c_while_a_network_is_converted_is_no_part_that_cannot_be_converted(
+    tmp_path, monkeypatch
+):
+    """The converter asks the decoder, and takes what is raised there for a failure of its own."""
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder as Decoder
+
+    asked = Decoder.get_op_type
+
+    def interrupted(self):
+        monkeypatch.setattr(Decoder, "get_op_type", asked)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Decoder, "get_op_type", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            choose(Double(), SAMPLE, "key", tmp_path, ("openvino",))
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert choose(Double(), SAMPLE, "key", tmp_path, ("openvino",)).refused == ()

@@ -7,13 +7,16 @@ import ctypes
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -227,12 +230,47 @@ def _leave_signals_alone() -> None:
     ctypes.CDLL(None).sigaltstack(ctypes.byref(_SignalStack(None, disabled, 0)), None)
 
 
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Raise in the end what a signal's handler raised inside, such as Ctrl-C's.
+
+    The converter asks Python about the network, and takes whatever is raised then for a part that
+    it cannot convert.
+    """
+    raised: list[BaseException] = []
+    before: dict[int, Any] = {}
+
+    def heard(number: int, frame: FrameType | None) -> None:
+        try:
+            before[number](number, frame)
+        except BaseException as stop:
+            raised.append(stop)
+            raise
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGALRM", None)):
+            if number is not None and callable(handler := signal.getsignal(number)):
+                before[number] = handler
+                signal.signal(number, heard)
+    try:
+        yield
+    except Exception:
+        if not raised:
+            raise
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is heard:  # else the handler has set another one
+                signal.signal(number, handler)
+    if raised:
+        raise raised[0]
+
+
 def _convert(module: nn.Module, example: Batch, shapes: list[Any], folder: Path) -> None:
     """Write the converted model into a folder of its own, in one step."""
     import openvino as ov
 
     traced = _Traced(module, tuple(example))
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _stoppable():
         warnings.simplefilter("ignore")
         logging.getLogger("torch").setLevel(logging.ERROR)
         model = ov.convert_model(
