@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from headstart.artifact import saving
@@ -141,6 +142,8 @@ def test_a_read_only_place_is_said(words, tmp_path):
     (
         ("tempfile.mkdtemp", PermissionError(13, "Permission denied"), "Permission denied"),
         ("save_file", OSError(28, "No space left on device"), "No space left on device"),
+        ("save_file", SafetensorError("no space is left"), "no space is left"),
+        ("os.fsync", OSError(5, "Input/output error"), "Input/output error"),
         ("os.replace", OSError("no reason"), "no reason"),
     ),
 )

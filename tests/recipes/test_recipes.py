@@ -70,6 +70,17 @@ def test_the_race_begins_with_the_probe_and_has_a_small_model_early(modality):
     assert {recipe.modality for recipe in found} <= {modality, "any"}
 
 
+@pytest.mark.parametrize("modality", modalities.names())
+@pytest.mark.parametrize("output", ("pooled", "text"))
+def test_a_preset_has_all_of_the_one_before_and_the_fast_one_both_sides(modality, output):
+    fast, balanced, best = (
+        recipes_for(modality, output, quality) for quality in ("fast", "balanced", "best")
+    )
+    assert set(fast) <= set(balanced) <= set(best)
+    assert not balanced or {recipe.start for recipe in fast} == {"source", "small"}
+    assert not any(r.learner == "tune" and r.has_head_start for r in fast)
+
+
 @pytest.mark.parametrize(
     ("epochs", "shortest", "hurried"), ((40, 12, 20), (20, 12, 12), (8, 12, 8), (40, 0, 40))
 )

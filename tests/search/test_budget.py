@@ -68,6 +68,16 @@ def test_work_that_ignores_the_deadline_is_stopped_after_it():
     assert time.monotonic() - started < 10
 
 
+def test_no_alarm_ends_what_does_not_count():
+    clock = Clock(0.2)
+    with stoppable(clock), clock.paused():
+        time.sleep(1.2)  # the alarm comes at 0.8 s: a source is being fetched
+        with clock.paused():
+            pass
+        assert clock.left > 0
+    assert 0 < clock.left < 0.2
+
+
 def test_time_given_back_moves_the_alarm():
     clock = Clock(0.1)
     with stoppable(clock):

@@ -148,6 +148,7 @@ def race(tmp_path, monkeypatch):
             1.0,
             refitting,
             kept.append,
+            lambda: None,
             most,
             checkpoint=checkpoint,
             varying=varying,
@@ -258,6 +259,13 @@ def test_a_trial_has_as_many_views_as_can_be_paid_for(race, seconds, refitting, 
     assert record.spec["machine"]["views"] == views
     assert record.spec["machine"]["numerics"] == "f32"
     assert record.spec["recipe"]["views"] == 4
+
+
+def test_views_are_given_up_before_epochs(race):
+    dear = recipe("a", 150, 0.9, stages=2, views=4)
+    dear = replace(dear, phases=(Phase(10, 0.1),), shortest=3)
+    world, _, _ = race([recipe("probe", 0, 0.5), dear])
+    assert world.settled[1] == {"numerics": "f32", "views": 0, "passes": 6}
 
 
 def test_a_trial_that_does_not_fit_without_views_is_left_out(race):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -100,6 +101,50 @@ def test_a_stop_in_the_refit_ends_the_run(news, whole, tmp_path, monkeypatch):
     assert not (tmp_path / "run" / "trials").exists()
 
 
+def test_a_stop_after_the_refit_of_a_resumed_run_leaves_what_was_refitted(
+    news, whole, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "evaluate", stop)
+        hs.fit(news, out=tmp_path / "run", **OPTIONS)
+    monkeypatch.setattr(running, "curves", stop)
+    again = hs.fit(news, out=tmp_path / "run", resume=True, **OPTIONS)
+    assert again.result["status"] == "complete" and again.result["winner"]["refitted"]
+    card = (tmp_path / "run" / "model" / "README.md").read_text(encoding="utf-8")
+    assert "not read" not in card and str(again.result["winner"]["rows"]) in card
+    assert again.model.artifact.facts["decisions"]
+
+
+def test_a_source_that_is_not_there_any_more_takes_its_trials_along(news, tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "evaluate", stop)
+        hs.fit(news, out=tmp_path / "run", **OPTIONS)
+    ledger = Ledger(tmp_path / "run" / "ledger.db", writing=True)
+    first = ledger.trials()[0]
+    gone = {**first.spec, "source": "somewhere/else"}
+    ledger.record(replace(first, id=9, key="another", spec=gone))
+    ledger.close()
+    again = hs.fit(news, out=tmp_path / "run", resume=True, **OPTIONS)
+    assert again.result["winner"]["source"] != "somewhere/else"
+
+
+def test_after_a_failure_at_the_end_the_run_can_be_gone_on_with_in_the_same_process(
+    news, tmp_path, monkeypatch
+):
+    note = Ledger.note
+
+    def full(self, name, value):
+        if name == "seconds":
+            raise OSError(28, "No space left on device")
+        note(self, name, value)
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space") as kept:
+        patched.setattr(Ledger, "note", full)
+        hs.fit(news, out=tmp_path / "run", **OPTIONS)
+    assert kept.traceback  # which holds every frame, as a notebook does
+    assert hs.fit(news, out=tmp_path / "run", resume=True, **OPTIONS).model.predict(["the goal"])
+
+
 def test_what_fails_after_the_verdict_takes_nothing_away(
     news, whole, tmp_path, monkeypatch, capsys
 ):
@@ -108,7 +153,7 @@ def test_what_fails_after_the_verdict_takes_nothing_away(
     found = hs.fit(news, out=tmp_path / "run", quiet=False, **OPTIONS)
     said = capsys.readouterr().err
     assert "not refitted: RuntimeError: no memory is left" in said
-    assert "no look ahead: RuntimeError: no memory is left" in said
+    assert "would bring is not known: RuntimeError: no memory is left" in said
     assert found.result["status"] == "complete"
     assert found.result["verdict"] == whole["verdict"]
     assert found.model.predict(["the goal"]) == ["sport"]

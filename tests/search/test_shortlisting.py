@@ -139,6 +139,15 @@ def test_a_resumed_run_ranks_nothing_again(listing, fresh, monkeypatch):
     assert list(again["shortlist"]) == kept and fresh[0] in kept
 
 
+def test_a_source_of_an_earlier_session_that_is_gone_is_left_out(listing, fresh):
+    listed = listing(600.0)
+    known = {"shortlist": dict.fromkeys([*fresh[:2], "gone"], "why"), "left_out": {}}
+    listed.sources = listed.sources[:2]
+    again = listed.run(known)
+    assert list(again["shortlist"]) == list(listed.bench.extractors) == fresh[:2]
+    assert again["left_out"] == {"gone": "it is not on this machine any more"}
+
+
 def test_what_is_much_slower_than_the_others_is_not_looked_at(listing, fresh):
     listed = listing(600.0)
     speeds = (0.0, 1.0, 300.0)

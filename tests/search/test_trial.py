@@ -46,6 +46,8 @@ def test_a_metric_of_decisions_gets_its_decision_and_an_honest_score(imbalanced)
     assert result.fitted.settled["offsets"] == model.offsets.tolist()
     outputs = validation_outputs(bench_of(assignment), model, lambda m, rows: m.outputs(rows))
     assert assignment.metric.score(outputs, held.targets) == result.score
+    loss = assignment.task.loss(outputs, torch.from_numpy(held.targets), assignment.spec)
+    assert loss == pytest.approx(result.loss) and model.temperature != 1
     again = refit(assignment, result.fitted.settled, ())
     assert isinstance(again.model, Adjusted)
     assert again.model.offsets.tolist() == model.offsets.tolist()

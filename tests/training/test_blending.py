@@ -42,6 +42,12 @@ def test_a_share_that_was_settled_is_taken(way):
     assert layer.weight.flatten().tolist() == pytest.approx([0.3] * 4)
 
 
+def test_where_time_is_up_the_best_so_far_is_taken(way):
+    layer, start = way
+    left = iter((False, False, True))
+    assert blended(layer, start, best_at(layer, 0.0), None, lambda: next(left)) == SHARES[1]
+
+
 def test_without_validation_nothing_changes(way):
     layer, start = way
     assert blended(layer, start, None) == 1.0

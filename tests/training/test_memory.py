@@ -122,6 +122,8 @@ def test_available_is_the_least_that_is_told(tmp_path):
     assert available_memory(tmp_path) == 4000 * 1024
     write(tmp_path, "sys/fs/cgroup/memory.max", "3000000\n")
     assert available_memory(tmp_path) == 2_999_000
+    write(tmp_path, "sys/fs/cgroup/memory.stat", "anon 700\ninactive_file 400\nfile 900\n")
+    assert available_memory(tmp_path) == 2_999_400.0
     write(tmp_path, "sys/fs/cgroup/memory/memory.limit_in_bytes", "500\n")
     write(tmp_path, "sys/fs/cgroup/memory/memory.usage_in_bytes", "700\n")
     assert available_memory(tmp_path) == 0

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from headstart.digest import digest_file
@@ -61,10 +62,10 @@ def save(artifact: Artifact, folder: Path) -> None:
             _replace(scratch, folder)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
+        why = getattr(error, "strerror", None) or error
         raise ArtifactError(
-            f"{folder} cannot be written ({error.strerror or error}). Choose another place with "
-            "--out, or make room."
+            f"{folder} cannot be written ({why}). Choose another place with --out, or make room."
         ) from None
 
 
@@ -119,10 +120,15 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def _replace(new: Path, folder: Path) -> None:
-    """Put `new` in the place of `folder`; a stop at any step leaves one of them whole."""
+    """Put `new` in the place of `folder`; a stop at any step leaves one of them whole.
+
+    So does a power cut: what is written is on the disk before it has its name.
+    """
     new.chmod(0o755)
     for file in new.iterdir():  # others may use the model as well
         file.chmod(0o644)
+        with file.open("rb") as written:
+            os.fsync(written.fileno())
     old = beside(folder)
     if folder.exists():
         shutil.rmtree(old, ignore_errors=True)

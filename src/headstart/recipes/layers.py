@@ -19,6 +19,7 @@ register(
             solved=True,
             head="layers",
             output="pooled",
+            quality="fast",
         )
     ],
 )

@@ -22,6 +22,7 @@ register(
             most_seen=24_000,
             shortest=12,
             output="pooled",
+            quality="fast",
         )
         for modality, rank, rate_of_head, scale in (
             ("image", 20, 3e-3, 0.5),  # as good on some hundred rows, and four times sooner
@@ -32,15 +33,19 @@ register(
 )
 register(
     "bands-linear",
-    [Recipe("bands-linear", "audio", "small", "bands", rank=20, output="pooled")],
+    [Recipe("bands-linear", "audio", "small", "bands", rank=20, output="pooled", quality="fast")],
 )
 register(
     "tfidf-linear",
-    [Recipe("tfidf-linear", "text", "small", "words", rank=20, output="pooled")],
+    [Recipe("tfidf-linear", "text", "small", "words", rank=20, output="pooled", quality="fast")],
 )
 register(
     "small-fused",
-    [Recipe("small-fused", "image+text", "small", "fused", rank=18, output="pooled")],
+    [
+        Recipe(
+            "small-fused", "image+text", "small", "fused", rank=18, output="pooled", quality="fast"
+        )
+    ],
 )
 register(
     "small-recogniser",
@@ -61,6 +66,7 @@ register(
             fewest_epochs=12,
             shortest=12,
             output="text",
+            quality="fast",
         )
     ],
 )

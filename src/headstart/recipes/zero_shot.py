@@ -5,4 +5,17 @@ What others are compared with: tuning has to be better than this, too.
 
 from headstart.recipes import Recipe, register
 
-register("zero-shot", [Recipe("zero-shot", "audio", "source", "zero-shot", rank=5, output="text")])
+register(
+    "zero-shot",
+    [
+        Recipe(
+            "zero-shot",
+            "audio",
+            "source",
+            "zero-shot",
+            rank=5,
+            output="text",
+            quality="fast",
+        )
+    ],
+)

@@ -57,11 +57,14 @@ class Clock:
     started: float = field(default_factory=time.monotonic)
     before: float = 0.0
     excluded: float = 0.0
+    _paused: float | None = field(default=None, init=False, repr=False)
+    """When the pause began that lasts."""
 
     @property
     def used(self) -> float:
         """Return the seconds used, earlier sessions included."""
-        return self.before + time.monotonic() - self.started - self.excluded
+        now = time.monotonic() if self._paused is None else self._paused
+        return self.before + now - self.started - self.excluded
 
     @property
     def left(self) -> float:
@@ -75,12 +78,16 @@ class Clock:
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Leave the time inside out of the account."""
-        begin = time.monotonic()
+        """Leave the time inside out of the account: it stands still, for the alarm as well."""
+        if self._paused is not None:
+            yield
+            return
+        self._paused = time.monotonic()
         try:
             yield
         finally:
-            self.excluded += time.monotonic() - begin
+            self.excluded += time.monotonic() - self._paused
+            self._paused = None
 
 
 class Stopped(BaseException):

@@ -228,7 +228,7 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
         split=_digest(dataset, parts),
     )
     listener.say(_said_of(parts))
-    if rivals and task.output in ("pooled", "text") and embedded.values:
+    if (rivals or reach.ranking) and task.output in ("pooled", "text") and embedded.values:
         listed = Shortlisting(
             [*chosen, *rivals], opened, bench, embedded, everything, clock, listener
         )

@@ -56,8 +56,9 @@ class Race:
         Those for saving alone.
     refitting
         How many times the cost of a trial its refit on all rows is forecast to take; 0 without.
-    keep
-        Called with each contender that leads somewhere, to make it durable.
+    keep, sweep
+        Called with each contender that leads somewhere, to make it durable; and once it is in the
+        ledger, to take away what nobody needs any more.
     deal
         Folds on which each recipe is scored, in nested cross-validation; else None, and the
         validation rows serve.
@@ -76,6 +77,7 @@ class Race:
     saving: float
     refitting: float
     keep: Callable[[Contender], None]
+    sweep: Callable[[], None]
     most: int | None = None
     deal: Deal | None = None
     checkpoint: Callable[[str], Checkpoint | None] = lambda _key: None
@@ -153,6 +155,7 @@ class Race:
                 contender.model = None
         # after the model: of a trial that the ledger has, the model must be there
         self.ledger.record(record)
+        self.sweep()
         self.ledger.note("seconds", self.clock.used)
         self._remember(entry, record)
         if checkpoint is not None:
@@ -270,14 +273,14 @@ class Race:
         trial with, if it did; where `done` epochs of it are kept it goes on so or not at all.
         """
         assignment = self._assigned(entry)
-        why = self._ruled_out(entry, assignment)
-        if why is not None:
-            self._leave_out(entry, None, why)
-            return None
         held = len(self.bench.validation.data)
         sources = () if entry.source is None else (entry.source,)
         writing = writing_seconds(self.bench, sources, held)
         try:
+            why = self._ruled_out(entry, assignment)
+            if why is not None:
+                self._leave_out(entry, None, why)
+                return None
             settled = settle(assignment) if settled is None else settled
             assignment = replace(assignment, settled=settled)
             left = 1 - done / max(1, assignment.carried_out.epochs)
@@ -420,6 +423,7 @@ def _less_and_less(
         return replace(assignment, settled={**assignment.settled, **fewer})
 
     recipe, asked = assignment.recipe, assignment.settled.get("views", 0)
+    fewest = {"views": 0} if asked else {}
     yield assignment, refitting, ""
     if done:
         yield assignment, 0.0, "the epochs that are left, and none for a refit"
@@ -430,7 +434,7 @@ def _less_and_less(
         return
     epochs, begun = recipe.for_rows(assignment.rows).epochs, assignment.carried_out.epochs
     for fewer in range(begun - 1, assignment.carried_out.hurried - 1, -1):
-        yield settling(**{PASSES: fewer}), refitting, f"{fewer} of {epochs} epochs"
+        yield settling(**fewest, **{PASSES: fewer}), refitting, f"{fewer} of {epochs} epochs"
     for fewer in range(begun, recipe.shortest - 1, -1):
         said = f"{fewer} of {epochs} epochs, and none for a refit"
-        yield settling(**{PASSES: fewer}), 0.0, said
+        yield settling(**fewest, **{PASSES: fewer}), 0.0, said

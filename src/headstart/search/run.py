@@ -12,7 +12,7 @@ from typing import Any
 
 from headstart.data.dataset import Data, SetAside
 from headstart.data.readers import reader_of, title
-from headstart.errors import ArtifactError, DataError, HeadstartError, UsageError
+from headstart.errors import ArtifactError, BudgetError, DataError, HeadstartError, UsageError
 from headstart.evidence.nested import Answered
 from headstart.evidence.novelty import Novelty
 from headstart.models import Model
@@ -80,23 +80,21 @@ def run(options: Options, clock: Clock, listener: Listener) -> Outcome:
     session: _Session | None = None
     try:
         with stoppable(clock):
-            ledger = _open(folder, options, clock)
-            reach = Reach(**(ledger.fact("reach") or {}))
-            prepared = prepare(options, clock, listener, reach)
-            ledger.note("reach", vars(reach))
-            session = _Session(options, folder, clock, listener, ledger, prepared)
-            session.race()
-            session.close()
-    except Stopped as stop:
-        if session is None or session.standing.winner is None:
-            if stop.status == "budget":
-                model = folder / "model"
-                error = (
-                    spent(options.budget, model) if model.is_dir() else too_short(options.budget)
-                )
-                raise error from None
-            raise
-        session.stop(stop.status)
+            try:
+                ledger = _open(folder, options, clock)
+                reach = Reach(**(ledger.fact("reach") or {}))
+                prepared = prepare(options, clock, listener, reach)
+                ledger.note("reach", vars(reach))
+                session = _Session(options, folder, clock, listener, ledger, prepared)
+                session.race()
+                session.close()
+            except Stopped as stop:  # here, where further signals are ignored
+                if session is not None and session.standing.winner is not None:
+                    session.stop(stop.status)
+                elif stop.status == "budget":
+                    raise _without_a_model(options.budget, folder / "model") from None
+                else:
+                    raise
     except HeadstartError:  # the user corrects it, and may name the same folder again
         if ledger is not None and session is None and not options.resume:
             ledger.close()
@@ -105,8 +103,8 @@ def run(options: Options, clock: Clock, listener: Listener) -> Outcome:
         raise
     finally:
         if ledger is not None:
-            ledger.note("seconds", clock.used)
-            ledger.close()
+            with contextlib.closing(ledger):
+                ledger.note("seconds", clock.used)
     assert session is not None
     return Outcome(folder, session.result, session.prepared.dataset.set_aside)
 
@@ -168,6 +166,7 @@ class _Session:
                 saving=self.clock.saving,
                 refitting=ratio if self.options.refit else 0.0,
                 keep=self._keep,
+                sweep=self._sweep,
                 most=self.options.max_trials,
                 deal=prepared.deal,
                 varying=self.options.quality == QUALITIES[-1],
@@ -227,6 +226,7 @@ class _Session:
         if standing.enter(contender):
             self._keep(contender)
         self.ledger.record(record)
+        self._sweep()
         self.listener.done(record, " and ".join(c.entry.name for c in found.members))
 
     def _deal_again(self) -> None:
@@ -299,7 +299,7 @@ class _Session:
                 why = likely(self.prepared, self.standing, found.test, known, self.clock)
                 found.verdict = replace(verdict, likely=why)
         except Exception as error:  # what was measured so far stands without it
-            self.listener.say(f"no look ahead: {reason_of(error)}")
+            self.listener.say(f"what more labels would bring is not known: {reason_of(error)}")
 
     def stop(self, status: str) -> None:
         """End at once with the best model so far, which is in ``model/`` or on its way there."""
@@ -344,6 +344,7 @@ class _Session:
 
     def _save(self, winner: Contender, model: Model, novelty: Novelty | None) -> None:
         save_model(self.prepared, winner, model, self.found, self.folder / "model", novelty)
+        self.saved = winner.record.id
 
     def _finish(self, status: str) -> None:
         self.result = result(
@@ -361,7 +362,7 @@ class _Session:
             shutil.rmtree(self.folder / "trials", ignore_errors=True)
 
     def _keep(self, contender: Contender) -> None:
-        """Make a leading contender durable; sweep the checkpoints of those who no longer lead."""
+        """Make a leading contender durable."""
         assert contender.model is not None
         trials = self.folder / "trials"
         nothing = Evaluation()
@@ -370,9 +371,15 @@ class _Session:
         if self.standing.winner is contender:
             save_model(self.prepared, contender, contender.model, nothing, self.folder / "model")
             self.saved = contender.record.id
-        leading = {str(c.record.id) for c in self.standing.kept()}
-        for checkpoint in trials.iterdir():
-            if checkpoint.name not in leading:
+
+    def _sweep(self) -> None:
+        """Take away the models of those who no longer lead, from the disk and from memory."""
+        leading = {contender.record.id for contender in self.standing.kept()}
+        for contender in self.standing.tried:
+            if contender.record.id not in leading:
+                contender.model = None
+        for checkpoint in self.folder.glob("trials/*/"):
+            if checkpoint.name not in map(str, leading):
                 shutil.rmtree(checkpoint, ignore_errors=True)
 
     def _record_data(self) -> None:
@@ -396,7 +403,9 @@ class _Session:
         entries, bench = [*self.prepared.entries], self.prepared.bench
         keys = {entry.key(bench) for entry in entries}
         for record in known.values():
-            if record.key not in keys:  # a variation
+            source = record.spec["source"]
+            here = source is None or source in bench.extractors  # it may have left the shortlist
+            if record.key not in keys and here:  # a variation
                 entries.append(Entry(Recipe.of(record.spec["recipe"]), record.spec["source"]))
         for entry in entries:
             found = known.get(entry.key(bench))
@@ -417,6 +426,11 @@ class _Session:
             self.standing.enter(contender)
         elif answers:
             self.standing.tried.append(contender)
+
+
+def _without_a_model(budget: float, earlier: Path) -> BudgetError:
+    """Return the error of a session that has no model; `earlier` is that of one before it."""
+    return spent(budget, earlier) if earlier.is_dir() else too_short(budget)
 
 
 def _leave(folder: Path) -> None:
@@ -463,7 +477,9 @@ def _name(data: Data) -> str:
 
 def _open(folder: Path, options: Options, clock: Clock) -> Ledger:
     with clock.paused():  # a data set may have to be fetched first
-        reader_of(options.data)  # what is not there is said before a folder is made for it
+        for data in (options.data, options.test):
+            if data is not None:  # what is not there is said before a folder is made for it
+                reader_of(data)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".writable"

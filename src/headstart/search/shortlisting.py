@@ -84,7 +84,10 @@ class Shortlisting:
                 values[name] = self._embedded(name, left * (EMBEDDING if place else LEADING))
             except OutOfTime:
                 ranking["left_out"][name] = "no time to embed all rows"
-                del ranking["shortlist"][name]
+            except SourceError as error:  # one that an earlier session had
+                ranking["left_out"][name] = str(error)
+        for name in ranking["left_out"]:
+            ranking["shortlist"].pop(name, None)
         if not ranking["shortlist"]:
             ranking["shortlist"] = dict.fromkeys(values, "has embedded all rows already")
         kept = {name: self.extractors[name] for name in ranking["shortlist"]}
@@ -141,7 +144,10 @@ class Shortlisting:
     def _embedded(self, name: str, seconds: float) -> Values:
         """Return the values of all rows; raise `OutOfTime` if they would take longer."""
         if name not in self.extractors:
-            self.extractors[name] = self.opened(next(s for s in self.sources if s.id == name))
+            source = next((s for s in self.sources if s.id == name), None)
+            if source is None:
+                raise SourceError("it is not on this machine any more")
+            self.extractors[name] = self.opened(source)
         extractor, data = self.extractors[name], self.everything.data
         end = extractor.backbone.end
         if extractor.forecast(data, end) > seconds:

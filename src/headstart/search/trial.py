@@ -226,7 +226,8 @@ def validation_outputs(
     if tune is None or not isinstance(model, Adjusted):
         return respond(model, bench.validation.data)
     outputs = respond(model.inner, bench.validation.data)
-    return _out_of_fold(tune, outputs, bench.task, bench.validation, bench.seed)
+    decided = _out_of_fold(tune, outputs, bench.task, bench.validation, bench.seed)
+    return decided / model.temperature
 
 
 def _out_of_fold(tune: TuneDecision, outputs: Tensor, task: Task, held: Rows, seed: int) -> Tensor:

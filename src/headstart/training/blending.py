@@ -6,6 +6,7 @@ and where tuning went too far it goes back some of the way.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -29,6 +30,7 @@ def blended(
     start: Sequence[Tensor],
     evaluate: Callable[[], tuple[float, float]] | None,
     settled: float | None = None,
+    late: Callable[[], bool] = lambda: False,
 ) -> float:
     """Put a tuned module's weights where they do best; return the share of the way.
 
@@ -40,6 +42,8 @@ def blended(
         Returns (signed score, loss) on validation rows; None where there are none.
     settled
         The share that was found before, which is then taken.
+    late
+        Says when no further share is tried.
     """
     tuned = [parameter.detach().clone() for parameter in module.parameters()]
 
@@ -51,9 +55,12 @@ def blended(
 
     if settled is not None:
         best = settled
-    elif evaluate is None:
-        best = 1.0
     else:
-        best = max(SHARES, key=value)
+        best, found = SHARES[0], (-math.inf, -math.inf)
+        for share in SHARES if evaluate is not None else ():
+            if late():
+                break
+            if (its := value(share)) > found:
+                best, found = share, its
     put_between(module, start, tuned, best)
     return best

@@ -75,6 +75,8 @@ class Descent:
             parameter = parameters[int(number)]
             if value.shape == parameter.shape:
                 value = torch.empty_like(parameter).copy_(value)
+            else:
+                value = value.to(parameter.device)
             self.optimizer.state[parameter][kind] = value
 
     def _parameters(self) -> list[nn.Parameter]:

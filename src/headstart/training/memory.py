@@ -161,9 +161,9 @@ def available_memory(root: Path = Path("/")) -> float | None:
         return float(torch.cuda.mem_get_info()[0])
     found = [_machine(root / "proc/meminfo")]
     groups = root / "sys/fs/cgroup"
-    found.append(_left(groups / "memory.max", groups / "memory.current"))
-    first = groups / "memory"
-    found.append(_left(first / "memory.limit_in_bytes", first / "memory.usage_in_bytes"))
+    found.append(_left(groups, "memory.max", "memory.current", "inactive_file"))
+    first, used = "memory.limit_in_bytes", "memory.usage_in_bytes"
+    found.append(_left(groups / "memory", first, used, "total_inactive_file"))
     known = [size for size in found if size is not None]
     return min(known) if known else None
 
@@ -178,8 +178,15 @@ def _machine(meminfo: Path) -> float | None:
     return None
 
 
-def _left(limit: Path, used: Path) -> float | None:
-    """Return what a control group leaves; one without a limit says ``max``, or is not there."""
+def _left(group: Path, limit: str, used: str, idle: str) -> float | None:
+    """Return what a control group leaves; one without a limit says ``max``, or is not there.
+
+    Files that were read count as used, though those not in use, `idle`, give way at once.
+    """
     with contextlib.suppress(OSError, ValueError):
-        return max(0.0, float(int(limit.read_text()) - int(used.read_text())))
+        most, taken = (int((group / name).read_text()) for name in (limit, used))
+        stat = group / "memory.stat"
+        lines = stat.read_text().splitlines() if stat.is_file() else []
+        spare = sum(int(line.split()[1]) for line in lines if line.split()[0] == idle)
+        return max(0.0, float(most - taken + spare))
     return None

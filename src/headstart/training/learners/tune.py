@@ -26,7 +26,7 @@ from headstart.sources.writing import Writer
 from headstart.tasks.matrix import Array
 from headstart.training.adapters import Adapter, adapters
 from headstart.training.batches import worth_grouping
-from headstart.training.blending import blended
+from headstart.training.blending import SHARES, blended
 from headstart.training.learners import BEGUN, Assignment, Fitted, Rows, drawn, learners
 from headstart.training.loop import train
 from headstart.training.measuring import GLANCE, LONGEST, fastest, step_seconds
@@ -78,7 +78,7 @@ class Tuned(nn.Module):
         self._adapter = adapter
         added = None if adapter is None else adapter.attach(suffix.model, suffix.places)
         groups = suffix.groups()
-        if adapter is not None and isinstance(head, Writer):  # it is pre-trained as the stages are
+        if adapter is not None and isinstance(head, Writer) and head.places:  # pre-trained, too
             added = [*(added or ()), *adapter.attach(head, head.places)]
             groups[HEAD] = list(head.parameters())
         if added is not None:
@@ -292,6 +292,8 @@ class Tune:
             seconds += once * (1 + epochs if recipe.objective else 1)
         if recipe.ranged and "rate" not in assignment.settled:
             seconds += STEPS * min(rows, recipe.batch) * pace.trained
+        if recipe.blend and "blend" not in assignment.settled:
+            seconds += len(SHARES) * held * pace.evaluated
         return seconds + pace.begun + epochs * (rows * pace.trained + held * pace.evaluated)
 
     def _computing(self, assignment: Assignment, extractor: Extractor, cut: int) -> float:
@@ -384,7 +386,8 @@ class Tune:
             solved = self._solve(assignment, tuned, plain)
         settled = {**assignment.settled, **solved, **ranged, "epochs": trained.epochs}
         if recipe.blend:
-            settled["blend"] = blended(tuned, start, evaluate, settled.get("blend"))
+            known, late = settled.get("blend"), assignment.late
+            settled["blend"] = blended(tuned, start, evaluate, known, late)
         tuned.cpu()
         tuned.merge()
         backbone = extractor.backbone.with_suffix(tuned.suffix)
