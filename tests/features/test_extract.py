@@ -145,6 +145,18 @@ def test_what_was_computed_is_read_the_next_time_by_whomever(toy_image, extracto
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 
+def test_how_fast_rows_are_computed_is_known_where_they_are_not_computed_again(
+    toy_image, extractor_of, pictures
+):
+    first, again = extractor_of(toy_image), extractor_of(toy_image)
+    end = toy_image.end
+    assert first.pace(end - 1) is None
+    first.extract(pictures, end)
+    again.extract(pictures, end)
+    assert not again.rates and again.forecast(pictures, end) == 0
+    assert again.pace(end) == pytest.approx(first.pace(end)) and first.pace(end) > 0
+
+
 @pytest.mark.parametrize(
     ("change", "again"),
     [

@@ -173,13 +173,12 @@ def candidate(
             head=extractor.backbone.head,
             seed=seed,
         )
-    rates = [rate for place, rate in extractor.rates.items() if place.startswith(f"{end}@")]
     return Candidate(
         source=source.id,
         probe=probe,
         scores=scores,
         similarity=similarity(rows.data, extractor, seed),
-        rate=max(rates, default=source.speed),
+        rate=extractor.pace(end) or source.speed,
         parameters=source.parameters,
         licence=source.licence,
     )

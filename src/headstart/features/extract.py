@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ import torch
 from headstart.allocator import trim
 from headstart.data.dataset import Dataset
 from headstart.data.modalities import Preprocessing, View, modalities
-from headstart.devices import ahead, cores
+from headstart.devices import ahead, cores, device
 from headstart.digest import digest_data
 from headstart.features.cache import ActivationCache, KeptRows, key_of
 from headstart.features.engines import (
@@ -30,6 +31,7 @@ from headstart.features.engines import (
     machine,
 )
 from headstart.features.values import Values, below
+from headstart.places import read_json, write_json
 from headstart.sources.loading import LoadedSource
 from headstart.sources.staged import Backbone, Boundary
 
@@ -78,6 +80,8 @@ class Extractor:
     chosen: dict[str, Chosen] = field(default_factory=dict)
     rates: dict[str, float] = field(default_factory=dict)
     """Rows a second, by cut and size, as last measured."""
+    _earlier: dict[str, float | None] = field(default_factory=dict, repr=False)
+    """The same, of earlier processes."""
     _turn: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @property
@@ -173,6 +177,25 @@ class Extractor:
             absent = absent if self.cache is None else kept.absent(names)
         return len(absent) / self.rates[place] if absent else 0.0
 
+    def pace(self, cut: int, *, scale: float = 1.0) -> float | None:
+        """Return how many rows a second are computed at a cut, as last measured; None if never.
+
+        Where nothing had to be computed it is what an earlier process found, of other rows maybe.
+        """
+        preprocessing = self.backbone.preprocessing.resized(scale)
+        place = self._place(cut, preprocessing)
+        if place not in self.rates and place not in self._earlier:
+            known = read_json(self._pace_record(cut, preprocessing))
+            rate = known.get("rate") if isinstance(known, dict) else None
+            self._earlier[place] = rate if isinstance(rate, float) and rate > 0 else None
+        return self.rates.get(place) or self._earlier.get(place)
+
+    def _pace_record(self, cut: int, preprocessing: Preprocessing) -> Path:
+        where = [device().type, cores(), *machine()]
+        settings = digest_data(dict(preprocessing.settings))
+        named = ["pace", self.digest, self.backbone.cut_name(cut), settings, *where]
+        return engines_folder() / f"{digest_data(named)[:32]}.json"
+
     def _extract(
         self, dataset: Dataset, cut: int, scale: float, view: View, late: Callable[[], bool]
     ) -> Values:
@@ -186,7 +209,8 @@ class Extractor:
         half = chosen.precision == "bf16" and cut < self.backbone.end
         at_end = cut == self.backbone.end
         place = self._place(cut, preprocessing)
-        return _computed_once(
+        before = self.rates.get(place)
+        values = _computed_once(
             kept,
             names,
             lambda absent: _Asked(dataset, absent, preprocessing, view).computed(chosen.engine),
@@ -194,6 +218,9 @@ class Extractor:
             late,
             lambda rate, rows: self._note(place, rate, rows),
         )
+        if self.rates.get(place) != before and self.cache is not None:
+            write_json(self._pace_record(cut, preprocessing), {"rate": self.rates[place]})
+        return values
 
     def _kept(
         self, dataset: Dataset, cut: int, preprocessing: Preprocessing, view: View

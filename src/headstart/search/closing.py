@@ -106,13 +106,7 @@ def closing_seconds(prepared: Prepared, recipes: Iterable[Recipe], besides: floa
 
     `besides` is what does not depend on them: comparing, and saving.
     """
-    rates = [
-        extractor.rates[place]
-        for extractor in prepared.bench.extractors.values()
-        for place in extractor.rates
-        if place.startswith(f"{extractor.backbone.end}@")
-    ]
-    rate = min(rates, default=math.inf)
+    rate = prepared.pace or math.inf
     recipes = list(recipes)
     converting = CONVERTING if any(recipe.learner == "tune" for recipe in recipes) else 0.0
     done = prepared.bench.extractors.keys() <= prepared.embedded.values.keys()

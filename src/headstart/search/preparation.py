@@ -144,6 +144,12 @@ class Prepared:
     ranking: dict[str, Any] | None = None
 
     @property
+    def pace(self) -> float | None:
+        """Return how many rows a second the slowest source embeds; None if none is known."""
+        paces = (each.pace(each.backbone.end) for each in self.bench.extractors.values())
+        return min((pace for pace in paces if pace), default=None)
+
+    @property
     def left_out(self) -> int:
         """Return how many rows are not used because of the budget, looked at or not."""
         return self.dataset.unseen + len(self.spare.data)

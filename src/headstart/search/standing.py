@@ -136,8 +136,8 @@ class Standing:
         if recipe.has_head_start and self._beats(contender, self.transfer):
             self.transfer, leads = contender, True
         source = contender.entry.source
-        alone = recipe.has_head_start and source and not contender.members
-        if alone and self._beats(contender, self.by_source.get(source)):
+        alone = recipe.has_head_start and not contender.members
+        if source and alone and self._beats(contender, self.by_source.get(source)):
             self.by_source[source], leads = contender, True
         if not recipe.has_head_start and self._beats(contender, self.scratch):
             self.scratch, leads = contender, True
