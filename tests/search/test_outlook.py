@@ -7,9 +7,10 @@ import pytest
 
 import headstart as hs
 from headstart.evidence.learning_curve import LearningCurve
+from headstart.recipes import Phase, Recipe
 from headstart.report.summary import summary
 from headstart.search import outlook
-from headstart.search.outlook import round_number, said
+from headstart.search.outlook import epochs_of, round_number, said
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,12 @@ def test_the_curves_of_both_sides_are_in_the_result(study):
     # one label in five is wrong, which no number of rows takes away
     assert 0.65 < curve.at(1000).low < curve.at(1000).value < 0.92
     assert study.result["seconds"]["total"] < 300
+
+
+@pytest.mark.parametrize(("fewer", "epochs"), ((800, 5), (400, 5), (200, 10), (100, 20), (25, 40)))
+def test_fewer_rows_have_as_many_steps_as_far_as_the_recipe_goes(fewer, epochs):
+    recipe = Recipe("r", "image", "small", "small-cnn", 1, phases=(Phase(40, 1e-3),))
+    assert epochs_of(recipe, 5, 400, fewer) == epochs
 
 
 def test_the_summary_says_what_more_labels_bring(study):

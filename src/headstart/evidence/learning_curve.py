@@ -88,17 +88,23 @@ class LearningCurve:
     def meets(self, other: LearningCurve) -> Interval | None:
         """Return from how many rows on `other` is at least as good, or None if that is far off.
 
-        None too if fewer than half of the laws meet within `FARTHEST` times the rows there are.
+        None where the two, as they are expected to go on, do not meet within `FARTHEST` times the
+        rows there are.
         """
         sizes = self.rows[-1] * np.geomspace(1, FARTHEST, 60)
         sign = 1 if self.greater else -1
-        apart = np.stack([sign * (self._drawn(n) - other._drawn(n)) for n in sizes])
-        met = apart <= 0
-        if met.any(0).mean() < 0.5:
+        # both are drawn in one order: as they are, the errors of one would be those of the other
+        order = np.random.default_rng(17).permutation(len(other.laws))
+        ours = np.stack([sign * self._drawn(n) for n in sizes])
+        theirs = np.stack([sign * other._drawn(n)[order] for n in sizes])
+        met = ours <= theirs
+        expected = np.median(ours, 1) <= np.median(theirs, 1)
+        if not expected.any():
             return None
         first = np.where(met.any(0), sizes[met.argmax(0)], sizes[-1])
         low, high = ends(first)
-        return Interval(float(np.median(first)), low, high)
+        value = float(sizes[expected.argmax()])
+        return Interval(value, min(low, value), max(high, value))
 
     def data(self) -> dict[str, Any]:
         """Return it as JSON data, with the forecast for twice and four times the rows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,12 +20,13 @@ from headstart.evidence.learning_curve import (
 )
 from headstart.evidence.reasons import likely_reasons
 from headstart.evidence.similarity import similarity
+from headstart.recipes import Recipe
 from headstart.search.budget import Clock
 from headstart.search.listener import Listener
 from headstart.search.preparation import Prepared
 from headstart.search.standing import Contender, Standing
 from headstart.search.trial import assign
-from headstart.training.learners import Rows, learners
+from headstart.training.learners import Assignment, Rows, learners
 
 SHARE = 0.05
 """Share of the budget that the curves may take, of time that is left at the end."""
@@ -125,6 +127,15 @@ def round_number(rows: int) -> int:
     return max(times * power for times in (1, 2, 5) if times * power <= max(1, rows))
 
 
+def epochs_of(recipe: Recipe, epochs: int, rows: int, fewer: int) -> int:
+    """Return in how many epochs so many `fewer` rows are learnt, where `rows` took `epochs`.
+
+    They have as many steps, as far as the recipe goes: where training ended early on many rows, few
+    would be hardly looked at in as many epochs.
+    """
+    return min(recipe.for_rows(fewer).epochs, math.ceil(epochs * max(1.0, rows / fewer)))
+
+
 def _curve(
     prepared: Prepared, contender: Contender, end: float, clock: Clock
 ) -> LearningCurve | None:
@@ -144,11 +155,18 @@ def _curve(
     )
     learner = learners.get(entry.recipe.learner)
     strata = bench.task.strata(rows.targets)
+
+    def asked(size: int) -> Assignment:
+        if "epochs" not in settled:
+            return assignment
+        epochs = epochs_of(entry.recipe, settled["epochs"], len(bench.train.data), size)
+        return replace(assignment, settled={**settled, "epochs": epochs})
+
     while sizes := sizes_of(len(rows.data), len(np.unique(strata))):
-        some = replace(assignment, train=(rows.take(np.arange(sizes[-1])),))
-        share = sum(sizes) / sizes[-1]
+        some = replace(asked(sizes[-1]), train=(rows.take(np.arange(sizes[-1])),))
+        passes = [size * asked(size).settled.get("epochs", 1) for size in sizes]
         known = contender.record.seconds * sizes[-1] / len(bench.train.data)
-        a_deal = FOLDS * share * min(known, learner.forecast(some))
+        a_deal = FOLDS * sum(passes) / passes[-1] * min(known, learner.forecast(some))
         if a_deal <= clock.left - end:
             break
         random = np.random.default_rng([bench.seed, len(rows.data)])
@@ -157,7 +175,7 @@ def _curve(
 
     def answer(learnt: np.ndarray, held: np.ndarray) -> Tensor:
         pieces: tuple[Rows, ...] = (rows.take(learnt),)
-        fitted = learner.fit(replace(assignment, train=pieces))
+        fitted = learner.fit(replace(asked(len(learnt)), train=pieces))
         return fitted.model.outputs(rows.data.take(held.tolist()))
 
     begun = clock.used
