@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "headstart"
 FLOORS = [
-    {"errors", "registry", "digest", "places", "devices", "allocator", "hub", "table"},
+    {"errors", "registry", "digest", "places", "devices", "allocator", "hub", "table", "wording"},
     {"data"},
     {"sources"},
     {"features"},

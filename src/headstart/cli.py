@@ -16,6 +16,7 @@ from typing import Annotated, Any  # noqa: E402
 import typer  # noqa: E402
 
 from headstart.errors import HeadstartError, UsageError  # noqa: E402
+from headstart.wording import counted  # noqa: E402
 
 INTERRUPTED = 130
 
@@ -320,7 +321,7 @@ def evaluate(
     if json_:
         print(json.dumps(scores.data()))
         return
-    print(f"{scores.rows:,} rows")
+    print(counted(scores.rows, "row"))
     for name, score in scores.scores.items():
         low, high = figure(score["low"]), figure(score["high"])
         print(f"{name:20} {figure(score['value'])} [{low}, {high}]")
@@ -436,7 +437,8 @@ def embed(
     if json_:
         print(json.dumps(facts, ensure_ascii=False))
     else:
-        print(f"{facts['rows']:,} rows of width {facts['width']:,} by {found.source}: {out}")
+        rows = counted(facts["rows"], "row")
+        print(f"{rows} of width {facts['width']:,} by {found.source}: {out}")
 
 
 @app.command()

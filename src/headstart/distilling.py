@@ -39,6 +39,12 @@ TIMED = 64
 """Rows by which both models are timed."""
 
 
+def _times(of: dict[str, float], less: str, more: str) -> str:
+    """Return how many times less, or else more, the small model takes than its teacher."""
+    times = of["teacher"] / of["small"]
+    return f"{times:.3g} times {less}" if times >= 1 else f"{1 / times:.3g} times {more}"
+
+
 @dataclass(frozen=True)
 class Distilled:
     """A small model, and how it compares with its teacher on rows that it was not taught by.
@@ -109,9 +115,9 @@ class Distilled:
         for name, score in self.scores.items():
             lines.append(f"  {name:10} {self.metric} {score}")
         lines += [
-            f"{took['teacher'] / took['small']:.3g} times faster: {took['small']:.2g} ms a row, "
+            f"{_times(took, 'faster', 'slower')}: {took['small']:.2g} ms a row, "
             f"its teacher {took['teacher']:.2g} ms",
-            f"{size['teacher'] / size['small']:.3g} times smaller: {size['small']:.2g} MB, "
+            f"{_times(size, 'smaller', 'larger')}: {size['small']:.2g} MB, "
             f"its teacher {size['teacher']:.3g} MB",
             *self.notes,
             f"model: {self.folder}",
@@ -173,7 +179,7 @@ def distil(
             f"{rows.path}: {len(rows)} rows are too few to teach by; at least {FEWEST} are needed, "
             "and thousands are better. They need no labels."
         )
-    say(f"the teacher has answered to {len(rows):,} of them")
+    say(f"the teacher has answered {len(rows):,} of them")
     lesson = _Lesson.of(rows, outputs, seed)
     assignment = assign(lesson.bench, recipe, None, lambda: clock.left < 0)
     assignment = replace(assignment, settled=settle(assignment))

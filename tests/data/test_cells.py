@@ -72,7 +72,7 @@ def test_values_become_canonical_by_what_the_whole_column_holds(column, expected
         ([["a"], "b"], "mixes lists and texts"),
         ([DAY, None], "holds dates such as '2024-01-05', which are taken as texts"),
         (["2024-01-05 10:00", "2023-12-31", ""], "holds dates such as '2024-01-05 10:00'"),
-        (["a", "b", {"c": 1}], "holds nested values (dicts) in 1 rows, which count as missing"),
+        (["a", "b", {"c": 1}], "holds nested values (dicts) in 1 row, which counts as missing"),
     ],
 )
 def test_what_is_odd_about_a_column_is_remarked(column, remark):
@@ -125,7 +125,7 @@ def test_a_picture_that_cannot_be_decoded_costs_its_own_row(tmp_path):
     found = canonical(pictures)
     assert [bool(value) for value in found.values] == [True, False, True]
     assert found.remarks == [
-        "holds pictures that cannot be decoded in 1 rows, which count as missing"
+        "holds pictures that cannot be decoded in 1 row, which counts as missing"
     ]
 
 

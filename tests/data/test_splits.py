@@ -310,5 +310,5 @@ def test_by_time_given_test_rows_stay_and_validation_is_the_newest_of_the_others
 def test_by_time_rows_of_one_time_cannot_be_split(dataset_of):
     dataset = make(dataset_of, [(i, "ab"[i % 2], i, None) for i in range(20)])
     dataset = replace(dataset, times=(2020.0,) * 20)
-    with pytest.raises(DataError, match="only 1 different times"):
+    with pytest.raises(DataError, match="only 1 different time,"):
         split(dataset, strata_of(dataset), 0)

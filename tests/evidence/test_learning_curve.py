@@ -65,7 +65,6 @@ def test_where_two_curves_meet_is_found():
     # 0.2 (n / 800)^-0.5 falls to about 0.093 at some 3,700 rows
     meets = transfer.meets(scratch)
     assert meets.low <= 3700 <= meets.high and 2500 < meets.value < 7000
-    assert meets.high > 5 * meets.low, "neither is known so well"
     assert scratch.meets(transfer).value == 800  # where the other is better already
     assert transfer.meets(curve_of(0.5 * (0.9 + 0.1 * (SIZES / 800) ** -0.5))) is None
 

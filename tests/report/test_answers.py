@@ -130,7 +130,7 @@ def test_what_is_unlike_is_counted_and_what_was_set_aside_named():
         "set aside: y: not a picture",
         "1 of 2,001 rows are unlike the training data; do not rely on their predictions",
     ]
-    assert counted(answer("x")) == ["0 of 1 rows are unlike the training data"]
+    assert counted(answer("x")) == ["0 of 1 row is unlike the training data"]
 
 
 def test_where_it_cannot_be_said_that_is_said_and_of_old_models_nothing():

@@ -41,9 +41,9 @@ def test_epochs_and_trials_are_written_and_passed_on(tmp_path):
     )
     written = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     known = {tag: written.Scalars(tag) for tag in written.Tags()["scalars"]}
-    assert [(s.step, s.value) for s in known["finetune/loss"]] == [(1, 1.0), (2, 0.5)]
-    assert [s.value for s in known["finetune/validation score"]] == pytest.approx([0.5, 0.6])
-    assert "refit/validation loss" not in known
+    assert [(s.step, s.value) for s in known["finetune (1)/loss"]] == [(1, 1.0), (2, 0.5)]
+    assert [s.value for s in known["finetune (1)/validation score"]] == pytest.approx([0.5, 0.6])
+    assert "refit (1)/validation loss" not in known
     assert [(s.step, s.value) for s in known["trials/score"]] == [(4, pytest.approx(0.6))]
 
 

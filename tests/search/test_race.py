@@ -348,7 +348,7 @@ def test_the_time_that_is_used_is_noted_on_the_way(race, tmp_path, monkeypatch):
 def test_a_score_that_is_no_number_ends_the_trial(race, monkeypatch):
     monkeypatch.setattr(Metric, "score", lambda *_: float("nan"))
     _, standing, ledger = race([recipe("a", 1, 0.7)])
-    assert ledger.trials()[0].details["reason"] == "Diverged: its accuracy is nan"
+    assert ledger.trials()[0].details["reason"] == "its accuracy is nan"
     assert standing.winner is None
 
 

@@ -10,7 +10,7 @@ from headstart.training.overfitting import overfitting
 def test_it_is_named_with_its_beginning_and_the_gap():
     found = overfitting([1.0, 0.6, 0.3, 0.1, 0.1], [1.0, 0.7, 0.8, 0.9, 1.1])
     assert found.since == 3 and found.gap == pytest.approx(1.0 - 0.1)
-    assert str(found) == "overfits since epoch 3: its loss is 0.9 higher on new rows"
+    assert str(found) == "overfitting since epoch 3: its loss is 0.9 higher on new rows"
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ import numpy as np
 from headstart.data.dataset import Cell, Part, Raw, SetAside, Table
 from headstart.data.encodings import spelt
 from headstart.errors import DataError
+from headstart.wording import counted
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d.*)?")
 _PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
@@ -72,7 +73,8 @@ def canonical(column: Sequence[Raw]) -> Canonical:
     values = _Writer(found).values()
     remarks = _remarks(found, values)
     if nested:
-        remarks.append(f"holds {nested[0].kind} in {len(nested)} rows, which count as missing")
+        where = counted(len(nested), "row, which counts", "rows, which count")
+        remarks.append(f"holds {nested[0].kind} in {where} as missing")
     return Canonical(values, remarks)
 
 

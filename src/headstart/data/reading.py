@@ -16,6 +16,7 @@ from headstart.data.readers import read_table
 from headstart.data.rows import answers_of, digested, inputs_of
 from headstart.data.times import in_time
 from headstart.errors import DataError
+from headstart.wording import counted
 
 Enough = Callable[[str, int], bool]
 
@@ -103,8 +104,8 @@ def _checked(
 
     groups = marks(roles.group)
     if groups is not None and not all(groups):
-        without = sum(not name for name in groups)
-        notes = (*notes, f"{without} rows have no {roles.group!r}: each is a group of its own")
+        without = counted(sum(not name for name in groups), "row has", "rows have")
+        notes = (*notes, f"{without} no {roles.group!r}: each is a group of its own")
     order = np.random.default_rng(seed).permutation(len(inputs))
     digests, bad, unreached = digested(
         modality, inputs, order, lambda looked: enough(table.path, looked)

@@ -10,6 +10,7 @@ import numpy as np
 
 from headstart.data.dataset import Dataset
 from headstart.errors import DataError, UsageError
+from headstart.wording import counted
 
 FOLDS = 10
 NESTED_FOLDS = 5
@@ -207,8 +208,8 @@ def _by_time(times: np.ndarray, unit_of: np.ndarray, free: np.ndarray, given: np
     train = free[~test & ~validation]
     if not len(train):
         raise DataError(
-            f"the rows have only {len(np.unique(when))} different times, too few to learn from "
-            "older rows and test on newer ones. Leave out --time, or give more rows."
+            f"the rows have only {counted(len(np.unique(when)), 'different time')}, too few to "
+            "learn from older rows and test on newer ones. Leave out --time, or give more rows."
         )
     return Split(
         train=train,

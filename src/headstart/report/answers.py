@@ -14,6 +14,7 @@ from headstart.artifact.predictor import Answer
 from headstart.data.dataset import Cell
 from headstart.errors import DataError, UsageError
 from headstart.evidence.novelty import ENOUGH
+from headstart.wording import counted
 
 _LISTED = 5
 
@@ -65,10 +66,13 @@ class Counted:
             named = f" {'; '.join(self._bad)}." if self._bad else ""
             raise DataError(f"There is nothing to predict: no input can be used.{named}")
         if self.sure is not None:
-            self._say(f"{self.sure:,} of {self.rows:,} answers are sure enough")
-        if self.judged:
             self._say(
-                f"{self.unlike:,} of {self.judged:,} rows are unlike the training data"
+                f"{self.sure:,} of {counted(self.rows, 'answer is', 'answers are')} sure enough"
+            )
+        if self.judged:
+            rows = counted(self.judged, "row is", "rows are")
+            self._say(
+                f"{self.unlike:,} of {rows} unlike the training data"
                 + ("; do not rely on their predictions" if self.unlike else "")
             )
         elif self.weighed:

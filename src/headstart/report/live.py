@@ -31,7 +31,7 @@ class Live(Listener):
         """Show an epoch in a terminal, in place of the one before."""
         if not self._console.is_terminal:
             return
-        score = "" if epoch.score is None else f", {figure(abs(epoch.score))} on validation rows"
+        score = "" if epoch.score is None else f", {figure(epoch.score)} on validation rows"
         self._clear()
         self._console.print(
             f"          {name}: epoch {epoch.number}, loss {figure(epoch.loss)}{score}",
@@ -56,7 +56,7 @@ class Live(Listener):
     def done(self, record: TrialRecord, name: str) -> None:
         """Tell how a trial ended."""
         if record.score is None:
-            self.say(f"  {name} failed: {record.details.get('reason')}")
+            self.say(f"  {name} has no score: {record.details.get('reason')}")
             return
         short = ", cut short by the budget" if record.details.get("cut_short") else ""
         where = "rows held out" if "folds" in record.details else "the validation rows"
@@ -65,5 +65,3 @@ class Live(Listener):
         if any("·" in line and "█" in line for line in plan):  # a stage thaws on the way
             for line in plan:  # stages down, epochs across
                 self.say(f"      {line}")
-        if overfits := record.details.get("overfitting"):
-            self.say(f"    it {overfits}; the best weights are kept")

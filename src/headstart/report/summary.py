@@ -6,11 +6,24 @@ from pathlib import Path
 from typing import Any
 
 from headstart.evidence.intervals import figure
+from headstart.wording import counted
 
 MOST_FREQUENT = "always the most frequent answer"
 SIDES = {"transfer": "with a head start", "scratch": "from scratch"}
-_SHORT = {"rmse": "RMSE", "mae": "MAE", "r2": "R²", "auroc": "AUROC", "mAP": "mAP"}
+_SHORT = {
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R²",
+    "auroc": "AUROC",
+    "mAP": "mAP",
+    "cer": "CER",
+    "wer": "WER",
+    "macro_f1": "macro F1",
+    "micro_f1": "micro F1",
+}
 _SOONER = 1.5
+_NAMED = 4
+"""Of what was not tried, how many are named."""
 """How many times sooner a head start has to be as good for it to be told."""
 _ANSWER = {
     "helps": "Yes: starting from a pre-trained model helped.",
@@ -39,11 +52,12 @@ def summary(result: dict[str, Any], folder: Path) -> str:
     kept = f"{data['rows']:,} rows{of}"
     lines.append(f"Learnt from {kept} in {result['seconds']['total']:.0f} seconds.")
     if data["quarantined"]:
-        lines.append(f"{data['quarantined']} rows could not be used; the ledger lists them.")
+        aside = counted(data["quarantined"], "row")
+        lines.append(f"{aside} could not be used; the ledger tells which, and why.")
     if data["left_out"]:
         lines.append(
-            f"{data['left_out']:,} rows were left out of choosing and testing: the budget did not "
-            "reach for them."
+            f"{counted(data['left_out'], 'row was', 'rows were')} left out of choosing and "
+            "testing: the budget did not reach so far."
         )
     lines += [
         "",
@@ -73,7 +87,7 @@ def summary(result: dict[str, Any], folder: Path) -> str:
             "scores above are those of the model that had not seen the test rows."
         )
     if result["left_out"]:
-        lines.append(f"Not tried for lack of time: {'; '.join(result['left_out'][:4])}.")
+        lines.append(f"Not tried, mostly for lack of time: {_some(result['left_out'])}.")
     lines += ["", f"Saved in {folder}/model. Use it: headstart predict {folder} INPUT..."]
     return "\n".join(lines)
 
@@ -121,10 +135,17 @@ def subgroup_lines(scores: dict[str, dict[str, float]], metric: str) -> list[str
         return []
     listed = [
         f"  {figure(score['value'])} [{figure(score['low'])}, {figure(score['high'])}]  "
-        f"{name} ({score['rows']:,} rows)"
+        f"{name} ({counted(int(score['rows']), 'row')})"
         for name, score in scores.items()
     ]
     return ["", f"{_begun(metric)} by subgroup:", *listed]
+
+
+def _some(names: list[str]) -> str:
+    """Return a few names, each once, and how many more there are."""
+    found = list(dict.fromkeys(names))
+    more = f"; and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return "; ".join(found[:_NAMED]) + more
 
 
 def said(metric: str) -> str:
@@ -134,7 +155,7 @@ def said(metric: str) -> str:
 
 def _begun(metric: str) -> str:
     """Return a metric as a sentence begins with it."""
-    return metric if metric in _SHORT.values() else metric.capitalize()
+    return metric if metric in _SHORT.values() else metric[:1].upper() + metric[1:]
 
 
 def _scores(result: dict[str, Any], metric: str) -> str:

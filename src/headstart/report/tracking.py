@@ -22,6 +22,7 @@ class TensorBoard(Listener):
 
     def __init__(self, other: Listener) -> None:
         self._other = other
+        self._trials = 0
         self._writer: Any = None
 
     def say(self, message: str) -> None:
@@ -34,7 +35,8 @@ class TensorBoard(Listener):
         self._other.begin(folder)
 
     def trial(self, name: str, best: str, left: float) -> None:
-        """Pass a trial on."""
+        """Pass a trial on; several may have one name."""
+        self._trials += 1
         self._other.trial(name, best, left)
 
     def epoch(self, name: str, epoch: Epoch) -> None:
@@ -46,7 +48,7 @@ class TensorBoard(Listener):
         }
         for kind, value in known.items():
             if value is not None:
-                self._to().add_scalar(f"{name}/{kind}", value, epoch.number)
+                self._to().add_scalar(f"{name} ({self._trials})/{kind}", value, epoch.number)
         self._to().flush()
         self._other.epoch(name, epoch)
 

@@ -194,7 +194,8 @@ def estimate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
     held = deals[0].held
     units = deals[0].rows.units[held]
     listener.say(
-        f"{len(held):,} rows were held out in {len(deals[0].folds)} folds, {len(deals)} times"
+        f"{len(held):,} rows were held out in {len(deals[0].folds)} folds"
+        + (f", {len(deals)} times" if len(deals) > 1 else "")
     )
 
     def handed(contenders: list[Contender]) -> list[Answered]:

@@ -21,7 +21,7 @@ class Listener:
         """Receive what is being tried, the best so far, and the seconds left."""
 
     def epoch(self, name: str, epoch: Epoch) -> None:
-        """Receive an epoch of the trial that runs."""
+        """Receive an epoch of the trial that runs; its score is as the metric gives it."""
 
     def done(self, record: TrialRecord, name: str) -> None:
         """Receive a trial that has ended."""

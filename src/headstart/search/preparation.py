@@ -40,6 +40,7 @@ from headstart.sources.loading import load_source
 from headstart.sources.opening import find_source, is_named_here
 from headstart.tasks import metric_for, task_for
 from headstart.training.learners import Rows
+from headstart.wording import counted
 
 EVALUATIONS = ("auto", "holdout", "nested-cv")
 
@@ -202,7 +203,8 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
     if left_out := dataset.unseen + len(spare.data):
         listener.say(
             f"  the budget does not reach for all rows: a stratified subset of {len(dataset):,} "
-            f"is used, {left_out:,} are left out (a larger --budget uses more)"
+            f"is used, {counted(left_out, 'row is', 'rows are')} left out "
+            "(a larger --budget uses more)"
         )
     embedded = embed(dataset, bench, clock, listener)
     rows = examined(dataset, bench, embedded, everything.targets)
@@ -318,11 +320,11 @@ def _read(options: Options, clock: Clock, reach: Reach) -> Dataset:
 
 
 def _say_what_was_read(dataset: Dataset, task: str, listener: Listener) -> None:
-    listener.say(f"read {len(dataset):,} rows: {task}")
+    listener.say(f"read {counted(len(dataset), 'row')}: {task}")
     for note in dataset.notes:
         listener.say(f"  {note}")
     if dataset.set_aside:
-        listener.say(f"  {len(dataset.set_aside)} rows set aside:")
+        listener.say(f"  {counted(len(dataset.set_aside), 'row')} set aside:")
         for aside in dataset.set_aside[:5]:
             listener.say(f"    {aside.where}: {aside.reason}")
         if len(dataset.set_aside) > 5:

@@ -32,7 +32,7 @@ from headstart.search.variations import MOST, Pruned, Seen, behind, is_variation
 from headstart.training.checkpoint import Checkpoint
 from headstart.training.learners import PASSES, Assignment, learners, refused, settle
 from headstart.training.loop import Epoch
-from headstart.training.overfitting import overfitting
+from headstart.training.overfitting import Overfitting, overfitting
 
 BEGINNING = 5.0
 """Seconds without which no stage is tuned: a new cut is converted to an engine, and measured."""
@@ -134,8 +134,12 @@ class Race:
         course = list[Epoch]()
 
         def watch(epoch: Epoch) -> None:
+            before, now = _overfits(course), _overfits([*course, epoch])
             course.append(epoch)
-            self.listener.epoch(entry.name, epoch)
+            score = None if epoch.score is None else self.bench.metric.signed(epoch.score)
+            self.listener.epoch(entry.name, replace(epoch, score=score))
+            if now is not None and before is None:
+                self.listener.say(f"  {entry.name} is {now}; the best weights are kept")
             self._note_time()
             prune(course)
 
@@ -399,6 +403,10 @@ def _record(number: int, spec: TrialSpec, result: TrialResult) -> TrialRecord:
         seconds=result.seconds,
         details=details,
     )
+
+
+def _overfits(course: list[Epoch]) -> Overfitting | None:
+    return overfitting([e.loss for e in course], [e.validation_loss for e in course])
 
 
 def _course(history: list[dict[str, Any]]) -> tuple[float, ...]:

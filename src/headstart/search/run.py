@@ -42,6 +42,7 @@ from headstart.search.result import read_result, result, write_result
 from headstart.search.standing import Contender, Entry, Standing, in_question
 from headstart.search.trial import reason_of, specify
 from headstart.training.checkpoint import Checkpoint
+from headstart.wording import counted
 
 READ = "test rows read"
 """The event after which nothing more is tried: the test rows have been looked at."""
@@ -412,7 +413,7 @@ class _Session:
             if found is not None and found.status == "done":
                 self._take_over(entry, found)
         if known:
-            self.listener.say(f"  {len(known)} trials of earlier sessions are kept")
+            self.listener.say(f"  {counted(len(known), 'trial')} of earlier sessions kept")
 
     def _take_over(self, entry: Entry, record: TrialRecord) -> None:
         folds = record.details.get("folds")
@@ -495,8 +496,8 @@ def _open(folder: Path, options: Options, clock: Clock) -> Ledger:
         ledger.close()
         changed = [name for name, value in options.identity().items() if known.get(name) != value]
         raise UsageError(
-            f"{folder} was begun with another {', '.join(changed)}; resume it with the same "
-            "options, or choose another --out"
+            f"{folder} was begun with other settings ({', '.join(changed)}); resume it with the "
+            "same, or choose another --out"
         )
     ledger.note("options", options.identity())
     clock.before = max(float(ledger.fact("seconds") or 0.0), ledger.latest)

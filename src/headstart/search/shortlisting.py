@@ -22,6 +22,7 @@ from headstart.search.trial import Bench
 from headstart.sources.catalogue import Source, those
 from headstart.sources.fetching import is_fetched
 from headstart.training.learners import Rows
+from headstart.wording import counted
 
 ROWS = 500
 """Rows by which sources are ranked, at most."""
@@ -117,7 +118,7 @@ class Shortlisting:
                 left_out[source.id] = str(error)
         ranking = Ranking.of(found, left_out, bench.metric, count)
         self.listener.say(
-            f"ranked {len(found)} sources by {count:,} rows: "
+            f"ranked {counted(len(found), 'source')} by {count:,} rows: "
             + ", ".join(f"{c.source} {ranking.score(c)}" for c in ranking.candidates)
         )
         return ranking

@@ -32,6 +32,8 @@ class Entry:
         """Return how the entry is called while it runs."""
         stages = self.recipe.stages
         depth = f", last {stages} stages" if isinstance(stages, int) and stages else ""
+        if self.recipe.start == "small" and self.recipe.scale < 1:
+            depth = f", {self.recipe.scale:g} of the size"
         return f"{self.recipe.name}{depth}" + (f" of {self.source}" if self.source else "")
 
     def key(self, bench: Bench) -> str:

@@ -29,6 +29,7 @@ from headstart.tasks.targets import (
     is_missing,
     number,
 )
+from headstart.wording import counted
 
 FEWEST = 6
 """Distinct rows below which nothing can be learnt."""
@@ -80,8 +81,8 @@ class Regression:
         dataset = dataset.without(self.unknown(dataset, {}))
         if len(set(units_of(dataset).tolist())) < FEWEST:
             raise DataError(
-                f"{where}only {len(dataset)} usable rows; at least {FEWEST} distinct ones are "
-                "needed, and some dozens before a result means much."
+                f"{where}only {counted(len(dataset), 'usable row')}; at least {FEWEST} distinct "
+                "ones are needed, and some dozens before a result means much."
             )
         values = _numbers(dataset)
         known = np.array([part != "test" for part in dataset.parts])

@@ -11,6 +11,7 @@ import numpy as np
 
 from headstart.data.dataset import Answer, Dataset
 from headstart.errors import DataError
+from headstart.wording import counted
 
 DELIMITERS = ("|", ";", ",")
 INFERRED = ("|", ";")
@@ -42,8 +43,8 @@ def require_rows(dataset: Dataset) -> None:
     """Raise `DataError` for fewer rows than two kinds of answers need."""
     if len(dataset) < 2 * FEWEST:
         raise DataError(
-            f"{dataset.path}: only {len(dataset)} usable rows; at least {2 * FEWEST} are needed, "
-            "and some dozens before a result means much."
+            f"{dataset.path}: only {counted(len(dataset), 'usable row')}; at least {2 * FEWEST} "
+            "are needed, and some dozens before a result means much."
         )
 
 

@@ -21,7 +21,8 @@ class Overfitting:
     gap: float
 
     def __str__(self) -> str:
-        return f"overfits since epoch {self.since}: its loss is {self.gap:.2g} higher on new rows"
+        gap = f"{self.gap:.2g}"
+        return f"overfitting since epoch {self.since}: its loss is {gap} higher on new rows"
 
 
 def overfitting(losses: Sequence[float], validation: Sequence[float | None]) -> Overfitting | None:

@@ -183,7 +183,7 @@ def test_a_file_in_windows_1252_is_read_and_its_first_strange_line_said():
         (b"", "the file is empty"),
         (b"\n\n", "the file is empty"),
         (b"text,label\n", "there are no rows below the header"),
-        (b"text,label\nx\n", "1 rows could not be parsed: table.csv, line 2"),
+        (b"text,label\nx\n", "1 row could not be parsed: table.csv, line 2"),
         (b"text,label,text\nx,y,z\n", "the column name 'text' stands twice"),
         (b'text,"label\nx,y\n', "line 1: the header cannot be parsed"),
         (b"PK\x03\x04\0\0binary", "this is a binary file, not a CSV table"),

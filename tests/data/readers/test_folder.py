@@ -141,7 +141,7 @@ def test_an_empty_folder_is_refused_and_the_message_says_what_is_expected(lay):
 def test_a_folder_without_class_folders_is_refused_and_its_files_are_named(lay):
     with pytest.raises(DataError) as caught:
         lay("a.png", "b.png", "c.png", "d.png")
-    assert "no picture or text was found in a sub-folder per class" in str(caught.value)
+    assert "no picture, text or recording was found in a sub-folder per class" in str(caught.value)
     assert "4 other files are there (a.png: outside the class folders" in str(caught.value)
 
 

@@ -16,6 +16,7 @@ from headstart.data.encodings import table_text
 from headstart.data.readers import readers
 from headstart.data.readers.files import FileReader, ends_in
 from headstart.errors import DataError
+from headstart.wording import counted
 
 csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
 _SAID = re.compile(r"sep=(.)\r?\n")
@@ -118,7 +119,11 @@ class CsvReader(FileReader):
                 for column, field in zip(columns, fields, strict=False):
                     column.append(field)
         if not names:
-            listed = f" {len(aside)} rows could not be parsed: {aside[0].where}." if aside else ""
+            listed = (
+                f" {counted(len(aside), 'row')} could not be parsed: {aside[0].where}."
+                if aside
+                else ""
+            )
             raise DataError(f"{path}: there are no rows below the header.{listed}")
         return Rows(dict(zip(titles, columns, strict=True)), names, aside, notes)
 

@@ -11,6 +11,7 @@ from headstart.data.modalities import recognised, strange
 from headstart.data.parts import layout
 from headstart.data.readers import readers
 from headstart.errors import DataError
+from headstart.wording import counted
 
 _CLUTTER = frozenset({"thumbs.db", "desktop.ini"})
 
@@ -96,8 +97,8 @@ def _nothing(path: Path, aside: list[SetAside]) -> str:
         return f"{path}: the folder is empty. Expected a sub-folder per class with files in it."
     listed = "; ".join(f"{s.where}: {s.reason}" for s in aside[:3])
     return (
-        f"{path}: no picture or text was found in a sub-folder per class. "
-        f"{len(aside)} other files are there ({listed})."
+        f"{path}: no picture, text or recording was found in a sub-folder per class. "
+        f"{counted(len(aside), 'other file is', 'other files are')} there ({listed})."
     )
 
 

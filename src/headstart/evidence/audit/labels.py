@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from headstart.evidence.audit import Check, Examined, Finding, checks
 from headstart.tasks.linear import MOST
 from headstart.training.solving import seconds_of_solving
+from headstart.wording import counted
 
 
 def labels(examined: Examined) -> Iterator[Finding]:
@@ -20,7 +21,7 @@ def labels(examined: Examined) -> Iterator[Finding]:
     yield Finding(
         "labels",
         "warning",
-        f"{len(found):,} labels ({share:.1%}) are not what the other rows suggest",
+        f"{counted(len(found), 'label')} ({share:.1%}) not what the other rows suggest",
         "nothing is changed; look at the first of them, which are the likeliest to be wrong",
         tuple(found),
         tuple(f"{examined.said(row)}, rather {guess}" for row, guess in found.items()),

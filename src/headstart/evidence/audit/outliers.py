@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from headstart.evidence.audit import Check, Examined, Finding, checks
+from headstart.wording import counted
 
 BEYOND = 3.0
 """Interquartile ranges above the third quartile (Tukey's outer fence) from which a row is far."""
@@ -27,7 +28,7 @@ def outliers(examined: Examined) -> Iterator[Finding]:
         yield Finding(
             "outliers",
             "note",
-            f"{len(ordered):,} rows are unlike all others",
+            f"{counted(len(ordered), 'row is', 'rows are')} unlike all others",
             "they are kept; look whether they belong to the data",
             tuple(ordered.tolist()),
         )
