@@ -229,7 +229,7 @@ def test_a_run_in_chunks_that_was_stopped_goes_on_to_the_same_result(
         patched.setattr(running, "evaluate", stop)
         first = hs.fit(data, out=tmp_path / "run", **options)
     assert first.result["status"] == "interrupted"
-    with pytest.raises(UsageError, match="begun with another long"):
+    with pytest.raises(UsageError, match="begun with other settings \\(long\\)"):
         hs.fit(data, out=tmp_path / "run", resume=True, **{**options, "long": "head-tail"})
     again = hs.fit(data, out=tmp_path / "run", resume=True, **options).result
     assert {k: v for k, v in again.items() if k != "seconds"} == {

@@ -74,7 +74,8 @@ def rank(
     candidates: list[Candidate] = []
     left_out: dict[str, str] = {}
     named = _sources(source, dataset.modality, left_out)
-    for known, extractor in _opened(named, chosen.output):
+    unusable = None if source else left_out
+    for known, extractor in _opened(named, chosen.output, unusable):
         candidates.append(candidate(known, extractor, looked_at, chosen, spec, scored, seed))
         say(f"{known.id}: {candidates[-1].similarity}")
     if not candidates:
@@ -85,14 +86,26 @@ def rank(
     return Ranking.of(candidates, left_out, scored, len(dataset))
 
 
-def _opened(sources: Sequence[Source], output: Output) -> Iterator[tuple[Source, Extractor]]:
-    """Yield sources with their extractors; while one is looked at, the next one is opened."""
+def _opened(
+    sources: Sequence[Source], output: Output, left_out: dict[str, str] | None
+) -> Iterator[tuple[Source, Extractor]]:
+    """Yield sources with their extractors; while one is looked at, the next one is opened.
+
+    What cannot be opened is noted in `left_out`, and raised where that is None.
+    """
     with ThreadPoolExecutor(1) as pool:
         coming = [pool.submit(shared_extractor, source, output) for source in sources[:1]]
         for i, source in enumerate(sources):
-            extractor = coming.pop().result()
+            opening = coming.pop()
             later = sources[i + 1 : i + 2]
             coming = [pool.submit(shared_extractor, one, output) for one in later]
+            try:
+                extractor = opening.result()
+            except SourceError as error:
+                if left_out is None:
+                    raise
+                left_out[source.id] = str(error)
+                continue
             yield source, extractor
 
 

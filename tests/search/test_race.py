@@ -453,6 +453,14 @@ def test_where_time_is_left_the_best_recipe_is_varied(climbing):
     assert any("behind the others" in reason for status, reason in statuses if status == "failed")
 
 
+def test_both_sides_are_varied_in_turn(race):
+    tuned = replace(recipe("finetune", 1, 0.0, stages=2), learner="tune")
+    small = recipe("small", 1, 0.0, "small")
+    recipes = [replace(r, phases=(Phase(3, 1e-3),), decay=0.01) for r in (tuned, small)]
+    world, _, _ = race(recipes, 60.0, kind=Climbing, varying=True, most=8)
+    assert [one.name for one in world.begun][2:] == ["finetune", "small"] * 3
+
+
 def test_a_resumed_race_varies_on_from_where_it_was(climbing, tmp_path):
     once, _, whole = climbing(90.0, None)
     first, _, ledger = climbing(45.0, Ledger(tmp_path / "again.db"))

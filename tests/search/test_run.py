@@ -128,6 +128,22 @@ def test_a_source_that_is_not_there_any_more_takes_its_trials_along(news, tmp_pa
     assert again.result["winner"]["source"] != "somewhere/else"
 
 
+def test_what_is_complete_is_not_given_for_other_data_or_settings(news, tmp_path):
+    hs.fit(news, out=tmp_path / "run", **OPTIONS)
+    ledger = Ledger(tmp_path / "run" / "ledger.db")
+    [engines] = ledger.fact("engines").values()
+    ledger.close()
+    assert engines[0]["name"] and engines[0]["cosine"] > 0.98
+    again = hs.fit(news, out=tmp_path / "run", resume=True, **OPTIONS)
+    assert again.result["status"] == "complete"
+    other = tmp_path / "other.csv"
+    other.write_bytes(news.read_bytes())
+    with pytest.raises(UsageError, match="is a run of .*news.csv, not of .*other.csv"):
+        hs.fit(other, out=tmp_path / "run", resume=True, **OPTIONS)
+    with pytest.raises(UsageError, match="other settings \\(seed\\)"):
+        hs.fit(news, out=tmp_path / "run", resume=True, seed=1, **OPTIONS)
+
+
 def test_after_a_failure_at_the_end_the_run_can_be_gone_on_with_in_the_same_process(
     news, tmp_path, monkeypatch
 ):

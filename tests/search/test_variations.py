@@ -58,10 +58,19 @@ def test_variations_stay_within_their_bounds_and_change_nothing_else():
         assert RATE[0] <= recipe.phases[1].rate / 2e-3 <= RATE[1]
         assert recipe.phases[0].rate / 1e-3 == pytest.approx(recipe.phases[1].rate / 2e-3)
         assert BODY[0] <= recipe.phases[1].body / 0.5 <= BODY[1]
-        assert DECAY[0] <= recipe.decay <= DECAY[1]
+        assert DECAY[0] <= recipe.decay / 0.02 <= DECAY[1]
         assert SMOOTHING[0] <= recipe.smoothing <= SMOOTHING[1]
         assert [phase.epochs for phase in recipe.phases] == [2, 8]
         assert is_variation(recipe, BASE) and recipe != BASE
+
+
+@pytest.mark.parametrize("decay", (0.0, 1.0))
+def test_decay_is_varied_in_that_of_the_recipe(decay):
+    base = replace(BASE, decay=decay)
+    known = [Seen(base, 0.5), Seen(replace(base, draw=1), 0.6)]
+    found = [varied(base, known, seed).decay for seed in range(8)]
+    assert all(decay * DECAY[0] <= one <= decay * DECAY[1] for one in found)
+    assert len(set(found)) == (8 if decay else 1)
 
 
 def test_it_finds_the_summit():

@@ -315,9 +315,9 @@ def recipes_for(
 ) -> list[Recipe]:
     """Return the variants for a modality and a task, in the order in which the race tries them.
 
-    They are those of a preset; or those that are named, with the small models from scratch that
-    they are compared with. Where a row has several inputs, the small models of each of them compete
-    as well.
+    They are those of a preset; or those that are named, with what they are compared with: the small
+    models from scratch, and the source as it is. Where a row has several inputs, the small models
+    of each of them compete as well.
 
     Raises
     ------
@@ -341,9 +341,13 @@ def recipes_for(
     found = [
         recipe
         for recipe in suiting
-        if (recipe.start == "small" or recipe.name in named if named else recipe.quality in upto)
+        if (_is_baseline(recipe) or recipe.name in named if named else recipe.quality in upto)
     ]
     return sorted(found, key=lambda recipe: recipe.rank)
+
+
+def _is_baseline(recipe: Recipe) -> bool:
+    return recipe.start == "small" or not recipe.learns
 
 
 def _suits(recipe: Recipe, modality: str) -> bool:

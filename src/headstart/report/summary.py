@@ -209,6 +209,11 @@ def _gain(result: dict[str, Any], metric: str) -> str:
     for side, name in SIDES.items():
         if result["finalists"][side].get("cut_short"):
             lines.append(f"  The budget ended the training of the model {name}: it may do better.")
+        elif epochs := result["finalists"][side].get("epochs"):
+            lines.append(
+                f"  The budget had time for {epochs} of {result['finalists'][side]['planned']} "
+                f"epochs of the model {name}: with more it may do a little better."
+            )
     return "\n".join(lines)
 
 

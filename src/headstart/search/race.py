@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -99,14 +100,21 @@ class Race:
         agenda = Agenda(self._price)
         while pending and not self._is_over():
             self._try(pending.pop(agenda.next(list(pending), self.tried)))
-        base = self._to_vary(planned) if self.varying else None
-        while base is not None and not self._is_over():
+        if self.varying:
+            self._vary(planned)
+
+    def _vary(self, planned: list[Entry]) -> None:
+        """Vary the best recipe of each side in turn: no side wins by more search alone."""
+        bases = [self._to_vary(planned, head_start) for head_start in (True, False)]
+        turns = deque(base for base in bases if base is not None)
+        while turns and not self._is_over():
+            base = turns.popleft()
             known = self._seen(base)
             if len(known) > MOST:
-                return
+                continue
             recipe = varied(base.recipe, known, self.bench.seed)
-            if not self._try(Entry(recipe, base.source), partial(self._prune, base, known)):
-                return
+            if self._try(Entry(recipe, base.source), partial(self._prune, base, known)):
+                turns.append(base)
 
     def _is_over(self) -> bool:
         return self.most is not None and self.ledger.ended >= self.most
@@ -173,16 +181,16 @@ class Race:
             self._noted = self.clock.used
             self.ledger.note("seconds", self._noted)
 
-    def _to_vary(self, planned: list[Entry]) -> Entry | None:
-        """Return the best of the planned entries with a head start, if it tunes a network."""
+    def _to_vary(self, planned: list[Entry], head_start: bool) -> Entry | None:
+        """Return the best of the planned entries of a side, if it trains by descent."""
         scores = {record.key: record.score for record in self.ledger.trials()}
         tried = []
         for entry in planned:
             score = scores.get(entry.key(self.bench))
-            if score is not None and entry.recipe.has_head_start:
+            if score is not None and entry.recipe.has_head_start is head_start:
                 tried.append((self.bench.metric.signed(score), entry))
         best = max(tried, key=lambda one: one[0], default=(0.0, None))[1]
-        return best if best is not None and best.recipe.learner == "tune" else None
+        return best if best is not None and best.recipe.phases else None
 
     def _seen(self, base: Entry) -> list[Seen]:
         """Return the variations of a recipe that were tried, itself among them."""

@@ -17,6 +17,7 @@ from headstart.search.closing import Evaluation, no_verdict
 from headstart.search.ledger import TrialRecord
 from headstart.search.preparation import Prepared
 from headstart.search.standing import Contender, Standing
+from headstart.training.learners import PASSES
 
 SCHEMA = 1
 NOT_MEASURED = "not measured"
@@ -170,8 +171,16 @@ def _finalist(contender: Contender | None, test: Interval | None) -> dict[str, A
         "recipe": contender.entry.recipe.name,
         "source": contender.entry.source,
         "cut_short": contender.cut_short,
+        **_hurried(contender),
         "test": test.data() if test else None,
     }
+
+
+def _hurried(contender: Contender) -> dict[str, Any]:
+    """Return in how many epochs a recipe was carried out, of how many, where time was short."""
+    passes = contender.record.details.get("settled", {}).get(PASSES)
+    planned = contender.entry.recipe.epochs
+    return {"epochs": passes, "planned": planned} if passes else {}
 
 
 def _baselines(standing: Standing, found: Evaluation, trivial: str) -> dict[str, Any]:

@@ -74,6 +74,7 @@ def run(options: Options, clock: Clock, listener: Listener) -> Outcome:
     if options.resume and finished.is_file():
         known = read_result(folder)
         if known["status"] == "complete":
+            _require_the_same(folder, options, known)
             listener.say(f"{folder}: this run is complete")
             return Outcome(folder, known)
     listener.begin(folder)
@@ -358,6 +359,7 @@ class _Session:
             self.race_seconds,
             self.ledger.trials(),
         )
+        self._note_engines()
         write_result(self.result, self.folder)
         if status == "complete":
             shutil.rmtree(self.folder / "trials", ignore_errors=True)
@@ -397,6 +399,15 @@ class _Session:
             "set aside", [[s.where, s.reason] for s in self.prepared.dataset.set_aside]
         )
         self.ledger.note("notes", list(self.prepared.dataset.notes))
+        self._note_engines()
+
+    def _note_engines(self) -> None:
+        """Record what frozen layers run in, up to which cut, and why not in what is faster."""
+        found = {
+            name: [chosen.data(place) for place, chosen in extractor.chosen.items()]
+            for name, extractor in self.prepared.bench.extractors.items()
+        }
+        self.ledger.note("engines", found)
 
     def _restore(self) -> None:
         """Take over the trials of earlier sessions."""
@@ -427,6 +438,27 @@ class _Session:
             self.standing.enter(contender)
         elif answers:
             self.standing.tried.append(contender)
+
+
+def _require_the_same(folder: Path, options: Options, known: dict[str, Any]) -> None:
+    """Raise `UsageError` where a complete run was of other data, or with other settings."""
+    ours, its = title(options.data), known["data"]["path"]
+    if ours != its and Path(ours).resolve() != Path(its).resolve():
+        raise UsageError(f"{folder} is a run of {its}, not of {ours}; choose another --out")
+    if (folder / "ledger.db").is_file():
+        with contextlib.closing(Ledger(folder / "ledger.db")) as ledger:
+            _require_settings(folder, options, ledger)
+
+
+def _require_settings(folder: Path, options: Options, ledger: Ledger) -> None:
+    """Raise `UsageError` where a run was begun with other settings."""
+    known, asked = ledger.fact("options"), options.identity()
+    if known is not None and known != asked:
+        changed = ", ".join(name for name in asked if known.get(name) != asked[name])
+        raise UsageError(
+            f"{folder} was begun with other settings ({changed}); resume it with the same, or "
+            "choose another --out"
+        )
 
 
 def _without_a_model(budget: float, earlier: Path) -> BudgetError:
@@ -491,15 +523,12 @@ def _open(folder: Path, options: Options, clock: Clock) -> Ledger:
             f"{folder} cannot be written ({error.strerror}). Choose another --out, or make room."
         ) from None
     ledger = Ledger(folder / "ledger.db", writing=True)
-    known = ledger.fact("options")
-    if known is not None and known != options.identity():
+    try:
+        _require_settings(folder, options, ledger)
+        ledger.note("options", options.identity())
+    except HeadstartError:
         ledger.close()
-        changed = [name for name, value in options.identity().items() if known.get(name) != value]
-        raise UsageError(
-            f"{folder} was begun with other settings ({', '.join(changed)}); resume it with the "
-            "same, or choose another --out"
-        )
-    ledger.note("options", options.identity())
+        raise
     clock.before = max(float(ledger.fact("seconds") or 0.0), ledger.latest)
     arm(clock)
     return ledger

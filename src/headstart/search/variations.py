@@ -16,9 +16,9 @@ MOST = 20
 """Variations at most."""
 FIRST = 4
 """Trials before what was found guides what is asked, and before any is ended on its way."""
-RATE, BODY = (0.25, 4.0), (0.25, 4.0)
-"""Of the learning rate, and of the stages' share of it, in those of the recipe."""
-DECAY, SMOOTHING = (1e-3, 0.3), (0.0, 0.2)
+RATE, BODY, DECAY = (0.25, 4.0), (0.25, 4.0), (0.05, 15.0)
+"""Of the learning rate, of the stages' share of it, and of the decay, in those of the recipe."""
+SMOOTHING = (0.0, 0.2)
 
 
 class Pruned(Exception):
@@ -118,12 +118,12 @@ def _study(base: Recipe, known: Sequence[Seen], seed: int) -> Any:
 
 
 def _settings(base: Recipe, recipe: Recipe) -> dict[str, float]:
-    """Return the settings of a variation; rates in those of the recipe it varies."""
+    """Return the settings of a variation; rates and decay in those of the recipe it varies."""
     own, first = recipe.phases[-1], base.phases[-1]
     return {
         "rate": own.rate / first.rate,
         "body": own.body / first.body,
-        "decay": recipe.decay,
+        "decay": recipe.decay / base.decay if base.decay else 1.0,
         "smoothing": recipe.smoothing,
     }
 
@@ -134,4 +134,5 @@ def _at(base: Recipe, settings: dict[str, float]) -> Recipe:
         replace(phase, rate=phase.rate * settings["rate"], body=phase.body * settings["body"])
         for phase in base.phases
     )
-    return replace(base, phases=phases, decay=settings["decay"], smoothing=settings["smoothing"])
+    decay = base.decay * settings["decay"]
+    return replace(base, phases=phases, decay=decay, smoothing=settings["smoothing"])

@@ -25,7 +25,9 @@ def test_rare_classes_are_told(examined_of, sentences):
     labels = ["a"] * 150 + ["b"] * 130 + ["c"] * 10 + ["d"] * 4
     [finding] = classes(examined_of(sentences(294), labels))
     assert finding.says.endswith("'a' (150): 'd' (4), 'c' (10)")
-    assert finding.says.startswith("2 of 4 classes")
+    assert finding.says.startswith("2 of 4 classes have")
+    assert finding.rows == tuple(range(280, 294))
+    assert set(finding.told[:10]) == {"c"} and set(finding.told[10:]) == {"d"}
 
 
 def test_equal_classes_are_not(examined_of, sentences):
@@ -38,6 +40,8 @@ def test_rows_that_were_set_aside_are_told(examined_of, sentences):
     rows.dataset = rows.dataset.__class__(**{**vars(rows.dataset), "set_aside": tuple(aside)})
     [finding] = unusable(rows)
     assert finding.says == "3 rows cannot be used: an empty text (2); odd (1)"
+    told = finding.data(rows.dataset.names, most=2)
+    assert told["count"] == 3 and [row["name"] for row in told["rows"]] == ["x", "y"]
 
 
 def test_the_most_serious_comes_first_and_the_dearest_is_left_out(examined_of, sentences):

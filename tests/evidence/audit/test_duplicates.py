@@ -69,6 +69,18 @@ def test_copies_and_conflicts_are_told(examined_of, sentences):
     assert nearly.severity == "note"
 
 
+def test_what_stands_in_two_parts_of_a_given_split_is_serious(examined_of, sentences):
+    texts = sentences(60)
+    texts[50], texts[51] = texts[3].upper(), texts[4]
+    parts = ["train"] * 40 + ["test"] * 20
+    rows = examined_of(texts, ["a", "b"] * 30, parts=parts)
+    across = by_check(duplicates(rows))["duplicates across the split"]
+    assert across.severity == "serious" and across.rows == (3, 4)
+    assert "row 50 in the given test rows" in across.told[0]
+    apart = examined_of(sentences(60), ["a", "b"] * 30, parts=parts)
+    assert "duplicates across the split" not in by_check(duplicates(apart))
+
+
 def test_many_conflicts_are_serious(examined_of, sentences):
     texts = sentences(30)
     rows = examined_of([*texts, *texts[:4]], ["a", "b"] * 17)

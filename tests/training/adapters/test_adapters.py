@@ -9,8 +9,12 @@ import torch
 from torch import nn
 
 from headstart.recipes import Phase, Recipe
+from headstart.sources.ctc import Ctc
 from headstart.training.adapters import adapters
 from headstart.training.learners import learners, refused
+from headstart.training.learners.tune import Tuned
+from headstart.training.plan import HEAD
+from headstart.training.precision import Numerics
 
 RECIPE = Recipe(
     "adapted",
@@ -45,6 +49,14 @@ def answer(suffix, boundary):
     suffix.eval()
     with torch.no_grad():
         return suffix(boundary)["features"]
+
+
+@pytest.mark.parametrize("name", ("lora", "biases"))
+def test_a_new_head_that_writes_letters_trains_whole(toy_text, name):
+    head = Ctc(toy_text.width, "abc")
+    numerics = Numerics("f32", "contiguous")
+    tuned = Tuned(some(toy_text)[1], head, numerics, adapters.get(name))
+    assert [id(p) for p in tuned.groups()[HEAD]] == [id(p) for p in head.parameters()]
 
 
 @pytest.mark.parametrize(("source", "name"), PAIRS)

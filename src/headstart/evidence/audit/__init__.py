@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from torch import Tensor
 
-from headstart.data.dataset import Dataset
+from headstart.data.dataset import Dataset, SetAside
 from headstart.data.modalities import modalities
 from headstart.data.splits import units
 from headstart.evidence.folds import out_of_fold
@@ -49,6 +49,8 @@ class Finding:
         Numbers of the rows, the worst first.
     told
         What is to be said of each of these rows.
+    aside
+        Rows that are not used, with the same.
     """
 
     check: str
@@ -57,18 +59,20 @@ class Finding:
     does: str
     rows: tuple[int, ...] = ()
     told: tuple[str, ...] = ()
+    aside: tuple[SetAside, ...] = ()
 
     def data(self, names: Sequence[str], most: int | None = LISTED) -> dict[str, Any]:
         """Return the finding as JSON data, rows by their names, at most so many of them."""
         told = self.told or ("",) * len(self.rows)
-        listed = list(zip(self.rows, told, strict=True))[:most]
+        listed = [(names[i], about) for i, about in zip(self.rows, told, strict=True)]
+        listed += [(row.where, row.reason) for row in self.aside]
         return {
             "check": self.check,
             "severity": self.severity,
-            "count": len(self.rows),
+            "count": len(listed),
             "says": self.says,
             "does": self.does,
-            "rows": [{"name": names[i], **({"about": t} if t else {})} for i, t in listed],
+            "rows": [{"name": n, **({"about": t} if t else {})} for n, t in listed[:most]],
         }
 
 

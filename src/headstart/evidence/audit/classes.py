@@ -24,13 +24,18 @@ def classes(examined: Examined) -> Iterator[Finding]:
         order = rare[np.argsort(counts[rare], kind="stable")]
         shown = ", ".join(f"{names[i]!r} ({int(counts[i]):,})" for i in order[:5])
         more = ", …" if len(order) > 5 else ""
+        of_one = targets[:, order] > 0 if targets.ndim > 1 else targets[:, None] == order
+        rows = np.flatnonzero(of_one.any(1))
+        have = "has" if len(rare) == 1 else "have"
         yield Finding(
             "classes",
             "note",
-            f"{len(rare):,} of {len(names):,} classes have at most a tenth of the rows of the "
+            f"{len(rare):,} of {len(names):,} classes {have} at most a tenth of the rows of the "
             f"largest, {names[int(counts.argmax())]!r} ({int(counts.max()):,}): {shown}{more}",
             "every split keeps their shares; --class-weights balanced lets them count as much as "
             "the others, --metric macro_f1 scores them so",
+            tuple(rows.tolist()),
+            tuple(names[order[i]] for i in of_one[rows].argmax(1)),
         )
 
 

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from headstart.data.dataset import Dataset
+from headstart.data.splits import straddling
 from headstart.evidence.audit import Check, Examined, Finding, Severity, checks
 from headstart.evidence.neighbours import Neighbours
+from headstart.wording import counted
 
 NEAR = 0.45
 """Distance, as a share of that to the tenth neighbour, up to which rows are near duplicates."""
@@ -88,6 +92,25 @@ def sets_of(numbers: np.ndarray) -> list[np.ndarray]:
     return sorted(sets, key=lambda rows: -len(rows))
 
 
+def _across(dataset: Dataset, sets: list[np.ndarray]) -> Iterator[Finding]:
+    """Find rows of a given split that are, exactly or nearly, in another part of it, too."""
+    alike = [""] * len(dataset)
+    for number, found in enumerate(sets):
+        for i in found.tolist():
+            alike[i] = str(number)
+    crossing = straddling(replace(dataset, alike=tuple(alike)))
+    if crossing:
+        count = counted(len(crossing), "row stands", "rows stand")
+        yield Finding(
+            "duplicates across the split",
+            "serious",
+            f"{count} in two parts of the given split: the scores would be better than deserved",
+            "they are set aside where they are learnt from or chosen by, and stay in the test",
+            tuple(crossing),
+            tuple(crossing.values()),
+        )
+
+
 def duplicates(examined: Examined) -> Iterator[Finding]:
     """Find rows that are there more than once, exactly or nearly, and conflicts between them."""
     dataset = examined.dataset
@@ -98,7 +121,7 @@ def duplicates(examined: Examined) -> Iterator[Finding]:
         yield Finding(
             "duplicates",
             "note",
-            f"{len(exact):,} rows have the same content as another ({kinds:,} different ones)",
+            f"{len(exact):,} rows have the same content as another ({kinds:,} different)",
             "the copies of one stay on one side of every split",
             tuple(exact),
         )
@@ -108,8 +131,8 @@ def duplicates(examined: Examined) -> Iterator[Finding]:
         yield Finding(
             "near duplicates",
             "warning" if len(rows) > len(dataset) / 10 else "note",
-            f"{len(rows):,} rows are nearly the same as another ({len(sets):,} sets; the largest "
-            f"has {len(sets[0]):,})",
+            f"{len(rows):,} rows are nearly the same as another ({counted(len(sets), 'set')}; the "
+            f"largest has {len(sets[0]):,})",
             "rows of a set stay on one side of every split",
             tuple(rows),
             tuple(
@@ -118,6 +141,7 @@ def duplicates(examined: Examined) -> Iterator[Finding]:
                 for i in found
             ),
         )
+    yield from _across(dataset, sets)
     same = np.unique(np.array(dataset.digests), return_inverse=True)[1]
     yield from _conflicts(examined, sets_of(same), "the same content", "warning")
     yield from _conflicts(examined, sets, "nearly the same content", "note")

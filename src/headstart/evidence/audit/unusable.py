@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from headstart.evidence.audit import Check, Examined, Finding, checks
+from headstart.wording import counted
 
 
 def unusable(examined: Examined) -> Iterator[Finding]:
@@ -18,9 +19,10 @@ def unusable(examined: Examined) -> Iterator[Finding]:
     yield Finding(
         "unusable rows",
         "warning" if len(aside) > len(dataset) / 20 else "note",
-        f"{len(aside):,} rows cannot be used: "
+        f"{counted(len(aside), 'row')} cannot be used: "
         + "; ".join(f"{reason} ({count:,})" for reason, count in reasons),
         "they are set aside and listed, each with its reason",
+        aside=aside,
     )
 
 

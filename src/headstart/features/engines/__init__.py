@@ -94,6 +94,10 @@ class Chosen:
     refused: tuple[str, ...]
     compiled: Callable[[], Engine]
 
+    def data(self, place: str) -> dict[str, Any]:
+        """Return it as JSON data, with the `place` that it is for."""
+        return {"place": place, **{name: getattr(self, name) for name in _KEPT}}
+
     @functools.cached_property
     def engine(self) -> Engine:
         """Return the engine itself."""
