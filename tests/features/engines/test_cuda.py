@@ -100,3 +100,29 @@ def test_larger_batches_are_taken_while_they_are_faster_and_fit(toy_image, tmp_p
 
     monkeypatch.setattr(cuda, "rate", short_of_memory)
     assert batch() == 2
+
+
+@pytest.mark.parametrize("most", (3, 1))
+def test_a_batch_that_is_too_large_is_computed_in_halves(monkeypatch, most):
+    class Narrow(torch.nn.Module):
+        def forward(self, x):
+            if len(x) > most:
+                raise torch.cuda.OutOfMemoryError("out of memory")
+            return {"features": 2 * x}
+
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    engine = cuda.Cuda(Narrow(), "cuda", "f32")
+    batches = [{"x": np.arange(n, dtype=np.float32)[:, None]} for n in (1, 3, 7, 2)]
+    found = list(engine.run(iter(batches)))
+    for batch, values in zip(batches, found, strict=True):
+        assert torch.equal(values["features"], 2 * torch.from_numpy(batch["x"]))
+
+
+def test_a_row_that_is_too_large_by_itself_is_said():
+    class Full(torch.nn.Module):
+        def forward(self, x):
+            raise torch.cuda.OutOfMemoryError("out of memory")
+
+    engine = cuda.Cuda(Full(), "cuda", "f32")
+    with pytest.raises(torch.cuda.OutOfMemoryError, match="a single row"):
+        list(engine.run([{"x": np.ones((3, 1), np.float32)}]))

@@ -45,11 +45,31 @@ class Cuda:
         """Yield the boundary values of each batch, in order."""
         pending: deque[Boundary] = deque()
         for batch in batches:
-            pending.append(self._started(batch))
+            try:
+                pending.append(self._started(batch))
+            except torch.cuda.OutOfMemoryError:  # its rows are longer than those it was tried with
+                while pending:
+                    yield _fetched(pending.popleft())
+                yield self._in_halves(batch)
             if len(pending) > PENDING:
                 yield _fetched(pending.popleft())
         while pending:
             yield _fetched(pending.popleft())
+
+    def _in_halves(self, batch: Batch) -> Boundary:
+        """Return the values of a batch that is too large; raise where a single row is."""
+        rows = len(next(iter(batch.values())))
+        if rows < 2:
+            raise torch.cuda.OutOfMemoryError("a single row needs more memory than the GPU has")
+        found: list[Boundary] = []
+        for some in (slice(0, rows // 2), slice(rows // 2, rows)):
+            half = {name: value[some] for name, value in batch.items()}
+            torch.cuda.empty_cache()
+            try:
+                found.append(_fetched(self._started(half)))
+            except torch.cuda.OutOfMemoryError:
+                found.append(self._in_halves(half))
+        return {name: torch.cat([each[name] for each in found]) for name in found[0]}
 
     def _started(self, batch: Batch) -> Boundary:
         given = {n: torch.from_numpy(v).to(DEVICE, non_blocking=True) for n, v in batch.items()}
