@@ -315,7 +315,7 @@ def test_a_trial_whose_epochs_are_kept_goes_on_as_it_began(race, tmp_path, monke
     dear = [replace(recipe("a", 60, 0.9, stages=2), phases=(Phase(10, 1e-3),), shortest=2)]
 
     def killed(_self, assignment):
-        kept.write({"none": torch.zeros(1)}, {"done": 8, "seconds": 48.0})
+        kept.write({"none": torch.zeros(1)}, {"epochs": 8.0, "seconds": 48.0})
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):

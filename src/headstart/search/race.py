@@ -130,7 +130,7 @@ class Race:
         begun = {event["key"]: event["settled"] for event in self.ledger.events("begun")}
         checkpoint = self.checkpoint(key)
         earlier = {} if checkpoint is None else checkpoint.facts()
-        assignment = self._fitting(entry, begun.get(key), earlier.get("done", 0))
+        assignment = self._fitting(entry, begun.get(key), earlier.get("epochs", 0.0))
         if assignment is None:
             return False
         spec = specify(self.bench, entry.recipe, entry.source, assignment.settled)
@@ -275,7 +275,7 @@ class Race:
         return assign(self.bench, entry.recipe, entry.source, late)
 
     def _fitting(
-        self, entry: Entry, settled: dict[str, Any] | None, done: int
+        self, entry: Entry, settled: dict[str, Any] | None, done: float
     ) -> Assignment | None:
         """Return the assignment of a trial that fits, with its refit if it wins.
 
@@ -428,7 +428,7 @@ def _place(entry: Entry) -> tuple[str, str, str, str | None]:
 
 
 def _less_and_less(
-    assignment: Assignment, refitting: float, done: int
+    assignment: Assignment, refitting: float, done: float
 ) -> Iterator[tuple[Assignment, float, str]]:
     """Yield an assignment with ever fewer views and epochs, what a refit costs; what to say.
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from headstart.devices import device
 from headstart.recipes import Norm, Phase
 from headstart.training.batches import batches
 from headstart.training.checkpoint import Checkpoint
@@ -146,7 +147,7 @@ def train(
         course.take(*kept)
         for known in course.history:
             watch(known)
-        at_once.rows = min(at_once.rows, course.history[-1].at_once)
+        at_once.rows = min(at_once.rows, course.at_once)
     total = math.ceil(plan.steps / plan.steps_an_epoch)
     last = total if most_epochs is None else min(total, most_epochs)
     while course.done < last and not course.stopping.exhausted(course.done):
@@ -155,22 +156,27 @@ def train(
         module.train()
         course.descent.set_rates(partial(plan.rate, step=number))
         hold_statistics(module, norm == "frozen")
-        losses: list[float] = []
         # all that is random in an epoch begins anew, so that it is the same after a resumption
         random = np.random.default_rng([seed, epoch])
         torch.manual_seed(int(random.integers(2**62)))
-        for taken in batches(torch.from_numpy(random.permutation(rows)), batch, lengths):
+        dealt = batches(torch.from_numpy(random.permutation(rows)), batch, lengths)
+        number += len(course.losses)
+        course.chance.restore()
+        for taken in dealt[len(course.losses) :]:
             if late():
                 return course.ended(cut_short=True)
             course.descent.set_rates(partial(plan.rate, step=number))
-            losses.append(course.descent.step(step, taken, epoch, at_once))
+            course.losses.append(course.descent.step(step, taken, epoch, at_once))
             if course.averaged is not None:
                 course.averaged.update_parameters(module)
             number += 1
-        course.end_epoch(float(np.mean(losses)), at_once.rows, evaluate)
+            course.at_once = at_once.rows
+            if checkpoint is not None and checkpoint.due:
+                checkpoint.write(course.tensors(), course.facts(len(dealt)))
+        course.end_epoch(evaluate)
         watch(course.history[-1])
         if checkpoint is not None and checkpoint.due:
-            checkpoint.write(course.tensors(), course.facts())
+            checkpoint.write(course.tensors(), course.facts(len(dealt)))
     return course.ended(cut_short=False)
 
 
@@ -196,20 +202,23 @@ class _Course:
         self.stopping = EarlyStopping(patience, self.moving)
         self.history: list[Epoch] = []
         self.done = 0
+        self.losses: list[float] = []
+        """Of the steps of the epoch that is not done yet."""
+        self.at_once = 0
+        self.chance = _Chance()
         self._began = time.monotonic()
 
-    def end_epoch(
-        self, loss: float, at_once: int, evaluate: Callable[[], tuple[float, float]] | None
-    ) -> None:
+    def end_epoch(self, evaluate: Callable[[], tuple[float, float]] | None) -> None:
         """Evaluate, and take note of the epoch."""
         self.done += 1
+        loss, self.losses = float(np.mean(self.losses)), []
         score = validation_loss = None
         if evaluate is not None:
             self.module.eval()
             with _standing_in(self.module, self.averaged):
                 score, validation_loss = evaluate()
                 self.stopping.better(self.module, self.done, score, validation_loss)
-        self.history.append(Epoch(self.done, loss, score, validation_loss, at_once))
+        self.history.append(Epoch(self.done, loss, score, validation_loss, self.at_once))
 
     def ended(self, cut_short: bool) -> Trained:
         """Put the best weights back, or the average of all, and return how it went."""
@@ -233,12 +242,20 @@ class _Course:
             }
         for number, moments in self.descent.moments():
             found |= {f"moments/{number}/{name}": value for name, value in moments.items()}
+        if self.losses:
+            found |= {f"chance/{name}": value for name, value in self.chance.now().items()}
         return found
 
-    def facts(self) -> dict[str, Any]:
-        """Return everything else, as JSON data."""
+    def facts(self, steps: int) -> dict[str, Any]:
+        """Return everything else, as JSON data; `steps` are those of an epoch.
+
+        ``epochs`` are those that are done, with the share of the one that is not.
+        """
         return {
             "done": self.done,
+            "epochs": self.done + len(self.losses) / steps,
+            "losses": self.losses,
+            "at_once": self.at_once,
             "history": [vars(epoch) for epoch in self.history],
             "best": list(self.stopping.best),
             "best_epoch": self.stopping.best_epoch,
@@ -260,9 +277,33 @@ class _Course:
             self.averaged.load_state_dict(parts["average"], strict=False)
         self.descent.take(parts["moments"])
         self.descent.first = facts["first"]
-        self.done = facts["done"]
+        self.done, self.losses = facts["done"], facts["losses"]
+        self.at_once = facts["at_once"]
+        self.chance = _Chance(parts["chance"])
         self._began -= facts["seconds"]
         self.history = [Epoch(**epoch) for epoch in facts["history"]]
+
+
+class _Chance:
+    """Where the random numbers of torch are that networks draw from, in dropout for example."""
+
+    def __init__(self, kept: Mapping[str, Tensor] | None = None) -> None:
+        self._kept = dict(kept or {})
+
+    def now(self) -> dict[str, Tensor]:
+        """Return where they are now, by device."""
+        found = {"cpu": torch.get_rng_state()}
+        if device().type == "cuda":
+            found["cuda"] = torch.cuda.get_rng_state()
+        return found
+
+    def restore(self) -> None:
+        """Go on where they were kept, once."""
+        kept, self._kept = self._kept, {}
+        if "cpu" in kept:
+            torch.set_rng_state(kept["cpu"])
+        if "cuda" in kept and device().type == "cuda":
+            torch.cuda.set_rng_state(kept["cuda"])
 
 
 def _averaged(module: nn.Module, share: float) -> AveragedModel:
