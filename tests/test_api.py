@@ -14,6 +14,7 @@ from PIL import Image
 
 import headstart as hs
 from headstart.errors import DataError, SourceError, UsageError
+from headstart.recipes import recipes_for
 from headstart.search import closing, preparation
 from headstart.search import run as running
 from headstart.search.budget import Stopped
@@ -215,6 +216,24 @@ def test_chunks_are_said_kept_and_leave_out_what_tunes(repeats):
     assert "full of bundled/minilm" in study.result["left_out"]
     assert study.result["finalists"]["transfer"]["recipe"] in ("probe", "layers")
     assert study.result["trials"] == 3
+
+
+def test_a_recipe_may_read_whole_texts_where_the_others_read_their_beginnings(repeats, tmp_path):
+    data, options, study = repeats
+    options = {**options, "long": "truncate", "recipe": "windows", "max_trials": 2}
+    found = hs.fit(data, out=tmp_path / "run", **options)
+    transfer = found.result["finalists"]["transfer"]
+    assert transfer["recipe"] == "windows" and found.result["sources"]["bundled/minilm"]["cut"] > 0
+    whole = study.result["baselines"]["probe"]["test"]["value"]
+    assert transfer["test"]["value"] == pytest.approx(whole), "the same features, and the same head"
+    ranks = {r.name: r.rank for r in recipes_for("text", "pooled", "fast")}
+    assert ranks["tfidf-linear"] < ranks["windows"], "a verdict comes first"
+
+
+def test_where_texts_are_short_there_are_no_windows(tmp_path):
+    options = {"label": "topic", "budget": "60m", "recipe": ["probe", "windows"]}
+    found = hs.fit(news(tmp_path / "news.csv"), out=tmp_path / "run", **options)
+    assert found.result["left_out"] == ["windows of bundled/minilm"]
 
 
 def test_a_run_in_chunks_that_was_stopped_goes_on_to_the_same_result(

@@ -89,6 +89,10 @@ class Extractor:
         """Say whether a row may be read in several pieces, so that no stage can be tuned."""
         return self.backbone.preprocessing.divides
 
+    def reading(self, long: str) -> Extractor:
+        """Return what reads long inputs in another way; what was measured is shared."""
+        return replace(self, backbone=self.backbone.reading(long))
+
     def to_tune(self) -> Extractor:
         """Return what computes values where stages are tuned; what was measured is shared."""
         backbone = self.backbone.to_tune()

@@ -87,6 +87,8 @@ class Recipe:
         The head starts from its optimum on the frozen features.
     head
         Registered head to use in place of the task's own (of the same outputs).
+    long
+        How an input that is longer than the source's window is read, where not as all others do.
     scale
         Size of the inputs as a share of the source's own, or of the largest for the small network.
     views
@@ -148,6 +150,7 @@ class Recipe:
     phases: tuple[Phase, ...] = ()
     solved: bool = False
     head: str = ""
+    long: str = ""
     scale: float = 1.0
     views: int = 0
     augmentation: str = "none"

@@ -112,8 +112,17 @@ def closing_seconds(prepared: Prepared, recipes: Iterable[Recipe], besides: floa
     done = prepared.bench.extractors.keys() <= prepared.embedded.values.keys()
     tuned = sum(recipe.learner == "tune" for recipe in recipes) if done else len(recipes)
     scoring = (1 + tuned) * len(prepared.test.data) / rate  # the small model has its own pace
+    if any(recipe.long for recipe in recipes):
+        scoring += _in_windows(prepared)
     flagging = max(flagging_seconds(recipe, prepared, rate, converting) for recipe in recipes)
     return converting + scoring + _writing_seconds(prepared) + flagging + besides
+
+
+def _in_windows(prepared: Prepared) -> float:
+    """Return the seconds in which the slowest source reads the test rows in windows."""
+    read = [extractor.reading("chunks") for extractor in prepared.bench.extractors.values()]
+    paces = [pace for each in read if (pace := each.pace(each.backbone.end))]
+    return len(prepared.test.data) / min(paces, default=math.inf)
 
 
 def _writing_seconds(prepared: Prepared) -> float:
@@ -389,7 +398,9 @@ def _computing(winner: Contender, prepared: Prepared) -> float:
     """Return the seconds that it takes to compute what a spare row is to the winner's recipe."""
     if winner.entry.source is None:
         return 0.0
-    extractor = prepared.bench.extractors[winner.entry.source]
+    entry = winner.entry
+    extractor = assign(prepared.bench, entry.recipe, entry.source, lambda: False).extractor
+    assert extractor is not None
     spare, views = prepared.spare.data, winner.record.details["settled"].get("views", 0)
     return (1 + views) * extractor.forecast(spare, extractor.backbone.end) / len(spare)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ from headstart.sources.families import Output
 from headstart.sources.fetching import fetch, is_fetched
 from headstart.sources.loading import load_source
 from headstart.sources.opening import find_source, is_named_here
-from headstart.tasks import metric_for, task_for
+from headstart.tasks import Task, metric_for, task_for
 from headstart.training.learners import Rows
 from headstart.wording import counted
 
@@ -177,8 +178,7 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
 
     extractors = {source.id: opened(source) for source in chosen}
     dataset, covered = _covered(dataset, extractors, listener)
-    chosen_by = (options.quality, options.recipe)
-    planned = entries(task, list(extractors), *chosen_by)
+    planned = _planned(options, task, extractors)
     everything = _rows(dataset, task.encode(dataset, spec))
     bench = Bench(
         task=task,
@@ -242,7 +242,7 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
         )
         reach.ranking = listed.run(reach.ranking)
         bench, embedded = listed.bench, listed.embedded
-        planned = entries(task, list(bench.extractors), *chosen_by)
+        planned = _planned(options, task, bench.extractors)
         added = {n: e for n, e in bench.extractors.items() if n not in extractors}
         dataset, more = _covered(dataset, added, listener)
         covered |= more
@@ -260,6 +260,12 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
         deal=dealt(everything, bench, 0) if nested else None,
         ranking=reach.ranking,
     )
+
+
+def _planned(options: Options, task: Task, extractors: Mapping[str, Extractor]) -> list[Entry]:
+    """Return what may be tried; where the user says how long inputs are read, only so."""
+    found = entries(task, list(extractors), options.quality, options.recipe)
+    return [one for one in found if not one.recipe.long or options.long == MODES[0]]
 
 
 def _evaluation(

@@ -285,7 +285,7 @@ class Race:
         trial with, if it did; where `done` epochs of it are kept it goes on so or not at all.
         """
         assignment = self._assigned(entry)
-        held = len(self.bench.validation.data)
+        held, reading = len(self.bench.validation.data), 0.0
         sources = () if entry.source is None else (entry.source,)
         writing = writing_seconds(self.bench, sources, held)
         try:
@@ -293,12 +293,13 @@ class Race:
             if why is not None:
                 self._leave_out(entry, None, why)
                 return None
+            reading = self._reading(assignment)
             settled = settle(assignment) if settled is None else settled
             assignment = replace(assignment, settled=settled)
             left = 1 - done / max(1, assignment.carried_out.epochs)
             for trying, refitting, said in _less_and_less(assignment, self.refitting, done):
                 once = learners.get(entry.recipe.learner).forecast(trying)
-                seconds = left * once + writing + self._folding(entry, trying.settled)
+                seconds = left * once + reading + writing + self._folding(entry, trying.settled)
                 needed = seconds + refitting * self._to_refit(entry, once)
                 if needed <= self._available(entry):
                     if said:
@@ -310,6 +311,15 @@ class Race:
         self.too_dear[_place(entry)] = self._trained(entry)
         self._leave_out(entry, seconds, f", which would take {seconds:.0f} s")
         return None
+
+    def _reading(self, assignment: Assignment) -> float:
+        """Return the seconds of computing features that are a recipe's own, of all rows, once."""
+        extractor = assignment.extractor
+        if not assignment.recipe.long or extractor is None:
+            return 0.0
+        held = self.bench.validation
+        rows = [self.deal.rows] if self.deal is not None else [*assignment.train, held]
+        return sum(extractor.forecast(some.data, extractor.backbone.end) for some in rows)
 
     def _folding(self, entry: Entry, settled: dict[str, Any]) -> float:
         """Return the seconds of all folds, without which a trial cannot be compared with others."""

@@ -129,6 +129,8 @@ def assign(
     extractor = bench.extractors[source] if source else None
     if extractor is not None and recipe.stages != 0:
         extractor = extractor.to_tune()
+    if extractor is not None and recipe.long:
+        extractor = extractor.reading(recipe.long)
     return Assignment(
         recipe=recipe,
         task=bench.task,

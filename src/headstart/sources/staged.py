@@ -203,6 +203,13 @@ class Backbone:
         whole.model.eval()
         return whole
 
+    def reading(self, long: str) -> Backbone:
+        """Return this backbone as it reads long inputs in another way; weights are shared."""
+        known = self.preprocessing
+        other = copy.copy(self)
+        other.preprocessing = replace(known, settings={**known.settings, "long": long})
+        return other
+
     def to_tune(self) -> Backbone:
         """Return this backbone as it reads rows where its stages are tuned; weights are shared.
 

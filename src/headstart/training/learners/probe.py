@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import torch
 
+from headstart.data.modalities import modalities
 from headstart.features.values import Values, concatenated
 from headstart.models.heads import HeadSpec, Readout
 from headstart.models.network import Network
 from headstart.recipes import Phase
-from headstart.training.learners import Assignment, Fitted, Rows, learners
+from headstart.training.learners import Assignment, Fitted, Rows, drawn, learners
 from headstart.training.loop import Trained, train
 from headstart.training.plan import HEAD
 from headstart.training.solving import put_at_optimum, seconds_of_solving
 
+LOOKED_AT = 256
+"""Rows by which it is told how many windows there are."""
+LONGER = 1.05
+"""Windows a row, on average, from which on they are worth reading."""
 DESCENT = (Phase(epochs=30, rate=1e-2, last=0),)
 """How a head is trained whose task has no solution for it."""
 
@@ -24,6 +29,15 @@ class Probe:
         """Return the seconds of solving; features are computed already, or cost what they cost."""
         rows = sum(len(piece.data) for piece in assignment.train)
         return 0.1 + seconds_of_solving(rows, self._width(assignment), assignment.many)
+
+    def refused(self, assignment: Assignment) -> str:
+        """Return why there is nothing to read in windows, if it is asked for."""
+        extractor, data = assignment.extractor, assignment.train[0].data
+        if not assignment.recipe.long or extractor is None:
+            return ""
+        some = [data.inputs[i] for i in drawn(len(data), LOOKED_AT, assignment.seed)]
+        pieces = modalities.get(data.modality).pieces(some, extractor.backbone.preprocessing)
+        return "" if sum(pieces) > LONGER * len(some) else "hardly an input is longer than a window"
 
     def _width(self, assignment: Assignment) -> int:
         """Return how many channels the head reads; of middle stages the first row tells."""

@@ -1,0 +1,25 @@
+"""A linear head on the mean over all windows of an input that is longer than one.
+
+Of a news article MiniLM reads the first sentences; with few labels the rest is worth more than any
+tuning. Costs as many passes as there are windows, once; nothing is tuned.
+"""
+
+from headstart.recipes import Recipe, register
+
+register(
+    "windows",
+    [
+        Recipe(
+            "windows",
+            modality,
+            "source",
+            "probe",
+            rank=24,
+            solved=True,
+            long="chunks",
+            output="pooled",
+            quality="fast",
+        )
+        for modality in ("text", "audio")
+    ],
+)
