@@ -37,7 +37,7 @@ def test_findings_name_rows_and_say_what_is_done(pictures, own_cache):
     by_check = {finding.check: finding for finding in found.findings}
     near = by_check["near duplicates"]
     assert {found.dataset.names[i] for i in near.rows} == {"train/a/0.png", "test/a/again.png"}
-    assert "1 rows cannot be used: not a picture" in by_check["unusable rows"].says
+    assert "1 row cannot be used: not a picture" in by_check["unusable rows"].says
     assert "like test/a/again.png" in str(found)
     data = json.loads(json.dumps(found.data()))
     assert data["rows"] == 57 and data["task"] == "image-classification"

@@ -218,7 +218,8 @@ def test_a_folder_of_another_run_is_refused(fitted, here):
 
 def test_resuming_a_complete_run_prints_its_result(fitted, here):
     place, done = fitted
-    again = here("fit", place / "data", "--out", place / "run", "--resume", "--json")
+    options = (*OURS, "--evaluation", "holdout", "--out", place / "run", "--resume", "--json")
+    again = here("fit", place / "data", *options)
     assert again.returncode == 0
     assert json.loads(again.stdout) == json.loads(done.stdout)
 
@@ -305,7 +306,7 @@ def unknown_file_kind(place: Path) -> Path:
         (empty_folder, "the folder is empty"),
         (no_readable_picture, "no readable picture"),
         (one_class, "only one class"),
-        (one_row, "usable rows"),
+        (one_row, "only 1 usable row"),
         (no_label_column, "--label COL"),
         (ambiguous_label, "'colour' or 'shape'"),
         (rare_classes, "distinct rows"),
@@ -448,7 +449,7 @@ def test_interrupt_after_the_first_trial_leaves_a_usable_model(tmp_path, here):
     options = ("--budget", "120s", "--out", out, "--resume", "--max-trials", "3", "--json")
     resumed = here("fit", few, *options, *judged)
     assert resumed.returncode == 0, resumed.stderr
-    assert "trials of earlier sessions are kept" in resumed.stderr
+    assert "of earlier sessions kept" in resumed.stderr
     assert json.loads(resumed.stdout)["status"] == "complete"
     assert json.loads(resumed.stdout)["trials"] == 3
 
