@@ -22,9 +22,9 @@ _SHORT = {
     "micro_f1": "micro F1",
 }
 _SOONER = 1.5
+"""How many times sooner a head start has to be as good for it to be told."""
 _NAMED = 4
 """Of what was not tried, how many are named."""
-"""How many times sooner a head start has to be as good for it to be told."""
 _ANSWER = {
     "helps": "Yes: starting from a pre-trained model helped.",
     "hurts": "No: starting from a pre-trained model made it worse.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -106,23 +105,16 @@ def closing_seconds(prepared: Prepared, recipes: Iterable[Recipe], besides: floa
 
     `besides` is what does not depend on them: comparing, and saving.
     """
-    rate = prepared.pace or math.inf
+    rate = prepared.pace()
     recipes = list(recipes)
     converting = CONVERTING if any(recipe.learner == "tune" for recipe in recipes) else 0.0
     done = prepared.bench.extractors.keys() <= prepared.embedded.values.keys()
     tuned = sum(recipe.learner == "tune" for recipe in recipes) if done else len(recipes)
     scoring = (1 + tuned) * len(prepared.test.data) / rate  # the small model has its own pace
-    if any(recipe.long for recipe in recipes):
-        scoring += _in_windows(prepared)
+    for long in {recipe.long for recipe in recipes if recipe.long}:
+        scoring += len(prepared.test.data) / prepared.pace(long)
     flagging = max(flagging_seconds(recipe, prepared, rate, converting) for recipe in recipes)
     return converting + scoring + _writing_seconds(prepared) + flagging + besides
-
-
-def _in_windows(prepared: Prepared) -> float:
-    """Return the seconds in which the slowest source reads the test rows in windows."""
-    read = [extractor.reading("chunks") for extractor in prepared.bench.extractors.values()]
-    paces = [pace for each in read if (pace := each.pace(each.backbone.end))]
-    return len(prepared.test.data) / min(paces, default=math.inf)
 
 
 def _writing_seconds(prepared: Prepared) -> float:

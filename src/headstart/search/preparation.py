@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -145,11 +146,14 @@ class Prepared:
     deal: Deal | None = None
     ranking: dict[str, Any] | None = None
 
-    @property
-    def pace(self) -> float | None:
-        """Return how many rows a second the slowest source embeds; None if none is known."""
-        paces = (each.pace(each.backbone.end) for each in self.bench.extractors.values())
-        return min((pace for pace in paces if pace), default=None)
+    def pace(self, long: str = "") -> float:
+        """Return how many rows a second the slowest source embeds; infinite if none is known.
+
+        It reads long inputs as the run asks, or as `long` says.
+        """
+        asked = self.bench.extractors.values()
+        read = [each.reading(long) if long else each for each in asked]
+        return min((each.pace(each.backbone.end) or math.inf for each in read), default=math.inf)
 
     @property
     def left_out(self) -> int:

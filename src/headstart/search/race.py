@@ -285,7 +285,7 @@ class Race:
         trial with, if it did; where `done` epochs of it are kept it goes on so or not at all.
         """
         assignment = self._assigned(entry)
-        held, reading = len(self.bench.validation.data), 0.0
+        held = len(self.bench.validation.data)
         sources = () if entry.source is None else (entry.source,)
         writing = writing_seconds(self.bench, sources, held)
         try:

@@ -404,7 +404,7 @@ class _Session:
     def _note_engines(self) -> None:
         """Record what frozen layers run in, up to which cut, and why not in what is faster."""
         found = {
-            name: [chosen.data(place) for place, chosen in extractor.chosen.items()]
+            name: [{"place": at, **chosen.data()} for at, chosen in extractor.chosen.items()]
             for name, extractor in self.prepared.bench.extractors.items()
         }
         self.ledger.note("engines", found)

@@ -18,10 +18,11 @@ def labels(examined: Examined) -> Iterator[Finding]:
     if not found:
         return
     share = len(found) / len(examined.dataset)
+    are = "is" if len(found) == 1 else "are"
     yield Finding(
         "labels",
         "warning",
-        f"{counted(len(found), 'label')} ({share:.1%}) not what the other rows suggest",
+        f"{counted(len(found), 'label')} ({share:.1%}) {are} not what the other rows suggest",
         "nothing is changed; look at the first of them, which are the likeliest to be wrong",
         tuple(found),
         tuple(f"{examined.said(row)}, rather {guess}" for row, guess in found.items()),

@@ -94,9 +94,9 @@ class Chosen:
     refused: tuple[str, ...]
     compiled: Callable[[], Engine]
 
-    def data(self, place: str) -> dict[str, Any]:
-        """Return it as JSON data, with the `place` that it is for."""
-        return {"place": place, **{name: getattr(self, name) for name in _KEPT}}
+    def data(self) -> dict[str, Any]:
+        """Return what is known of it as JSON data."""
+        return {name: getattr(self, name) for name in _KEPT}
 
     @functools.cached_property
     def engine(self) -> Engine:
@@ -144,7 +144,7 @@ def choose(
     if known is None:
         found, lasting = _compared(module, sample, key, folder, order)
         if lasting:
-            write_json(record, {name: getattr(found, name) for name in _KEPT})
+            write_json(record, found.data())
         return found
 
     def compiled() -> Engine:
