@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.evidence.nested import Answered, chosen
+from headstart.evidence.nested import Answered, chosen, value
 from headstart.tasks.metrics import CLASSIFICATION
 
 ACCURACY = CLASSIFICATION["accuracy"]
@@ -19,7 +19,7 @@ def said(right, loss=1.0) -> Answered:
 
 def test_each_fold_is_answered_by_whoever_is_best_on_the_others():
     a, b = said("111100000010"), said("000011101000")
-    found = chosen(ACCURACY, FOLDS, [a, b])
+    [found] = chosen(ACCURACY, [FOLDS], [[a], [b]])
     # outside of fold 0 b has 4 of a's 1, outside of fold 1 a has 5 of b's 1, outside of 2: 4 to 3
     assert found.statistics[:, 0].tolist() == [0] * 4 + [0] * 4 + [0, 0, 1, 0]
     assert found.sure.tolist() == found.statistics.tolist()
@@ -27,8 +27,10 @@ def test_each_fold_is_answered_by_whoever_is_best_on_the_others():
 
 def test_of_equal_scores_the_lesser_loss_decides():
     a, b = said("110011001100", loss=0.9), said("001100110011", loss=0.2)
-    assert chosen(ACCURACY, FOLDS, [a, b]).statistics.tolist() == b.statistics.tolist()
-    assert chosen(ACCURACY, FOLDS, [b, a]).losses.tolist() == [0.2] * 12
+    [found] = chosen(ACCURACY, [FOLDS], [[a], [b]])
+    assert found.statistics.tolist() == b.statistics.tolist()
+    [found] = chosen(ACCURACY, [FOLDS], [[b], [a]])
+    assert found.losses.tolist() == [0.2] * 12
 
 
 def test_a_smaller_error_is_the_better_one():
@@ -36,7 +38,7 @@ def test_a_smaller_error_is_the_better_one():
     outputs = torch.tensor([[2.0, 0.0]] * 12)
     small, large = (errors.statistics(outputs, np.full(12, c)) for c in (0, 1))
     one, other = (Answered(s, s[:, 0], None, None) for s in (large, small))
-    found = chosen(errors, FOLDS, [one, other])
+    [found] = chosen(errors, [FOLDS], [[one], [other]])
     assert found.statistics.tolist() == small.tolist() and found.sure is None
 
 
@@ -47,9 +49,20 @@ def test_the_best_of_many_guesses_is_not_flattered():
     for _ in range(200):
         tried = [said(random.integers(0, 2, 12)) for _ in range(40)]
         best.append(max(one.score(ACCURACY) for one in tried))
-        chance.append(chosen(ACCURACY, FOLDS, tried).score(ACCURACY))
+        [found] = chosen(ACCURACY, [FOLDS], [[one] for one in tried])
+        chance.append(found.score(ACCURACY))
     assert np.mean(best) > 0.75
     assert np.mean(chance) == pytest.approx(0.5, abs=0.03)
+
+
+def test_all_deals_choose_together():
+    steady = [said("111111110000")] * 3
+    lucky = [said("111111111111"), said("000000000000"), said("000000000000")]
+    deals = [FOLDS, np.roll(FOLDS, 1), np.roll(FOLDS, 2)]
+    found = chosen(ACCURACY, deals, [lucky, steady])
+    for one in found:
+        assert one.statistics.tolist() == steady[0].statistics.tolist()
+    assert value(ACCURACY, lucky) == (pytest.approx(1 / 3), -1.0)
 
 
 def test_what_was_said_is_read_back_from_json():

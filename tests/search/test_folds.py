@@ -7,13 +7,24 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 import headstart as hs
+from headstart.data.dataset import Column, Dataset
 from headstart.errors import UsageError
+from headstart.evidence.nested import Answered
+from headstart.models.constant import Constant
+from headstart.recipes import Recipe
 from headstart.search import preparation, race
 from headstart.search import run as running
 from headstart.search.budget import Stopped
-from headstart.search.folds import REPEATS, UNITS
+from headstart.search.folds import REPEATS, UNITS, Unfinished, dealt, forecast, hold_out
+from headstart.search.ledger import TrialRecord
+from headstart.search.standing import Contender, Entry, Standing
+from headstart.search.trial import Bench
+from headstart.tasks import tasks
+from headstart.tasks.metrics import CLASSIFICATION
+from headstart.training.learners import Fitted, Rows, learners
 
 WORDS = {"sport": "goal match team coach", "money": "bank share fund loan"}
 
@@ -75,12 +86,133 @@ def test_a_run_that_was_stopped_holds_nothing_out_again(data, study, tmp_path, m
         patched.setattr(running, "estimate", stop)
         first = hs.fit(data, out=tmp_path / "run", evaluation="nested-cv", **OPTIONS)
     assert first.result["status"] == "interrupted" and first.model.predict(["a goal"])
-    monkeypatch.setattr(running, "answered", None)  # nothing is to be fitted on folds again
+    monkeypatch.setattr(running, "hold_out", None)  # nothing is to be fitted on folds again
     options = {**OPTIONS, "evaluation": "nested-cv", "resume": True}
     again = hs.fit(data, out=tmp_path / "run", **options).result
     for found in (again, known := json.loads(json.dumps(study.result))):
         found.pop("seconds")
     assert again == known
+
+
+def bench_of(metric: str, targets: np.ndarray) -> tuple[Bench, Rows]:
+    task, spec = tasks.get("text-classification"), {"name": "topic", "classes": ["a", "b"]}
+    names = [f"row {i}" for i in range(len(targets))]
+    data = Dataset(
+        path="world",
+        modality="text",
+        inputs=tuple(names),
+        names=tuple(names),
+        digests=tuple(f"{i:064x}" for i in range(len(names))),
+        targets=(Column("topic", tuple(spec["classes"][t] for t in targets)),),
+        groups=None,
+        parts=(None,) * len(names),
+    )
+    rows = Rows(data, targets, np.arange(len(names)))
+    chosen = task.metrics(spec)[metric]
+    return Bench(task, spec, chosen, rows, rows, {}, "data", "split", 0, choosing=False), rows
+
+
+class Biased(Constant):
+    """Knows the class of most rows, is far too sure of it, and leans towards the first class."""
+
+    def __init__(self, lean: float, sure: float) -> None:
+        super().__init__(torch.zeros(2))
+        self.lean, self.sure = lean, sure
+
+    def outputs(self, rows):
+        numbers = np.array([int(name.split()[1]) for name in rows.names])
+        truth = np.array([value == "b" for value in rows.targets[0].values])
+        said = truth ^ (numbers % 7 == 0)
+        return (
+            torch.from_numpy(np.stack([self.lean - said * 1.0, said * 1.0], 1)).float() * self.sure
+        )
+
+
+def saying(model, learnt):
+    def fit(assignment):
+        assert assignment.validation is None
+        learnt.append(set(assignment.train[0].data.names))
+        return Fitted(model, {}, "none")
+
+    return SimpleNamespace(fit=fit, forecast=lambda assignment: float(assignment.rows))
+
+
+SAYING = Recipe("saying", "text", "small", "saying", rank=1)
+
+
+def test_each_row_is_held_out_from_a_model_of_all_others(monkeypatch):
+    bench, rows = bench_of("accuracy", np.arange(60) % 2)
+    learnt = []
+    monkeypatch.setitem(learners._entries, "saying", saying(Biased(0.0, 1.0), learnt))
+    deal = dealt(rows, bench, 0)
+    answers, _ = hold_out(deal, SAYING, None, {}, lambda: False)
+    assert len(learnt) == 5 and answers.score(bench.metric) == pytest.approx(51 / 60)
+    for fold, names in zip(deal.folds, learnt, strict=True):
+        assert names == set(rows.data.names) - set(fold.held.data.names)
+    assert forecast(deal, SAYING, None, {}) == 5 * 48
+
+
+def test_answers_are_as_sure_as_those_of_other_folds_ask_for(monkeypatch):
+    bench, rows = bench_of("accuracy", np.arange(60) % 2)
+    deal = dealt(rows, bench, 0)
+    found = {}
+    for sure in (1.0, 9.0):
+        monkeypatch.setitem(learners._entries, "saying", saying(Biased(0.0, sure), []))
+        answers, adjusting = hold_out(deal, SAYING, None, {}, lambda: False)
+        found[sure] = answers.losses.mean()
+        assert "offsets" not in adjusting
+    assert adjusting["temperature"] > 3  # they are right in 85 of 100 cases, and say 99.99
+    assert found[9.0] == pytest.approx(found[1.0], rel=0.1)
+
+
+def test_decisions_are_made_as_those_of_other_folds_ask_for(monkeypatch):
+    targets = (np.arange(100) % 10 == 0).astype(int)
+    bench, rows = bench_of("balanced_accuracy", targets)
+    monkeypatch.setitem(learners._entries, "saying", saying(Biased(2.5, 1.0), []))
+    answers, adjusting = hold_out(dealt(rows, bench, 0), SAYING, None, {}, lambda: False)
+    assert adjusting["offsets"][1] > adjusting["offsets"][0]
+    assert answers.score(bench.metric) > 0.8  # as they are, all say "a": 0.5
+
+
+def test_a_fold_without_a_model_is_said(monkeypatch):
+    bench, rows = bench_of("accuracy", np.arange(60) % 2)
+
+    def fit(_assignment):
+        return Fitted(Biased(0.0, 1.0), {}, "none", cut_short=True)
+
+    monkeypatch.setitem(learners._entries, "saying", SimpleNamespace(fit=fit))
+    with pytest.raises(Unfinished, match="the deadline came"):
+        hold_out(dealt(rows, bench, 0), SAYING, None, {}, lambda: True)
+
+
+def test_those_lead_in_the_end_that_do_best_in_all_deals():
+    def entered(number, name, start, *shares):
+        answers = [
+            Answered(hits[:, None], np.ones(100), None, None)
+            for hits in (np.arange(100.0) < share for share in shares)
+        ]
+        score = shares[0] / 100
+        record = TrialRecord(number, name, {}, "done", score, 1.0, {"loss": 1.0})
+        recipe = Recipe(name, "text", start, "probe", rank=1)
+        contender = Contender(Entry(recipe, "toy"), record, None, answers=answers[:1])
+        standing.enter(contender)
+        return contender, answers
+
+    standing = Standing(CLASSIFICATION["accuracy"], most=2)
+    lucky, steady, worse, dropped = (
+        entered(1, "lucky", "source", 90, 80, 80),
+        entered(2, "steady", "source", 88, 88, 89),
+        entered(3, "worse", "small", 85, 86, 86),
+        entered(4, "dropped", "source", 70),
+    )
+    assert standing.transfer is lucky[0]
+    for contender, answers in (lucky, steady, worse):
+        contender.answers[:] = answers
+    standing.rank_again()
+    assert standing.transfer is steady[0] and standing.winner is steady[0]
+    assert standing.scratch is worse[0] and standing.by_source["toy"] is steady[0]
+    assert standing.top == [steady[0], lucky[0]] and len(standing.tried) == 4
+    assert dropped[0] not in standing.kept()
 
 
 def test_rows_of_a_group_are_held_out_together(data, tmp_path):

@@ -7,6 +7,7 @@ from headstart.recipes import Recipe
 from headstart.search.ledger import TrialRecord
 from headstart.search.result import read_result, savings
 from headstart.search.standing import Contender, Entry, Standing
+from headstart.tasks.metrics import CLASSIFICATION
 
 
 def trial(number, start, score, seconds, memory=None):
@@ -17,8 +18,8 @@ def trial(number, start, score, seconds, memory=None):
     return Contender(Entry(recipe, "s" if start == "source" else None), record, None)
 
 
-def saved(*contenders, signed=lambda score: score):
-    standing = Standing(signed)
+def saved(*contenders, metric="accuracy"):
+    standing = Standing(CLASSIFICATION[metric])
     for contender in contenders:
         standing.enter(contender)
     return savings([c.record for c in contenders], standing, embedding=2.0)
@@ -37,9 +38,7 @@ def test_the_first_trial_that_reaches_scratch_is_what_the_head_start_costs():
 
 
 def test_of_errors_less_is_reached():
-    found = saved(
-        trial(1, "source", 0.9, 1.0), trial(2, "small", 1.2, 6.0), signed=lambda error: -error
-    )
+    found = saved(trial(1, "source", 0.9, 1.0), trial(2, "small", 1.2, 6.0), metric="log_loss")
     assert found["transfer"]["trial"] == 1 and found["times_sooner"] == 2.0
 
 

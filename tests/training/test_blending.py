@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from headstart.training.blending import SHARES, blended
+from headstart.training.blending import EVEN, SHARES, blended
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_where_time_is_up_the_best_so_far_is_taken(way):
     assert blended(layer, start, best_at(layer, 0.0), None, lambda: next(left)) == SHARES[1]
 
 
-def test_without_validation_nothing_changes(way):
+def test_where_nothing_tells_it_goes_half_the_way(way):
     layer, start = way
-    assert blended(layer, start, None) == 1.0
-    assert layer.weight.eq(1).all()
+    assert blended(layer, start, None) == EVEN == 0.5
+    assert layer.weight.eq(0.5).all()

@@ -116,6 +116,14 @@ def test_the_best_weights_come_back():
     assert not same(states[2], states[5])
 
 
+def test_what_only_watches_chooses_no_epoch():
+    task, planned = Task(), Task()
+    trained = task.train(evaluate=scores(0.1, 0.9, *[0.2] * 4), choose=False, patience=2)
+    assert trained.epochs == 6 and [e.score for e in trained.history[:2]] == [0.1, 0.9]
+    planned.train()
+    assert same(task.state(), planned.state())
+
+
 def test_patience_ends_training():
     task = Task(phases=(Phase(50, 1e-2),))
     trained = task.train(evaluate=scores(0.1, 0.9, *[0.2] * 48), patience=4)

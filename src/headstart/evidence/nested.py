@@ -62,34 +62,57 @@ class Answered:
         return float(metric.aggregate(some, np.ones((1, len(some))))[0])
 
 
-def chosen(metric: Metric, fold_of: np.ndarray, tried: Sequence[Answered]) -> Answered:
+def value(
+    metric: Metric, repeats: Sequence[Answered], rows: np.ndarray | slice = slice(None)
+) -> tuple[float, float]:
+    """Return what a recipe is compared by: its score, greater is better, and its loss, negative.
+
+    Both are the mean over the deals in which the rows were held out.
+    """
+    scores = [metric.signed(one.score(metric, rows)) for one in repeats]
+    return float(np.mean(scores)), -float(np.mean([one.losses[rows].mean() for one in repeats]))
+
+
+def chosen(
+    metric: Metric, deals: Sequence[np.ndarray], tried: Sequence[Sequence[Answered]]
+) -> list[Answered]:
     """Return what is said of each fold's rows by whichever is best on the rows of the others.
 
     Of equal scores the lesser loss decides.
 
     Parameters
     ----------
-    fold_of
-        (m,) fold of each row.
+    deals
+        (m,) fold of each row, deal by deal.
     tried
-        What each recipe's models said of these rows.
+        What each recipe's models said of these rows, deal by deal.
     """
+    return [
+        _picked(metric, fold_of, tried, [repeats[number] for repeats in tried])
+        for number, fold_of in enumerate(deals)
+    ]
+
+
+def _picked(
+    metric: Metric,
+    fold_of: np.ndarray,
+    tried: Sequence[Sequence[Answered]],
+    said: Sequence[Answered],
+) -> Answered:
+    """Return of what is said in a deal that of the recipe which is best outside of each fold."""
     best = np.zeros(len(fold_of), np.int64)
     for number in np.unique(fold_of).tolist():
         others = np.flatnonzero(fold_of != number)
-        values = [
-            (metric.signed(one.score(metric, others)), -float(one.losses[others].mean()))
-            for one in tried
-        ]
+        values = [value(metric, repeats, others) for repeats in tried]
         best[fold_of == number] = max(range(len(tried)), key=lambda i: values[i])
 
     def picked(parts: Sequence[np.ndarray]) -> np.ndarray:
         return np.stack(parts)[best, np.arange(len(best))]
 
-    decided = all(one.sure is not None for one in tried)
+    decided = all(one.sure is not None for one in said)
     return Answered(
-        picked([one.statistics for one in tried]),
-        picked([one.losses for one in tried]),
-        picked([one.sure for one in tried if one.sure is not None]) if decided else None,
-        picked([one.right for one in tried if one.right is not None]) if decided else None,
+        picked([one.statistics for one in said]),
+        picked([one.losses for one in said]),
+        picked([one.sure for one in said if one.sure is not None]) if decided else None,
+        picked([one.right for one in said if one.right is not None]) if decided else None,
     )

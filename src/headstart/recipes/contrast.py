@@ -14,7 +14,7 @@ register(
             "text",
             25,
             3,
-            (Phase(epochs=12, rate=1e-4),),
+            (Phase(epochs=4, rate=3e-4),),
             objective="contrast",
             most_seen=1_600,
             fewest_epochs=2,

@@ -41,6 +41,7 @@ from headstart.search.preparation import Prepared
 from headstart.search.reach import AT_THE_END
 from headstart.search.standing import Contender, Standing
 from headstart.search.trial import (
+    Bench,
     assign,
     reason_of,
     refit,
@@ -201,15 +202,9 @@ def estimate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
 
     def handed(contenders: list[Contender]) -> list[Answered]:
         """Return what is said, deal by deal, by those of some contenders that the folds choose."""
-        again = max(len(c.answers) for c in contenders)
-        return [
-            chosen(
-                bench.metric,
-                deal.fold_of[held],
-                [c.answers[repeat] for c in contenders if len(c.answers) > repeat],
-            )
-            for repeat, deal in enumerate(deals[:again])
-        ]
+        most = max(len(c.answers) for c in contenders)
+        tried = [c.answers for c in contenders if len(c.answers) == most]
+        return chosen(bench.metric, [deal.fold_of[held] for deal in deals[:most]], tried)
 
     transfer = [c for c in standing.tried if c.entry.recipe.has_head_start]
     sides = {
@@ -225,7 +220,7 @@ def estimate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
         for source in {c.entry.source: None for c in transfer}
         if source is not None
     }
-    said["majority"] = [answered(deals[0], _majority)]
+    said["majority"] = [answered(deals[0], [_majority(bench, fold) for fold in deals[0].folds])]
     for name, repeats in said.items():
         found.spread[name] = [r.score(bench.metric) for r in repeats]
     found.validation = repeated_interval(
@@ -240,10 +235,8 @@ def estimate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
     return found
 
 
-def _majority(fold: Fold) -> Tensor:
-    bench = fold.bench
-    targets = np.concatenate([bench.train.targets, bench.validation.targets])
-    return bench.task.constant(targets, bench.spec).outputs(fold.held.data)
+def _majority(bench: Bench, fold: Fold) -> Tensor:
+    return bench.task.constant(fold.learnt.targets, bench.spec).outputs(fold.held.data)
 
 
 def _judge(

@@ -1,23 +1,25 @@
 """Nested cross-validation: where so few rows are held out once that they would tell nothing.
 
-Every row is held out once, by a model of the same recipe that learnt from the others.
+Every row is held out once, by a model of the same recipe that learnt from all others. Such a model
+is fitted as planned: no epoch is chosen by a handful of rows, which would tell nothing either.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.data.splits import nested_folds, split
-from headstart.digest import digest_data
+from headstart.data.splits import nested_folds
+from headstart.evidence.calibration import temperature
 from headstart.evidence.nested import Answered
 from headstart.recipes import Recipe
-from headstart.search.trial import Bench, assign, reason_of, refit, run_trial
+from headstart.search.trial import Bench, assign, reason_of
 from headstart.training.learners import Rows, learners, settle
 
 UNITS = 320
@@ -27,11 +29,9 @@ FEWEST = 15
 """Units below which there is nothing to deal."""
 REPEATS = 5
 """Deals of the rows into folds, at most: as many as there is time for."""
+Found = TypeVar("Found")
 SHARE = 0.5
 """Share of the time left that the first deal of the cheapest two recipes may take."""
-AGAIN = 2.2
-"""Models of a fold: one that settles what the recipe needs, and one fitted again on all its rows,
-which are more."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,15 @@ class Fold:
 
     Attributes
     ----------
-    bench
-        The other rows, to learn from and to choose by.
+    learnt
+        The other rows.
     held
         The rows that are held out.
     numbers
         (m,) of these among all rows.
     """
 
-    bench: Bench
+    learnt: Rows
     held: Rows
     numbers: np.ndarray
 
@@ -59,6 +59,8 @@ class Deal:
 
     Attributes
     ----------
+    bench
+        Which the trials on the folds share, but for the rows.
     rows
         All rows.
     fold_of
@@ -67,6 +69,7 @@ class Deal:
         The folds.
     """
 
+    bench: Bench
     rows: Rows
     fold_of: np.ndarray
     folds: tuple[Fold, ...]
@@ -78,30 +81,13 @@ class Deal:
 
 
 def dealt(rows: Rows, bench: Bench, repeat: int) -> Deal:
-    """Deal rows into folds, those of one unit into one.
-
-    Parameters
-    ----------
-    rows
-        All rows that are used.
-    bench
-        Which the benches of the folds share all but the rows with.
-    """
-    strata = bench.task.strata(rows.targets)
-    fold_of = nested_folds(rows.data, strata, bench.seed, repeat)
+    """Deal rows into folds, those of one unit into one."""
+    fold_of = nested_folds(rows.data, bench.task.strata(rows.targets), bench.seed, repeat)
     folds = []
     for number in np.unique(fold_of[fold_of >= 0]).tolist():
         held, others = np.flatnonzero(fold_of == number), np.flatnonzero(fold_of != number)
-        rest = rows.take(others)
-        parts = split(rest.data, strata[others], bench.seed, tested=False)
-        inner = replace(
-            bench,
-            train=rest.take(parts.train),
-            validation=rest.take(parts.validation),
-            split=digest_data([bench.split, repeat, number]),
-        )
-        folds.append(Fold(inner, rows.take(held), held))
-    return Deal(rows, fold_of, tuple(folds))
+        folds.append(Fold(rows.take(others), rows.take(held), held))
+    return Deal(bench, rows, fold_of, tuple(folds))
 
 
 def affordable(deal: Deal, recipes: Sequence[tuple[Recipe, str | None]], seconds: float) -> bool:
@@ -118,26 +104,99 @@ def forecast(
     deal: Deal, recipe: Recipe, source: str | None, settled: dict[str, Any] | None
 ) -> float:
     """Return the seconds that a recipe will take for all folds; `settled` as for a trial."""
-    assignment = assign(deal.folds[0].bench, recipe, source, lambda: False)
+    assignment = assign(deal.bench, recipe, source, lambda: False)
     settled = settle(assignment) if settled is None else settled
-    once = learners.get(recipe.learner).forecast(replace(assignment, settled=settled))
-    return AGAIN * len(deal.folds) * once
+    learnt = replace(assignment, train=(deal.folds[0].learnt,), validation=None, settled=settled)
+    return len(deal.folds) * learners.get(recipe.learner).forecast(learnt)
 
 
 class Unfinished(Exception):
     """A recipe could not be carried out on every fold; the text says why."""
 
 
-def answered(deal: Deal, respond: Callable[[Fold], Tensor]) -> Answered:
-    """Return what is said of the rows held out; `respond` gives the outputs for those of a fold."""
+def hold_out(
+    deal: Deal,
+    recipe: Recipe,
+    source: str | None,
+    settled: dict[str, Any],
+    late: Callable[[], bool],
+) -> tuple[Answered, dict[str, Any]]:
+    """Return what models of a recipe say of the rows held out; how outputs are adjusted by these.
+
+    The outputs of a fold are adjusted by what the rows of the other folds ask for; a model that is
+    fitted on all rows is to be adjusted by what all of them do, which is returned.
+
+    Raises
+    ------
+    Unfinished
+        If there is no model of a fold.
+    """
+    outputs = [_outputs(deal, fold, recipe, source, settled, late) for fold in deal.folds]
+    targets, bench = [fold.held.targets for fold in deal.folds], deal.bench
+    found = dict[str, Any]()
+    tune = bench.task.tuner(bench.metric, deal.rows.targets, bench.spec)
+    if tune is not None:
+        offsets, others = _by_others(tune, outputs, targets)
+        outputs = [some + its for some, its in zip(outputs, others, strict=True)]
+        found["offsets"] = offsets.tolist()
+    if bench.task.decided(outputs[0], targets[0]) is not None:
+        found["temperature"], each = _by_others(partial(_warmth, bench), outputs, targets)
+        outputs = [some / its for some, its in zip(outputs, each, strict=True)]
+    return answered(deal, outputs), found
+
+
+def _outputs(
+    deal: Deal,
+    fold: Fold,
+    recipe: Recipe,
+    source: str | None,
+    settled: dict[str, Any],
+    late: Callable[[], bool],
+) -> Tensor:
+    assignment = assign(deal.bench, recipe, source, late)
+    assignment = replace(assignment, train=(fold.learnt,), validation=None, settled=settled)
+    try:
+        fitted = learners.get(recipe.learner).fit(assignment)
+    except Exception as error:
+        raise Unfinished(reason_of(error)) from None
+    if fitted.cut_short:
+        raise Unfinished("the deadline came")
+    return fitted.model.outputs(fold.held.data)
+
+
+def _by_others(
+    find: Callable[[Tensor, np.ndarray], Found],
+    outputs: Sequence[Tensor],
+    targets: Sequence[np.ndarray],
+) -> tuple[Found, list[Found]]:
+    """Return what all rows ask for, and for each fold what those of the others do."""
+    numbers = range(len(outputs))
+
+    def by(some: Sequence[int]) -> Found:
+        return find(
+            torch.cat([outputs[i] for i in some]), np.concatenate([targets[i] for i in some])
+        )
+
+    return by(numbers), [by([i for i in numbers if i != without]) for without in numbers]
+
+
+def _warmth(bench: Bench, outputs: Tensor, targets: np.ndarray) -> float:
+    truth = torch.from_numpy(targets)
+    return temperature(
+        lambda t: float(bench.task.loss(outputs / t, truth, bench.spec)), len(outputs)
+    )
+
+
+def answered(deal: Deal, outputs: Sequence[Tensor]) -> Answered:
+    """Return what is said of the rows held out, from the outputs for those of each fold."""
+    bench = deal.bench
     statistics, losses, sure, right = [], [], [], []
-    for fold in deal.folds:
-        bench, targets = fold.bench, fold.held.targets
-        outputs = respond(fold)
-        statistics.append(bench.metric.statistics(outputs, targets))
-        loss = float(bench.task.loss(outputs, torch.from_numpy(targets), bench.spec))
+    for fold, said in zip(deal.folds, outputs, strict=True):
+        targets = fold.held.targets
+        statistics.append(bench.metric.statistics(said, targets))
+        loss = float(bench.task.loss(said, torch.from_numpy(targets), bench.spec))
         losses.append(np.full(len(targets), loss))
-        decided = bench.task.decided(outputs, targets)
+        decided = bench.task.decided(said, targets)
         if decided is not None:
             sure.append(decided[0])
             right.append(decided[1])
@@ -153,32 +212,3 @@ def answered(deal: Deal, respond: Callable[[Fold], Tensor]) -> Answered:
         joined(sure) if sure else None,
         joined(right) if right else None,
     )
-
-
-def fitted_without(
-    fold: Fold,
-    recipe: Recipe,
-    source: str | None,
-    settled: dict[str, Any],
-    late: Callable[[], bool],
-) -> Tensor:
-    """Return the outputs for a fold of a model that is fitted as the one that is handed back is.
-
-    It is tried on a part of the other rows, chosen by the rest of them, and fitted again on all.
-
-    Raises
-    ------
-    Unfinished
-        If there is no such model.
-    """
-    assignment = replace(assign(fold.bench, recipe, source, late), settled=settled)
-    tried = run_trial(assignment)
-    if tried.fitted is None:
-        raise Unfinished(tried.reason)
-    try:
-        again = refit(assignment, tried.fitted.settled, ())
-    except Exception as error:
-        raise Unfinished(reason_of(error)) from None
-    if tried.fitted.cut_short or again.cut_short:
-        raise Unfinished("the deadline came")
-    return again.model.outputs(fold.held.data)

@@ -238,6 +238,7 @@ def prepare(options: Options, clock: Clock, listener: Listener, reach: Reach) ->
         train=train,
         validation=everything.take(parts.validation),
         split=_digest(dataset, parts),
+        choosing=not nested,
     )
     listener.say(_said_of(parts))
     if (rivals or reach.ranking) and task.output in ("pooled", "text") and embedded.values:

@@ -14,7 +14,7 @@ from headstart.evidence.intervals import figure
 from headstart.recipes import Recipe
 from headstart.search.agenda import Agenda, Tried, error
 from headstart.search.budget import Clock
-from headstart.search.folds import Deal, Unfinished, answered, fitted_without, forecast
+from headstart.search.folds import Deal, Unfinished, forecast, hold_out
 from headstart.search.ledger import Ledger, TrialRecord
 from headstart.search.listener import Listener
 from headstart.search.standing import Contender, Entry, Standing
@@ -23,6 +23,7 @@ from headstart.search.trial import (
     Bench,
     TrialResult,
     TrialSpec,
+    adjusted,
     assign,
     reason_of,
     run_trial,
@@ -147,7 +148,8 @@ class Race:
             score = None if epoch.score is None else self.bench.metric.signed(epoch.score)
             self.listener.epoch(entry.name, replace(epoch, score=score))
             if now is not None and before is None:
-                self.listener.say(f"  {entry.name} is {now}; the best weights are kept")
+                kept = "; the best weights are kept" if self.bench.choosing else ""
+                self.listener.say(f"  {entry.name} is {now}{kept}")
             self._note_time()
             prune(course)
 
@@ -244,16 +246,13 @@ class Race:
         if seconds + to_refit > self._available(entry):
             return self._without_folds(tried, f"no time for its folds ({seconds:.0f} s)")
         try:
-            answers = answered(
-                deal,
-                lambda fold: fitted_without(
-                    fold, recipe, source, assignment.settled, assignment.late
-                ),
-            )
+            answers, found = hold_out(deal, recipe, source, assignment.settled, assignment.late)
         except Unfinished as why:
             return self._without_folds(tried, f"on its folds: {why}")
+        assert tried.fitted is not None
         return replace(
             tried,
+            fitted=adjusted(tried.fitted, found),
             score=answers.score(self.bench.metric),
             loss=float(answers.losses.mean()),
             answers=answers,

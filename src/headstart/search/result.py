@@ -114,13 +114,13 @@ def savings(
     scratch = standing.scratch
     if scratch is None or standing.transfer is None or scratch.record.score is None:
         return None
-    wanted = standing.signed(scratch.record.score)
+    wanted = standing.metric.signed(scratch.record.score)
     reached = [
         record
         for record in records
         if record.score is not None
         and record.spec["recipe"]["start"] == "source"
-        and standing.signed(record.score) >= wanted
+        and standing.metric.signed(record.score) >= wanted
     ]
     ours = None if not reached else _cost(reached[0], embedding)
     theirs = _cost(scratch.record)

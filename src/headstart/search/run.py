@@ -30,7 +30,7 @@ from headstart.search.closing import (
     save_model,
 )
 from headstart.search.flagging import cached, novelty_of
-from headstart.search.folds import REPEATS, Deal, Unfinished, answered, dealt, fitted_without
+from headstart.search.folds import REPEATS, Deal, Unfinished, dealt, hold_out
 from headstart.search.joining import joined, recipe_of
 from headstart.search.ledger import Ledger, TrialRecord
 from headstart.search.listener import Listener
@@ -46,8 +46,8 @@ from headstart.wording import counted
 
 READ = "test rows read"
 """The event after which nothing more is tried: the test rows have been looked at."""
-JOINED = 3
-"""Models that answer together, at most."""
+NEXT = 3
+"""Models that are kept to answer together, or to lead once rows were held out again, at most."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,10 @@ class _Session:
         self.ledger = ledger
         self.prepared = prepared
         best = options.quality == QUALITIES[-1] and prepared.deal is None
-        joins = best and prepared.bench.task.output != "text"  # texts have no average
-        self.standing = Standing(prepared.bench.metric.signed, most=JOINED if joins else 0)
+        self.joins = best and prepared.bench.task.output != "text"  # texts have no average
+        ranks_again = prepared.deal is not None
+        most = NEXT if self.joins or ranks_again else 0
+        self.standing = Standing(prepared.bench.metric, most=most)
         self.found = Evaluation()
         self.race_seconds = 0.0
         self.saved: int | None = None
@@ -199,7 +201,9 @@ class _Session:
         """Let the best models answer together, where validation prefers that and time is left."""
         standing, bench = self.standing, self.prepared.bench
         tuned = [c for c in standing.top if c.entry.recipe.learner == "tune"]
-        if len(standing.top) < 2 or not tuned or standing.transfer not in standing.top:
+        if not self.joins or len(standing.top) < 2 or not tuned:
+            return
+        if standing.transfer not in standing.top:
             return
         recipes = [contender.entry.recipe for contender in standing.top]
         closing = closing_seconds(self.prepared, recipes, self._besides())
@@ -236,7 +240,8 @@ class _Session:
 
         Where the test rows were read, as often as they had been by then.
 
-        Recipes that the first deal has shown to be worse than others take no part.
+        Recipes that the first deal has shown to be worse than others take no part. Of the others
+        those lead then that do best in all deals.
         """
         first, standing, bench = self.prepared.deal, self.standing, self.prepared.bench
         if first is None or not standing.tried:
@@ -257,17 +262,27 @@ class _Session:
             answers = known.get(repeat, {})
             if any(str(c.record.id) not in answers for c in left):
                 if self.ledger.events(READ) or needed > self.clock.left - closing:
-                    return
+                    break
                 self.listener.say(f"holding out all rows once more, in other folds ({repeat})")
                 try:
                     answers = {str(c.record.id): self._again(deal, c) for c in left}
                 except Unfinished:
-                    return
+                    break
                 used = self.clock.used
                 self.ledger.event(used, "dealt again", repeat=repeat, answers=answers)
             for contender in left:
                 contender.answers.append(Answered.of(answers[str(contender.record.id)]))
             standing.deals.append(deal)
+        self._rank_again()
+
+    def _rank_again(self) -> None:
+        before = self.standing.winner
+        self.standing.rank_again()
+        winner = self.standing.winner
+        if winner is not before and winner is not None:
+            model_of(winner, self.folder)
+            self._keep(winner)
+        self._sweep()
 
     def _again(self, deal: Deal, contender: Contender) -> dict[str, Any]:
         entry, settled = contender.entry, contender.record.details["settled"]
@@ -276,9 +291,7 @@ class _Session:
         def late() -> bool:
             return self.clock.left < self.clock.saving
 
-        return answered(
-            deal, lambda fold: fitted_without(fold, entry.recipe, entry.source, machine, late)
-        ).data()
+        return hold_out(deal, entry.recipe, entry.source, machine, late)[0].data()
 
     def close(self) -> None:
         """Evaluate, refit, save."""

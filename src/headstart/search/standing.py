@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from headstart.data.dataset import TOGETHER
 from headstart.evidence.comparisons import repeated_gain
-from headstart.evidence.nested import GAIN_OVERLAP, Answered
+from headstart.evidence.nested import GAIN_OVERLAP, Answered, value
 from headstart.models import Model
 from headstart.recipes import Recipe, recipes_for
 from headstart.search.folds import Deal
@@ -105,7 +105,7 @@ class Standing:
     right: whose loss is least.
     """
 
-    signed: Callable[[float], float]
+    metric: Metric
     transfer: Contender | None = None
     scratch: Contender | None = None
     probe: Contender | None = None
@@ -113,7 +113,8 @@ class Standing:
     same_architecture: Contender | None = None
     skipped: list[str] = field(default_factory=list)
     top: list[Contender] = field(default_factory=list)
-    """The best with a head start, as many as may be joined, the very best first."""
+    """The best with a head start, the very best first: to be joined, or to lead in another's place
+    once their rows were held out in other folds."""
     most: int = 0
     """How many those are."""
     by_source: dict[str, Contender] = field(default_factory=dict)
@@ -125,9 +126,20 @@ class Standing:
 
     def enter(self, contender: Contender) -> bool:
         """Take a contender into the standing; return whether it now leads somewhere."""
-        recipe = contender.entry.recipe
         if contender.answers:
             self.tried.append(contender)
+        return self._rank(contender)
+
+    def rank_again(self) -> None:
+        """Let those lead that do best in all deals of the rows, of those whose models are kept."""
+        kept = self.kept()
+        self.transfer = self.scratch = self.probe = self.as_it_is = None
+        self.by_source, self.top = {}, []
+        for contender in kept:
+            self._rank(contender)
+
+    def _rank(self, contender: Contender) -> bool:
+        recipe = contender.entry.recipe
         leads = False
         if recipe.name == "probe" and self._beats(contender, self.probe):
             self.probe, leads = contender, True
@@ -166,12 +178,14 @@ class Standing:
         found = {c.record.id: c for c in leading if c}
         return list(found.values())
 
-    def _value(self, contender: Contender) -> tuple[bool, float, float]:
-        """Return what is compared; who has answers of folds comes before who has not."""
+    def _value(self, contender: Contender) -> tuple[int, float, float]:
+        """Return what is compared; who has answers of more deals comes before who has of fewer."""
+        if contender.answers:
+            return len(contender.answers), *value(self.metric, contender.answers)
         assert contender.record.score is not None
         loss = contender.record.details.get("loss")
         sure = -float("inf") if loss is None else -loss
-        return bool(contender.answers), self.signed(contender.record.score), sure
+        return 0, self.metric.signed(contender.record.score), sure
 
     def _beats(self, contender: Contender, champion: Contender | None) -> bool:
         return champion is None or self._value(contender) > self._value(champion)

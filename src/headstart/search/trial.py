@@ -65,7 +65,11 @@ class TrialSpec:
 
 @dataclass(frozen=True)
 class Bench:
-    """What all trials of a run share: the task and the rows that may be read before the end."""
+    """What all trials of a run share: the task and the rows that may be read before the end.
+
+    The validation rows choose between epochs of a trial as well if they are `choosing`: a handful
+    of them would tell nothing.
+    """
 
     task: Task
     spec: TargetSpec
@@ -76,6 +80,7 @@ class Bench:
     data: str
     split: str
     seed: int
+    choosing: bool = True
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,7 @@ def assign(
         validation=bench.validation,
         extractor=extractor,
         seed=bench.seed,
+        choosing=bench.choosing,
         late=late,
     )
 
@@ -175,11 +181,11 @@ def run_trial(assignment: Assignment) -> TrialResult:
         if tune is not None:
             offsets = tune(outputs, held.targets)
             outputs = _out_of_fold(tune, outputs, assignment.task, held, assignment.seed)
-            fitted = _adjusted(fitted, {"offsets": offsets.tolist()})
+            fitted = adjusted(fitted, {"offsets": offsets.tolist()})
         if assignment.task.decided(outputs, held.targets) is not None:
             warmth = temperature(lambda t: _loss(assignment, outputs / t), len(outputs))
             outputs = outputs / warmth
-            fitted = _adjusted(fitted, {"temperature": warmth})
+            fitted = adjusted(fitted, {"temperature": warmth})
         score = assignment.metric.score(outputs, held.targets)
         if not math.isfinite(score):
             raise Diverged(f"its {assignment.metric.name} is {score}")
@@ -208,7 +214,7 @@ def _loss(assignment: Assignment, outputs: Tensor) -> float:
     return float(assignment.task.loss(outputs, torch.from_numpy(held.targets), assignment.spec))
 
 
-def _adjusted(fitted: Fitted, found: dict[str, Any]) -> Fitted:
+def adjusted(fitted: Fitted, found: dict[str, Any]) -> Fitted:
     """Return what was fitted with its outputs adjusted by what was found besides."""
     settled = {**fitted.settled, **found}
     inner = fitted.model.inner if isinstance(fitted.model, Adjusted) else fitted.model
@@ -246,4 +252,4 @@ def refit(assignment: Assignment, settled: dict[str, Any], more: tuple[Rows, ...
     fitted = learners.get(assignment.recipe.learner).fit(whole)
     found: tuple[str, ...] = ("offsets", "temperature")
     known = {name: settled[name] for name in found if name in settled}
-    return _adjusted(fitted, known) if known else fitted
+    return adjusted(fitted, known) if known else fitted

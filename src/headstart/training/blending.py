@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 SHARES = tuple(step / 10 for step in range(10, -1, -1))
 """Shares of the tuned weights that are tried; of equally good ones the first."""
+EVEN = 0.5
+"""The share where nothing tells, as the authors recommend it."""
 
 
 def put_between(
@@ -39,7 +41,7 @@ def blended(
     start
         Its parameters before it was tuned, in their order.
     evaluate
-        Returns (signed score, loss) on validation rows; None where there are none.
+        Returns (signed score, loss) on validation rows; None where there are none to choose by.
     settled
         The share that was found before, which is then taken.
     late
@@ -47,20 +49,21 @@ def blended(
     """
     tuned = [parameter.detach().clone() for parameter in module.parameters()]
 
-    def value(share: float) -> tuple[float, float]:
-        assert evaluate is not None
+    def value(evaluate: Callable[[], tuple[float, float]], share: float) -> tuple[float, float]:
         put_between(module, start, tuned, share)
         score, loss = evaluate()
         return score, -loss
 
     if settled is not None:
         best = settled
+    elif evaluate is None:
+        best = EVEN
     else:
         best, found = SHARES[0], (-math.inf, -math.inf)
-        for share in SHARES if evaluate is not None else ():
+        for share in SHARES:
             if late():
                 break
-            if (its := value(share)) > found:
+            if (its := value(evaluate, share)) > found:
                 best, found = share, its
     put_between(module, start, tuned, best)
     return best

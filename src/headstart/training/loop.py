@@ -73,6 +73,7 @@ def train(
     towards: Literal["zero", "start"] = "zero",
     average: float = 0.0,
     evaluate: Callable[[], tuple[float, float]] | None = None,
+    choose: bool = True,
     patience: int = 5,
     most_epochs: int | None = None,
     late: Callable[[], bool] = lambda: False,
@@ -111,8 +112,10 @@ def train(
         Share of the running average that stays at each step; what is evaluated and kept is that
         average of the weights. 0 is the weights themselves.
     evaluate
-        Returns (signed score, loss) on validation rows after each epoch; the best weights are
-        restored at the end. None trains for `most_epochs`.
+        Returns (signed score, loss) on validation rows after each epoch; None where there are none.
+    choose, patience
+        The weights of the best epoch are restored at the end, which comes after so many epochs
+        without a better one. If not to `choose`, all epochs are trained, and the last weights stay.
     most_epochs
         Stop after so many epochs of the plan, whose learning rates do not change for it.
     late
@@ -173,7 +176,7 @@ def train(
             course.at_once = at_once.rows
             if checkpoint is not None and checkpoint.due:
                 checkpoint.write(course.tensors(), course.facts(len(dealt)))
-        course.end_epoch(evaluate)
+        course.end_epoch(evaluate, choose)
         watch(course.history[-1])
         if checkpoint is not None and checkpoint.due:
             checkpoint.write(course.tensors(), course.facts(len(dealt)))
@@ -208,8 +211,8 @@ class _Course:
         self.chance = _Chance()
         self._began = time.monotonic()
 
-    def end_epoch(self, evaluate: Callable[[], tuple[float, float]] | None) -> None:
-        """Evaluate, and take note of the epoch."""
+    def end_epoch(self, evaluate: Callable[[], tuple[float, float]] | None, choose: bool) -> None:
+        """Evaluate, and take note of the epoch, and of its weights if they are to be chosen."""
         self.done += 1
         loss, self.losses = float(np.mean(self.losses)), []
         score = validation_loss = None
@@ -217,7 +220,8 @@ class _Course:
             self.module.eval()
             with _standing_in(self.module, self.averaged):
                 score, validation_loss = evaluate()
-                self.stopping.better(self.module, self.done, score, validation_loss)
+                if choose:
+                    self.stopping.better(self.module, self.done, score, validation_loss)
         self.history.append(Epoch(self.done, loss, score, validation_loss, self.at_once))
 
     def ended(self, cut_short: bool) -> Trained:

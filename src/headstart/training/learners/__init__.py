@@ -60,6 +60,9 @@ class Assignment:
     settled
         What was settled before, as JSON data: on this machine (numerics, views, rows at once), and
         for a refit by the trial on fewer rows (epochs, regularisation).
+    choosing
+        The validation rows choose which epoch is best, and whatever else training leaves open;
+        else it is carried out as planned, and they only watch.
     late
         Says whether the deadline has come.
     checkpoint
@@ -77,6 +80,7 @@ class Assignment:
     extractor: Extractor | None
     seed: int
     settled: dict[str, Any] = field(default_factory=dict)
+    choosing: bool = True
     late: Callable[[], bool] = lambda: False
     checkpoint: Checkpoint | None = None
     watch: Callable[[Epoch], None] = lambda _epoch: None

@@ -95,6 +95,7 @@ def _descend(assignment: Assignment, head: torch.nn.Module, values: Values) -> T
         decay=0.0,
         seed=assignment.seed,
         evaluate=assignment.evaluator(lambda _rows: head(held)),
+        choose=assignment.choosing,
         most_epochs=assignment.settled.get("epochs"),
         late=assignment.late,
     )

@@ -90,6 +90,7 @@ class LearnSmallCnn:
             decay=recipe.decay,
             seed=assignment.seed,
             evaluate=assignment.evaluator(outputs),
+            choose=assignment.choosing,
             patience=recipe.patience,
             most_epochs=assignment.settled.get("epochs"),
             late=assignment.late,

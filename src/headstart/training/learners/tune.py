@@ -289,10 +289,10 @@ class Tune:
         if recipe.solved:
             some, width = min(rows, _STARTED), extractor.backbone.width
             once = some * pace.evaluated + seconds_of_solving(some, width, assignment.many)
-            seconds += once * (1 + epochs if recipe.objective else 1)
+            seconds += once * (1 + epochs if recipe.objective and judging else 1)
         if recipe.ranged and "rate" not in assignment.settled:
             seconds += STEPS * min(rows, recipe.batch) * pace.trained
-        if recipe.blend and "blend" not in assignment.settled:
+        if recipe.blend and assignment.choosing and "blend" not in assignment.settled:
             seconds += len(SHARES) * held * pace.evaluated
         return seconds + pace.begun + epochs * (rows * pace.trained + held * pace.evaluated)
 
@@ -373,6 +373,7 @@ class Tune:
             average=recipe.average,
             seed=assignment.chance,
             evaluate=evaluate,
+            choose=assignment.choosing,
             patience=recipe.patience,
             most_epochs=assignment.settled.get("epochs"),
             late=assignment.late,
@@ -387,7 +388,8 @@ class Tune:
         settled = {**assignment.settled, **solved, **ranged, "epochs": trained.epochs}
         if recipe.blend:
             known, late = settled.get("blend"), assignment.late
-            settled["blend"] = blended(tuned, start, evaluate, known, late)
+            chooses = evaluate if assignment.choosing else None
+            settled["blend"] = blended(tuned, start, chooses, known, late)
         tuned.cpu()
         tuned.merge()
         backbone = extractor.backbone.with_suffix(tuned.suffix)
