@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from headstart.evidence.beliefs import error
 from headstart.recipes import Recipe, recipes_for
-from headstart.search.agenda import COMMON, Agenda, Tried, common, error, improvement
+from headstart.search.agenda import COMMON, Agenda, Tried, common, improvement
 from headstart.tasks.metrics import CLASSIFICATION
 
 PROBE = Recipe("probe", "any", "source", "probe", 10)

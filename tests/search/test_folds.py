@@ -198,7 +198,7 @@ def test_those_lead_in_the_end_that_do_best_in_all_deals():
         standing.enter(contender)
         return contender, answers
 
-    standing = Standing(CLASSIFICATION["accuracy"], most=2)
+    standing = Standing(CLASSIFICATION["accuracy"], 20, most=2)
     lucky, steady, worse, dropped = (
         entered(1, "lucky", "source", 90, 80, 80),
         entered(2, "steady", "source", 88, 88, 89),

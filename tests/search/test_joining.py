@@ -88,7 +88,7 @@ def test_one_alone_is_not_joined(bench):
 
 
 def test_the_best_few_with_a_head_start_are_kept(bench):
-    standing = Standing(bench.metric, most=2)
+    standing = Standing(bench.metric, len(bench.validation.data), most=2)
     entered = [saying(bench, n, list(range(wrong))) for n, wrong in enumerate((9, 3, 6, 12))]
     leads = [standing.enter(contender) for contender in entered]
     assert leads == [True, True, True, False]

@@ -136,7 +136,7 @@ def race(tmp_path, monkeypatch):
         metric = task.metrics(spec)["accuracy"]
         both = (rows(), rows())
         bench = Bench(task, spec, metric, *both, {"toy": Extracting()}, "data", "split", 0)
-        standing = Standing(metric)
+        standing = Standing(metric, len(both[1].data))
         entries = [Entry(r, "toy" if r.start != "small" else None) for r in recipes]
         kept = []
         Race(
@@ -188,7 +188,7 @@ def test_of_equals_the_one_with_a_head_start_wins(race):
     ),
 )
 def test_of_one_score_the_one_of_less_loss_leads(first, second, leads):
-    standing = Standing(CLASSIFICATION["accuracy"])
+    standing = Standing(CLASSIFICATION["accuracy"], ROWS)
     for name, (score, loss) in (("first", first), ("second", second)):
         record = TrialRecord(1, name, {}, "done", score, 1.0, {"loss": loss})
         standing.enter(Contender(Entry(recipe(name, 1, score), "toy"), record, None))

@@ -19,7 +19,7 @@ def trial(number, start, score, seconds, memory=None):
 
 
 def saved(*contenders, metric="accuracy"):
-    standing = Standing(CLASSIFICATION[metric])
+    standing = Standing(CLASSIFICATION[metric], 100)
     for contender in contenders:
         standing.enter(contender)
     return savings([c.record for c in contenders], standing, embedding=2.0)

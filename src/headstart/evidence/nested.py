@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart.evidence.beliefs import Prior, believed
 from headstart.tasks import Metric
 
 SCORE_OVERLAP = 1.25
@@ -62,23 +63,28 @@ class Answered:
         return float(metric.aggregate(some, np.ones((1, len(some))))[0])
 
 
-def value(
+def mean_score(
     metric: Metric, repeats: Sequence[Answered], rows: np.ndarray | slice = slice(None)
-) -> tuple[float, float]:
-    """Return what a recipe is compared by: its score, greater is better, and its loss, negative.
+) -> float:
+    """Return the mean of the scores of all deals, on some of the rows."""
+    return float(np.mean([one.score(metric, rows) for one in repeats]))
 
-    Both are the mean over the deals in which the rows were held out.
-    """
-    scores = [metric.signed(one.score(metric, rows)) for one in repeats]
-    return float(np.mean(scores)), -float(np.mean([one.losses[rows].mean() for one in repeats]))
+
+def mean_loss(repeats: Sequence[Answered], rows: np.ndarray | slice = slice(None)) -> float:
+    """Return the mean of the losses of all deals, on some of the rows."""
+    return float(np.mean([one.losses[rows].mean() for one in repeats]))
 
 
 def chosen(
-    metric: Metric, deals: Sequence[np.ndarray], tried: Sequence[Sequence[Answered]]
+    metric: Metric,
+    deals: Sequence[np.ndarray],
+    tried: Sequence[Sequence[Answered]],
+    priors: Sequence[Prior],
 ) -> list[Answered]:
-    """Return what is said of each fold's rows by whichever is best on the rows of the others.
+    """Return what is said of each fold's rows by whichever would lead by the rows of the others.
 
-    Of equal scores the lesser loss decides.
+    The best with a head start, and the best without, is what is believed to be; between these two
+    the scores decide. Of equals it is the lesser loss.
 
     Parameters
     ----------
@@ -86,11 +92,29 @@ def chosen(
         (m,) fold of each row, deal by deal.
     tried
         What each recipe's models said of these rows, deal by deal.
+    priors
+        What is known of each recipe's models besides.
     """
     return [
-        _picked(metric, fold_of, tried, [repeats[number] for repeats in tried])
+        _picked(metric, fold_of, tried, [repeats[number] for repeats in tried], priors)
         for number, fold_of in enumerate(deals)
     ]
+
+
+def _leader(
+    metric: Metric,
+    scores: Sequence[float],
+    losses: Sequence[float],
+    rows: int,
+    priors: Sequence[Prior],
+) -> int:
+    errors = believed(metric, scores, [rows] * len(scores), priors)
+    sides = [
+        [i for i, prior in enumerate(priors) if (prior.source is None) is from_scratch]
+        for from_scratch in (False, True)
+    ]
+    best = [min(side, key=lambda i: (errors[i], losses[i])) for side in sides if side]
+    return max(best, key=lambda i: (metric.signed(scores[i]), -losses[i]))
 
 
 def _picked(
@@ -98,13 +122,15 @@ def _picked(
     fold_of: np.ndarray,
     tried: Sequence[Sequence[Answered]],
     said: Sequence[Answered],
+    priors: Sequence[Prior],
 ) -> Answered:
-    """Return of what is said in a deal that of the recipe which is best outside of each fold."""
+    """Return of what is said in a deal that of the recipe which leads outside of each fold."""
     best = np.zeros(len(fold_of), np.int64)
     for number in np.unique(fold_of).tolist():
         others = np.flatnonzero(fold_of != number)
-        values = [value(metric, repeats, others) for repeats in tried]
-        best[fold_of == number] = max(range(len(tried)), key=lambda i: values[i])
+        scores = [mean_score(metric, repeats, others) for repeats in tried]
+        losses = [mean_loss(repeats, others) for repeats in tried]
+        best[fold_of == number] = _leader(metric, scores, losses, len(others), priors)
 
     def picked(parts: Sequence[np.ndarray]) -> np.ndarray:
         return np.stack(parts)[best, np.arange(len(best))]

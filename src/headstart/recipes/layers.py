@@ -20,6 +20,7 @@ register(
             head="layers",
             output="pooled",
             quality="fast",
+            gain=0.1,
         )
     ],
 )

@@ -20,6 +20,8 @@ register(
             long="chunks",
             output="pooled",
             quality="fast",
+            gain=0.3,
+            doubt=0.3,
         )
         for modality in ("text", "audio")
     ],

@@ -14,12 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from headstart.recipes import Recipe
-from headstart.tasks import Metric
 
 COMMON = 0.15
 """How far targets differ in what tuning brings: standard deviation of the logarithm of errors."""
-FEWEST = 1e-4
-"""The least error that is told from none."""
 
 
 @dataclass(frozen=True)
@@ -98,19 +95,6 @@ def improvement(mean: float, deviation: float) -> float:
     z = mean / deviation
     density = math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
     return mean * 0.5 * math.erfc(-z / math.sqrt(2)) + deviation * density
-
-
-def error(metric: Metric, score: float, rows: int) -> tuple[float, float]:
-    """Return the logarithm of the error that a score stands for, and the variance of it by luck.
-
-    The error is what is missing to one where greater is better, else the score itself. The variance
-    is that of a proportion of `rows`; half a row is missing at least.
-    """
-    missing = 1 - score if metric.greater_is_better else score
-    least = max(FEWEST, 0.5 / max(1, rows)) if metric.greater_is_better else 1e-12
-    missing = max(missing, least)
-    chance = min(missing, 0.99) if metric.greater_is_better else 0.5
-    return math.log(missing), (1 - chance) / (chance * max(1, rows))
 
 
 def _tunes(recipe: Recipe) -> bool:

@@ -203,8 +203,13 @@ def estimate(prepared: Prepared, standing: Standing, run: Path, listener: Listen
     def handed(contenders: list[Contender]) -> list[Answered]:
         """Return what is said, deal by deal, by those of some contenders that the folds choose."""
         most = max(len(c.answers) for c in contenders)
-        tried = [c.answers for c in contenders if len(c.answers) == most]
-        return chosen(bench.metric, [deal.fold_of[held] for deal in deals[:most]], tried)
+        lasting = [c for c in contenders if len(c.answers) == most]
+        return chosen(
+            bench.metric,
+            [deal.fold_of[held] for deal in deals[:most]],
+            [c.answers for c in lasting],
+            [c.prior for c in lasting],
+        )
 
     transfer = [c for c in standing.tried if c.entry.recipe.has_head_start]
     sides = {

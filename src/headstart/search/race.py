@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from headstart.evidence.beliefs import error
 from headstart.evidence.intervals import figure
 from headstart.recipes import Recipe
-from headstart.search.agenda import Agenda, Tried, error
+from headstart.search.agenda import Agenda, Tried
 from headstart.search.budget import Clock
 from headstart.search.folds import Deal, Unfinished, forecast, hold_out
 from headstart.search.ledger import Ledger, TrialRecord

@@ -133,7 +133,8 @@ class _Session:
         self.joins = best and prepared.bench.task.output != "text"  # texts have no average
         ranks_again = prepared.deal is not None
         most = NEXT if self.joins or ranks_again else 0
-        self.standing = Standing(prepared.bench.metric, most=most)
+        bench = prepared.bench
+        self.standing = Standing(bench.metric, len(bench.validation.data), most)
         self.found = Evaluation()
         self.race_seconds = 0.0
         self.saved: int | None = None
@@ -178,6 +179,7 @@ class _Session:
             ).run(prepared.entries)
             self._deal_again()
             self._join()
+            self._say_why()
         finally:
             self.race_seconds = time.monotonic() - started
         if self.standing.winner is None:
@@ -185,6 +187,16 @@ class _Session:
             if failed:
                 raise HeadstartError(f"every trial failed; {_why(failed)}")
             raise too_short(self.options.budget)
+
+    def _say_why(self) -> None:
+        """Say why a recipe leads that others have outscored, if it does."""
+        leader, rival = self.standing.transfer, self.standing.outscored_by
+        if leader is not None and rival is not None:
+            rows = self.standing.scored_on(leader)
+            self.listener.say(
+                f"  {leader.entry.name} leads, although {rival.entry.name} scored more: "
+                f"{rows:,} rows tell less than what recipes brought on other data"
+            )
 
     def _besides(self) -> float:
         """Return the seconds to keep back for what follows the race, whichever recipes it ran."""
@@ -391,7 +403,7 @@ class _Session:
     def _sweep(self) -> None:
         """Take away the models of those who no longer lead, from the disk and from memory."""
         leading = {contender.record.id for contender in self.standing.kept()}
-        for contender in self.standing.tried:
+        for contender in self.standing.entered:
             if contender.record.id not in leading:
                 contender.model = None
         for checkpoint in self.folder.glob("trials/*/"):
@@ -424,18 +436,15 @@ class _Session:
 
     def _restore(self) -> None:
         """Take over the trials of earlier sessions."""
-        known: dict[str, TrialRecord] = {r.key: r for r in self.ledger.trials()}
-        entries, bench = [*self.prepared.entries], self.prepared.bench
-        keys = {entry.key(bench) for entry in entries}
-        for record in known.values():
-            source = record.spec["source"]
+        known, bench = self.ledger.trials(), self.prepared.bench
+        entries = {entry.key(bench): entry for entry in self.prepared.entries}
+        for record in known:
+            source, entry = record.spec["source"], entries.get(record.key)
             here = source is None or source in bench.extractors  # it may have left the shortlist
-            if record.key not in keys and here:  # a variation
-                entries.append(Entry(Recipe.of(record.spec["recipe"]), record.spec["source"]))
-        for entry in entries:
-            found = known.get(entry.key(bench))
-            if found is not None and found.status == "done":
-                self._take_over(entry, found)
+            if entry is None and here:  # a variation
+                entry = Entry(Recipe.of(record.spec["recipe"]), source)
+            if entry is not None and record.status == "done":
+                self._take_over(entry, record)
         if known:
             self.listener.say(f"  {counted(len(known), 'trial')} of earlier sessions kept")
 
@@ -449,8 +458,8 @@ class _Session:
         contender = Contender(entry, record, None, answers=answers, members=members)
         if (self.folder / "trials" / str(record.id)).is_dir():
             self.standing.enter(contender)
-        elif answers:
-            self.standing.tried.append(contender)
+        else:
+            self.standing.note(contender)
 
 
 def _require_the_same(folder: Path, options: Options, known: dict[str, Any]) -> None:

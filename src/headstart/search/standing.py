@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from torch import Tensor
 
 from headstart.data.dataset import TOGETHER
+from headstart.evidence.beliefs import Prior, believed
 from headstart.evidence.comparisons import repeated_gain
-from headstart.evidence.nested import GAIN_OVERLAP, Answered, value
+from headstart.evidence.nested import GAIN_OVERLAP, Answered, mean_loss, mean_score
 from headstart.models import Model
 from headstart.recipes import Recipe, recipes_for
 from headstart.search.folds import Deal
@@ -94,18 +96,46 @@ class Contender:
         """Say whether the deadline ended its training."""
         return bool(self.record.details.get("cut_short"))
 
+    @property
+    def prior(self) -> Prior:
+        """Return what is known of it before its score."""
+        recipe = self.members[0].entry.recipe if self.members else self.entry.recipe
+        if not recipe.has_head_start:
+            return Prior(None)
+        doubt = recipe.doubt if recipe.learns else math.inf
+        return Prior(self.entry.source, recipe.gain, doubt)
+
+    def score(self, metric: Metric) -> float:
+        """Return its score: the mean of all deals where there are such."""
+        if self.answers:
+            return mean_score(metric, self.answers)
+        assert self.record.score is not None
+        return self.record.score
+
+    @property
+    def loss(self) -> float:
+        """Return its mean loss, infinite where it is not known."""
+        if self.answers:
+            return mean_loss(self.answers)
+        loss = self.record.details.get("loss")
+        return math.inf if loss is None else float(loss)
+
 
 @dataclass
 class Standing:
     """Who leads: the best contender with a head start, without, of each source, the best probe.
 
-    `as_it_is` is the best source of which nothing was trained.
+    `as_it_is` is the best source of which nothing was trained. Validation has so many `rows`.
 
-    Few validation rows give many models one score. Of these the one leads that is surer of what is
-    right: whose loss is least.
+    Those of one side are compared by what they are believed to be worth: by their scores and, where
+    few rows tell little, by what their recipes brought elsewhere; the two sides by their scores
+    alone. Of equals the one leads that is surer of what is right: whose loss is least.
     """
 
     metric: Metric
+    rows: int
+    most: int = 0
+    """How many may be in `top`."""
     transfer: Contender | None = None
     scratch: Contender | None = None
     probe: Contender | None = None
@@ -115,80 +145,108 @@ class Standing:
     top: list[Contender] = field(default_factory=list)
     """The best with a head start, the very best first: to be joined, or to lead in another's place
     once their rows were held out in other folds."""
-    most: int = 0
-    """How many those are."""
     by_source: dict[str, Contender] = field(default_factory=dict)
     """The best of each source, which is one of its models with a head start."""
-    tried: list[Contender] = field(default_factory=list)
-    """All that have answers of their folds."""
+    entered: list[Contender] = field(default_factory=list)
+    """All that have a score, in their order."""
     deals: list[Deal] = field(default_factory=list)
     """How rows were dealt into folds: as many as there are answers of each that was tried."""
 
     def enter(self, contender: Contender) -> bool:
-        """Take a contender into the standing; return whether it now leads somewhere."""
-        if contender.answers:
-            self.tried.append(contender)
-        return self._rank(contender)
+        """Take a contender into the standing; return whether its model may be needed."""
+        candidates = [*self.kept(), contender]
+        self.note(contender)
+        if contender.entry.recipe.start == "random":
+            self.same_architecture = contender
+        self._rank(candidates)
+        return contender in self.kept()
+
+    def note(self, contender: Contender) -> None:
+        """Take note of a contender that cannot lead: its score tells what others are worth."""
+        self.entered.append(contender)
 
     def rank_again(self) -> None:
         """Let those lead that do best in all deals of the rows, of those whose models are kept."""
-        kept = self.kept()
-        self.transfer = self.scratch = self.probe = self.as_it_is = None
-        self.by_source, self.top = {}, []
-        for contender in kept:
-            self._rank(contender)
+        self._rank(self.kept())
 
-    def _rank(self, contender: Contender) -> bool:
-        recipe = contender.entry.recipe
-        leads = False
-        if recipe.name == "probe" and self._beats(contender, self.probe):
-            self.probe, leads = contender, True
-        if not recipe.learns and self._beats(contender, self.as_it_is):
-            self.as_it_is, leads = contender, True
-        if recipe.start == "random":
-            self.same_architecture = contender
-        if recipe.has_head_start and self._beats(contender, self.transfer):
-            self.transfer, leads = contender, True
-        source = contender.entry.source
-        alone = recipe.has_head_start and not contender.members
-        if source and alone and self._beats(contender, self.by_source.get(source)):
-            self.by_source[source], leads = contender, True
-        if not recipe.has_head_start and self._beats(contender, self.scratch):
-            self.scratch, leads = contender, True
-        if recipe.has_head_start and not contender.members:
-            ranked = sorted([*self.top, contender], key=self._value, reverse=True)
-            self.top = ranked[: self.most]
-        return leads or contender in self.top
+    def _rank(self, candidates: Sequence[Contender]) -> None:
+        values = self._values()
+        ranked = sorted(candidates, key=self.entered.index)
+        ranked.sort(key=lambda c: values[c])  # of equals the first stays the first
+        alone = [c for c in ranked if c.entry.recipe.has_head_start and not c.members]
+
+        def first(some: Callable[[Contender], bool]) -> Contender | None:
+            return next((c for c in ranked if some(c)), None)
+
+        self.transfer = first(lambda c: c.entry.recipe.has_head_start)
+        self.scratch = first(lambda c: not c.entry.recipe.has_head_start)
+        self.probe = first(lambda c: c.entry.recipe.name == "probe")
+        self.as_it_is = first(lambda c: not c.entry.recipe.learns)
+        self.top = alone[: self.most]
+        self.by_source = {}
+        for contender in alone:
+            if contender.entry.source:
+                self.by_source.setdefault(contender.entry.source, contender)
+
+    @property
+    def tried(self) -> list[Contender]:
+        """Return all that have answers of their folds."""
+        return [contender for contender in self.entered if contender.answers]
 
     @property
     def winner(self) -> Contender | None:
         """Return what validation prefers; of equals, the one with a head start."""
-        found = [c for c in (self.transfer, self.scratch) if c is not None]
-        return max(found, key=lambda c: self._value(c)) if found else None
+
+        def value(contender: Contender) -> tuple[int, float, float]:
+            score = self.metric.signed(contender.score(self.metric))
+            return len(contender.answers), score, -contender.loss
+
+        return max(filter(None, (self.transfer, self.scratch)), key=value, default=None)
+
+    @property
+    def outscored_by(self) -> Contender | None:
+        """Return who scored more than the leader with a head start, if anyone did."""
+        leader = self.transfer
+        if leader is None:
+            return None
+
+        def scored(contender: Contender) -> float:
+            return self.metric.signed(contender.score(self.metric))
+
+        rivals = [
+            c
+            for c in self.entered
+            if c.entry.recipe.has_head_start and len(c.answers) == len(leader.answers)
+        ]
+        best = max(rivals, key=scored, default=leader)
+        return best if scored(best) > scored(leader) else None
+
+    def scored_on(self, contender: Contender) -> int:
+        """Return by how many rows a contender was scored."""
+        return len(contender.answers[0].losses) if contender.answers else self.rows
 
     def kept(self) -> list[Contender]:
         """Return every contender whose model may still be needed."""
-        found = {c.record.id: c for c in (*self.leaders(), *self.top)}
-        return list(found.values())
+        return list(dict.fromkeys((*self.leaders(), *self.top)))
 
     def leaders(self) -> list[Contender]:
         """Return every contender that the end will look at."""
         finalists = (self.transfer, self.scratch, self.probe, self.as_it_is)
         leading = (*finalists, *self.by_source.values())
-        found = {c.record.id: c for c in leading if c}
-        return list(found.values())
+        return list(dict.fromkeys(c for c in leading if c is not None))
 
-    def _value(self, contender: Contender) -> tuple[int, float, float]:
-        """Return what is compared; who has answers of more deals comes before who has of fewer."""
-        if contender.answers:
-            return len(contender.answers), *value(self.metric, contender.answers)
-        assert contender.record.score is not None
-        loss = contender.record.details.get("loss")
-        sure = -float("inf") if loss is None else -loss
-        return 0, self.metric.signed(contender.record.score), sure
-
-    def _beats(self, contender: Contender, champion: Contender | None) -> bool:
-        return champion is None or self._value(contender) > self._value(champion)
+    def _values(self) -> dict[Contender, tuple[int, float, float]]:
+        """Return what is compared, less is better: who has answers of more deals comes first."""
+        errors = believed(
+            self.metric,
+            [c.score(self.metric) for c in self.entered],
+            [self.scored_on(c) for c in self.entered],
+            [c.prior for c in self.entered],
+        )
+        return {
+            c: (-len(c.answers), error, c.loss)
+            for c, error in zip(self.entered, errors, strict=True)
+        }
 
 
 def in_question(
