@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from headstart.data.splits import NESTED_FOLDS, deal
+from headstart.evidence.beliefs import Prior
 from headstart.evidence.comparisons import repeated_gain
 from headstart.evidence.intervals import Interval, repeated_interval, wilson
 from headstart.evidence.nested import GAIN_OVERLAP, SCORE_OVERLAP, Answered, chosen
@@ -87,27 +88,26 @@ def nested(world: World, rows: int, repeats: int, random: np.random.Generator) -
     statistics: dict[str, list[np.ndarray]] = {}
     true, back = {}, {}
     for side, x in features.items():
-        statistics[side], scores = [], []
-        for fold_of in folds:
-            right = np.zeros((len(STRENGTHS), rows))
-            afresh = np.zeros((len(STRENGTHS), NESTED_FOLDS))
+        right = np.zeros((repeats, len(STRENGTHS), rows))
+        afresh = np.zeros((repeats, len(STRENGTHS), NESTED_FOLDS))
+        for number, fold_of in enumerate(folds):
             for fold in range(NESTED_FOLDS):
                 learnt, held = fold_of != fold, fold_of == fold
                 for i, strength in enumerate(STRENGTHS):
                     predict = fitted(x[learnt], targets[learnt], world.classes, strength)
-                    right[i, held] = predict(x[held]) == targets[held]
-                    afresh[i, fold] = (predict(fresh[side]) == truth).mean()
-            tried = [answered(r) for r in right]
-            found = chosen(ACCURACY, fold_of, tried)
-            statistics[side].append(found.statistics)
-            for fold in range(NESTED_FOLDS):
-                others = fold_of != fold
-                best = max(range(len(STRENGTHS)), key=lambda i: right[i, others].mean())
-                scores.append(afresh[best, fold])
-            if side not in back:
-                best = max(range(len(STRENGTHS)), key=lambda i: right[i].mean())
-                predict = fitted(x, targets, world.classes, STRENGTHS[best])
-                back[side] = float((predict(fresh[side]) == truth).mean())
+                    right[number, i, held] = predict(x[held]) == targets[held]
+                    afresh[number, i, fold] = (predict(fresh[side]) == truth).mean()
+        tried = [[answered(r) for r in right[:, i]] for i in range(len(STRENGTHS))]
+        found = chosen(ACCURACY, folds, tried, [Prior(None)] * len(STRENGTHS))
+        statistics[side] = [one.statistics for one in found]
+        scores = [
+            afresh[number, right[:, :, fold_of != fold].mean((0, 2)).argmax(), fold]
+            for number, fold_of in enumerate(folds)
+            for fold in range(NESTED_FOLDS)
+        ]
+        best = right.mean((0, 2)).argmax()
+        predict = fitted(x, targets, world.classes, STRENGTHS[best])
+        back[side] = float((predict(fresh[side]) == truth).mean())
         true[side] = float(np.mean(scores))
     return intervals(statistics, true, back, rows, (SCORE_OVERLAP, GAIN_OVERLAP))
 

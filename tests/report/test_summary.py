@@ -69,6 +69,10 @@ def test_it_gives_scores_gain_and_what_is_handed_back():
         ),
         ({"winner__source": None}, "The test rows prefer the head start"),
         ({"winner__members": ["a of x", "b of x"]}, "2 models that answer together: a of x; b of"),
+        (
+            {"winner__outscored_by": "layers of x"},
+            "layers of x scored more, but by so few rows that",
+        ),
         ({"data__left_out": 1234}, "1,234 rows were left out"),
         ({"left_out": ["full of bundled/minilm"]}, "Not tried, mostly for lack of time: full"),
         ({"status": "interrupted"}, "Stopped early (interrupted)"),

@@ -205,7 +205,7 @@ def test_those_lead_in_the_end_that_do_best_in_all_deals():
         entered(3, "worse", "small", 85, 86, 86),
         entered(4, "dropped", "source", 70),
     )
-    assert standing.transfer is lucky[0]
+    assert standing.transfer is lucky[0] and standing.outscored_by is None
     for contender, answers in (lucky, steady, worse):
         contender.answers[:] = answers
     standing.rank_again()
@@ -213,6 +213,28 @@ def test_those_lead_in_the_end_that_do_best_in_all_deals():
     assert standing.scratch is worse[0] and standing.by_source["toy"] is steady[0]
     assert standing.top == [steady[0], lucky[0]] and len(standing.tried) == 4
     assert dropped[0] not in standing.kept()
+
+
+def test_of_few_rows_what_recipes_brought_elsewhere_decides_and_of_many_the_scores():
+    found = {}
+    for rows in (40, 40_000):
+        standing = Standing(CLASSIFICATION["accuracy"], rows)
+        for name, gain, score in (("head", 0.0, 0.95), ("tuned", 0.4, 0.925)):
+            record = TrialRecord(1, name, {}, "done", score, 1.0, {"loss": 1.0})
+            recipe = Recipe(name, "text", "source", "probe", rank=1, gain=gain)
+            standing.enter(Contender(Entry(recipe, "toy"), record, None))
+        rival = standing.outscored_by
+        found[rows] = standing.transfer.entry.recipe.name, rival and rival.entry.recipe.name
+    assert found == {40: ("tuned", "head"), 40_000: ("head", None)}
+
+
+def test_what_recipes_brought_elsewhere_does_not_decide_between_the_sides():
+    standing = Standing(CLASSIFICATION["accuracy"], 40)
+    for name, start, score in (("tuned", "source", 0.925), ("small", "small", 0.95)):
+        record = TrialRecord(1, name, {}, "done", score, 1.0, {"loss": 1.0})
+        recipe = Recipe(name, "text", start, "probe", rank=1, gain=2.0)
+        standing.enter(Contender(Entry(recipe, "toy"), record, None))
+    assert standing.winner is standing.scratch
 
 
 def test_rows_of_a_group_are_held_out_together(data, tmp_path):

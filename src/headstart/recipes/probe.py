@@ -2,4 +2,18 @@
 
 from headstart.recipes import Recipe, register
 
-register("probe", [Recipe("probe", "any", "source", "probe", rank=10, solved=True, quality="fast")])
+register(
+    "probe",
+    [
+        Recipe(
+            "probe",
+            "any",
+            "source",
+            "probe",
+            rank=10,
+            solved=True,
+            quality="fast",
+            doubt=0.05,  # others are compared with it
+        )
+    ],
+)

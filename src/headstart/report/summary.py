@@ -73,6 +73,11 @@ def summary(result: dict[str, Any], folder: Path) -> str:
     lines += subgroup_lines(result.get("subgroups", {}), metric)
     lines += _warnings(result.get("findings", []))
     lines += ["", f"You get: {_handed_back(winner)}."]
+    if "outscored_by" in winner:
+        lines.append(
+            f"{winner['outscored_by']} scored more, but by so few rows that what either brought on "
+            "other data decided."
+        )
     disagreement = _disagreement(result)
     if disagreement:
         lines.append(disagreement)

@@ -61,7 +61,7 @@ def result(
         "findings": prepared.findings,
         "sources": {name: known.data() for name, known in prepared.coverage.items()},
         **({"ranking": prepared.ranking} if prepared.ranking else {}),
-        "winner": _winner(winner, prepared, found),
+        "winner": _winner(winner, prepared, standing, found),
         "finalists": {
             "transfer": _finalist(standing.transfer, found.test.get("transfer")),
             "scratch": _finalist(standing.scratch, found.test.get("scratch")),
@@ -85,8 +85,11 @@ def result(
     }
 
 
-def _winner(winner: Contender, prepared: Prepared, found: Evaluation) -> dict[str, Any]:
+def _winner(
+    winner: Contender, prepared: Prepared, standing: Standing, found: Evaluation
+) -> dict[str, Any]:
     side = "transfer" if winner.entry.recipe.has_head_start else "scratch"
+    rival = standing.outscored_by if winner is standing.transfer else None
     test = found.test.get("winner", found.test.get(side))
     return {
         "source": winner.entry.source if winner.entry.recipe.has_head_start else None,
@@ -94,6 +97,7 @@ def _winner(winner: Contender, prepared: Prepared, found: Evaluation) -> dict[st
         "cut": winner.record.details["cut"],
         "trial": winner.record.id,
         **({"members": [c.entry.name for c in winner.members]} if winner.members else {}),
+        **({"outscored_by": rival.entry.name} if rival is not None else {}),
         "refitted": bool(found.refitted),
         "rows": found.refitted or len(prepared.bench.train.data),
         "validation": found.validation.data()

@@ -179,7 +179,6 @@ class _Session:
             ).run(prepared.entries)
             self._deal_again()
             self._join()
-            self._say_why()
         finally:
             self.race_seconds = time.monotonic() - started
         if self.standing.winner is None:
@@ -187,16 +186,6 @@ class _Session:
             if failed:
                 raise HeadstartError(f"every trial failed; {_why(failed)}")
             raise too_short(self.options.budget)
-
-    def _say_why(self) -> None:
-        """Say why a recipe leads that others have outscored, if it does."""
-        leader, rival = self.standing.transfer, self.standing.outscored_by
-        if leader is not None and rival is not None:
-            rows = self.standing.scored_on(leader)
-            self.listener.say(
-                f"  {leader.entry.name} leads, although {rival.entry.name} scored more: "
-                f"{rows:,} rows tell less than what recipes brought on other data"
-            )
 
     def _besides(self) -> float:
         """Return the seconds to keep back for what follows the race, whichever recipes it ran."""
