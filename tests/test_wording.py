@@ -2,7 +2,7 @@
 
 import pytest
 
-from headstart.wording import counted
+from headstart.wording import counted, spoken
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,12 @@ from headstart.wording import counted
 )
 def test_one_is_one_and_more_are_several(number, words, said):
     assert counted(number, *words) == said
+
+
+def test_metrics_are_said_as_people_say_them():
+    assert [spoken(name) for name in ("accuracy", "macro_f1", "log_loss", "rmse")] == [
+        "accuracy",
+        "macro F1",
+        "log loss",
+        "RMSE",
+    ]

@@ -16,7 +16,7 @@ from typing import Annotated, Any  # noqa: E402
 import typer  # noqa: E402
 
 from headstart.errors import HeadstartError, UsageError  # noqa: E402
-from headstart.wording import counted  # noqa: E402
+from headstart.wording import counted, spoken  # noqa: E402
 
 INTERRUPTED = 130
 
@@ -325,7 +325,7 @@ def evaluate(
     for name, score in scores.scores.items():
         low, high = figure(score["low"]), figure(score["high"])
         print(f"{name:20} {figure(score['value'])} [{low}, {high}]")
-    for line in subgroup_lines(scores.subgroups, scores.metric):
+    for line in subgroup_lines(scores.subgroups, spoken(scores.metric)):
         print(line)
 
 

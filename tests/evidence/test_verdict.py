@@ -40,7 +40,7 @@ def test_a_verdict_says_by_how_much_and_over_what():
 
 def test_a_loss_keeps_its_sign():
     verdict = Verdict("hurts", Interval(-0.05, -0.08, -0.02), "auroc", "words", "given")
-    assert str(verdict).startswith("hurts: -0.050 auroc [-0.080, -0.020]")
+    assert str(verdict).startswith("hurts: -0.050 AUROC [-0.080, -0.020]")
 
 
 def test_without_a_gain_the_reason_is_said():

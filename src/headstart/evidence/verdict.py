@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from headstart.evidence.intervals import LEVEL, Interval, figure
+from headstart.wording import spoken
 
 Answer = Literal["helps", "no evidence", "hurts"]
 
@@ -97,7 +98,7 @@ def sentence(verdict: Mapping[str, Any], metric: str) -> str:
 
 
 def _over(gain: Mapping[str, float], metric: str) -> str:
-    unit = f" {metric}" if metric else ""
+    unit = f" {spoken(metric)}" if metric else ""
     ends = f"[{figure(gain['low'])}, {figure(gain['high'])}]"
     return f"{figure(gain['value'], '+')}{unit} {ends}"
 

@@ -10,8 +10,9 @@ from jinja2 import Environment, PackageLoader
 from headstart.errors import ArtifactError
 from headstart.evidence.intervals import figure
 from headstart.report.charts import HEIGHT, WIDTH, learning_chart, reliability_chart
-from headstart.report.summary import MOST_FREQUENT, SIDES, said, summary
+from headstart.report.summary import MOST_FREQUENT, SIDES, summary
 from headstart.search.ledger import Ledger
+from headstart.wording import spoken
 
 _LEFT, _RIGHT = 190, 610
 _COLOURS = {
@@ -48,7 +49,7 @@ def write_page(result: dict[str, Any], folder: Path) -> Path:
     page = template.render(
         result=result,
         headline=f"Transfer: {result['verdict']['transfer']}",
-        metric=said(result["metric"]),
+        metric=spoken(result["metric"]),
         figure=figure,
         summary=summary(result, folder).strip(),
         bars=_bars(result),

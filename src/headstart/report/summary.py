@@ -6,21 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from headstart.evidence.intervals import figure
-from headstart.wording import counted
+from headstart.wording import ABBREVIATED, counted, spoken
 
 MOST_FREQUENT = "always the most frequent answer"
 SIDES = {"transfer": "with a head start", "scratch": "from scratch"}
-_SHORT = {
-    "rmse": "RMSE",
-    "mae": "MAE",
-    "r2": "R²",
-    "auroc": "AUROC",
-    "mAP": "mAP",
-    "cer": "CER",
-    "wer": "WER",
-    "macro_f1": "macro F1",
-    "micro_f1": "micro F1",
-}
 _SOONER = 1.5
 """How many times sooner a head start has to be as good for it to be told."""
 _NAMED = 4
@@ -43,7 +32,7 @@ def summary(result: dict[str, Any], folder: Path) -> str:
         The run folder.
     """
     winner, data, verdict = result["winner"], result["data"], result["verdict"]
-    metric = said(result["metric"])
+    metric = spoken(result["metric"])
     lines = [""]
     if result["status"] != "complete":
         lines.append(f"Stopped early ({result['status']}): this is the best model so far.")
@@ -153,14 +142,9 @@ def _some(names: list[str]) -> str:
     return "; ".join(found[:_NAMED]) + more
 
 
-def said(metric: str) -> str:
-    """Return a metric's name as it is said."""
-    return _SHORT.get(metric, metric.replace("_", " "))
-
-
 def _begun(metric: str) -> str:
     """Return a metric as a sentence begins with it."""
-    return metric if metric in _SHORT.values() else metric[:1].upper() + metric[1:]
+    return metric if metric in ABBREVIATED.values() else metric[:1].upper() + metric[1:]
 
 
 def _scores(result: dict[str, Any], metric: str) -> str:
