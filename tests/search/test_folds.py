@@ -14,7 +14,7 @@ from headstart.data.dataset import Column, Dataset
 from headstart.errors import UsageError
 from headstart.evidence.nested import Answered
 from headstart.models.constant import Constant
-from headstart.recipes import Recipe
+from headstart.recipes import Recipe, recipes_for
 from headstart.search import preparation, race
 from headstart.search import run as running
 from headstart.search.budget import Stopped
@@ -261,8 +261,16 @@ def test_few_rows_are_held_out_in_turn_if_there_is_time(monkeypatch, asked, rows
 
     rows = SimpleNamespace(units=np.arange(rows), data=SimpleNamespace(parts=[None] * rows))
     clock = SimpleNamespace(left=left)
-    found = preparation._evaluation(asked, "holdout", rows, None, [], clock)
-    assert found == method
+    planned = [Entry(SAYING, None)]
+    assert preparation._evaluation(asked, "holdout", rows, None, planned, clock) == method
+
+
+def test_where_nothing_cheap_learns_rows_are_not_held_out_in_turn():
+    rows = SimpleNamespace(units=np.arange(40), data=SimpleNamespace(parts=[None] * 40))
+    planned = [Entry(recipe, "whisper") for recipe in recipes_for("audio", "text")]
+    assert {"zero-shot", "finetune"} <= {entry.recipe.name for entry in planned}
+    clock = SimpleNamespace(left=1e6)
+    assert preparation._evaluation("auto", "holdout", rows, None, planned, clock) == "holdout"
 
 
 def test_own_test_rows_and_times_are_not_held_out_in_turn(data, tmp_path):

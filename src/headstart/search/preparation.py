@@ -296,9 +296,11 @@ def _evaluation(
         return asked
     if not FEWEST <= count < UNITS:
         return method
-    cheapest = [(entry.recipe, entry.source) for entry in planned if entry.recipe.stages == 0]
-    share = SHARE * (clock.left - CLOSING)
-    return "nested-cv" if affordable_on(dealt(rows, bench, 0), cheapest[:2], share) else method
+    cheap = [e for e in planned if e.recipe.stages == 0 and e.recipe.learns]
+    if not cheap:  # what writes is tuned or left as it is: folds would leave no time to tune
+        return method
+    two, share = [(e.recipe, e.source) for e in cheap[:2]], SHARE * (clock.left - CLOSING)
+    return "nested-cv" if affordable_on(dealt(rows, bench, 0), two, share) else method
 
 
 def _said_of(parts: Split) -> str:
