@@ -289,7 +289,8 @@ class Tune:
         if recipe.solved:
             some, width = min(rows, _STARTED), extractor.backbone.width
             once = some * pace.evaluated + seconds_of_solving(some, width, assignment.many)
-            seconds += once * (1 + epochs if recipe.objective and judging else 1)
+            judged = epochs if judging else 0
+            seconds += once * (2 + judged if recipe.objective else 1)
         if recipe.ranged and "rate" not in assignment.settled:
             seconds += STEPS * min(rows, recipe.batch) * pace.trained
         if recipe.blend and assignment.choosing and "blend" not in assignment.settled:
