@@ -33,6 +33,8 @@ ROWS = [(name, "pooled") for name in NETWORKS] + [
 IDS = [f"{name}-{output}" for name, output in ROWS]
 MANY = 3_000_000
 """Weights from which on each cut takes seconds."""
+LONG = 100
+"""More steps than training takes here."""
 
 
 @pytest.fixture(params=ROWS, ids=IDS)
@@ -45,10 +47,14 @@ def assert_close(found, expected, scale=1e-5):
     assert float((found - expected).abs().max()) <= scale * float(expected.abs().max())
 
 
+def weights_of(backbone):
+    return sum(parameter.numel() for parameter in backbone.model.parameters())
+
+
 def cuts_of(backbone):
     """Return all cuts; of a network of millions of weights a few, parity.py tries them all."""
     cuts = range(backbone.end + 1)
-    if sum(parameter.numel() for parameter in backbone.model.parameters()) < MANY:
+    if weights_of(backbone) < MANY:
         return list(cuts)
     return sorted({0, 1, backbone.end // 2, backbone.end})
 
@@ -137,7 +143,8 @@ def test_training_that_was_killed_goes_on_to_the_same_end(name, tmp_path):
     modality = families.get(backbone.family).modality
     gradual = next(recipe for recipe in recipes(modality) if recipe.name == "gradual")
     course = Course(backbone, gradual, inputs_for(backbone, rows=5, most=5))
-    found = cell(course, tmp_path, every=3)  # in the middle of an epoch, and at the end of one
+    # in the middle of an epoch, and at the end of one; of a large network in the middle of one
+    found = cell(course, tmp_path, every=LONG if weights_of(backbone) > MANY else 3)
     assert found["killed_after_steps"] and not found["different"]
 
 
