@@ -20,7 +20,7 @@ from headstart.evidence.calibration import temperature
 from headstart.evidence.nested import Answered
 from headstart.recipes import Recipe
 from headstart.search.trial import Bench, assign, reason_of
-from headstart.training.learners import Rows, learners, settle
+from headstart.training.learners import Assignment, Rows, learners, settle
 
 UNITS = 320
 """Fewer units are not split into three parts: of fewer than 96 test rows the interval is wider than
@@ -104,10 +104,22 @@ def forecast(
     deal: Deal, recipe: Recipe, source: str | None, settled: dict[str, Any] | None
 ) -> float:
     """Return the seconds that a recipe will take for all folds; `settled` as for a trial."""
-    assignment = assign(deal.bench, recipe, source, lambda: False)
-    settled = settle(assignment) if settled is None else settled
-    learnt = replace(assignment, train=(deal.folds[0].learnt,), validation=None, settled=settled)
-    return len(deal.folds) * learners.get(recipe.learner).forecast(learnt)
+    if settled is None:
+        settled = settle(assign(deal.bench, recipe, source, lambda: False))
+    one = _assigned(deal, deal.folds[0], recipe, source, settled, lambda: False)
+    return len(deal.folds) * learners.get(recipe.learner).forecast(one)
+
+
+def _assigned(
+    deal: Deal,
+    fold: Fold,
+    recipe: Recipe,
+    source: str | None,
+    settled: dict[str, Any],
+    late: Callable[[], bool],
+) -> Assignment:
+    known = assign(deal.bench, recipe, source, late)
+    return replace(known, train=(fold.learnt,), validation=None, settled=settled)
 
 
 class Unfinished(Exception):
@@ -131,7 +143,9 @@ def hold_out(
     Unfinished
         If there is no model of a fold.
     """
-    outputs = [_outputs(deal, fold, recipe, source, settled, late) for fold in deal.folds]
+    outputs = [
+        _outputs(_assigned(deal, fold, recipe, source, settled, late), fold) for fold in deal.folds
+    ]
     targets, bench = [fold.held.targets for fold in deal.folds], deal.bench
     found = dict[str, Any]()
     tune = bench.task.tuner(bench.metric, deal.rows.targets, bench.spec)
@@ -145,18 +159,9 @@ def hold_out(
     return answered(deal, outputs), found
 
 
-def _outputs(
-    deal: Deal,
-    fold: Fold,
-    recipe: Recipe,
-    source: str | None,
-    settled: dict[str, Any],
-    late: Callable[[], bool],
-) -> Tensor:
-    assignment = assign(deal.bench, recipe, source, late)
-    assignment = replace(assignment, train=(fold.learnt,), validation=None, settled=settled)
+def _outputs(assignment: Assignment, fold: Fold) -> Tensor:
     try:
-        fitted = learners.get(recipe.learner).fit(assignment)
+        fitted = learners.get(assignment.recipe.learner).fit(assignment)
     except Exception as error:
         raise Unfinished(reason_of(error)) from None
     if fitted.cut_short:
@@ -181,10 +186,7 @@ def _by_others(
 
 
 def _warmth(bench: Bench, outputs: Tensor, targets: np.ndarray) -> float:
-    truth = torch.from_numpy(targets)
-    return temperature(
-        lambda t: float(bench.task.loss(outputs / t, truth, bench.spec)), len(outputs)
-    )
+    return temperature(lambda t: bench.loss(outputs / t, targets), len(outputs))
 
 
 def answered(deal: Deal, outputs: Sequence[Tensor]) -> Answered:
@@ -194,8 +196,7 @@ def answered(deal: Deal, outputs: Sequence[Tensor]) -> Answered:
     for fold, said in zip(deal.folds, outputs, strict=True):
         targets = fold.held.targets
         statistics.append(bench.metric.statistics(said, targets))
-        loss = float(bench.task.loss(said, torch.from_numpy(targets), bench.spec))
-        losses.append(np.full(len(targets), loss))
+        losses.append(np.full(len(targets), bench.loss(said, targets)))
         decided = bench.task.decided(said, targets)
         if decided is not None:
             sure.append(decided[0])

@@ -54,7 +54,7 @@ def joined(
 
     def value(outputs: Tensor) -> tuple[float, float]:
         score = bench.metric.score(outputs, held.targets)
-        return score, float(bench.task.loss(outputs, torch.from_numpy(held.targets), bench.spec))
+        return score, bench.loss(outputs, held.targets)
 
     members: list[Contender] = []
     taken: list[Tensor] = []

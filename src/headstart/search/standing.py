@@ -171,8 +171,8 @@ class Standing:
 
     def _rank(self, candidates: Sequence[Contender]) -> None:
         values = self._values()
-        ranked = sorted(candidates, key=self.entered.index)
-        ranked.sort(key=lambda c: values[c])  # of equals the first stays the first
+        waiting = [c for c in self.entered if c in candidates]  # of equals the first stays it
+        ranked = sorted(waiting, key=lambda c: values[c])
         alone = [c for c in ranked if c.entry.recipe.has_head_start and not c.members]
 
         def first(some: Callable[[Contender], bool]) -> Contender | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -81,6 +82,10 @@ class Bench:
     split: str
     seed: int
     choosing: bool = True
+
+    def loss(self, outputs: Tensor, targets: np.ndarray) -> float:
+        """Return the mean loss of outputs."""
+        return float(self.task.loss(outputs, torch.from_numpy(targets), self.spec))
 
 
 @dataclass(frozen=True)
