@@ -18,19 +18,20 @@ from headstart.recipes import Norm, Phase
 from headstart.training.loop import train
 from headstart.training.precision import Numerics, all_numerics
 
-FORMAT = 1
+FORMAT = 2
 """Changes when the same key would come to mean another measurement."""
 CLEAR = 0.9
 """The usual numerics are left only for others that take at most this share of their time."""
-LONGEST = 0.25
-"""Seconds that a measured step shall take; of what takes longer, fewer rows are measured. With much
-less the costs that do not depend on the rows would weigh too much."""
+LONGEST = 0.6
+"""Seconds that a measured step shall take at most, by the pace of a few rows."""
 GLANCE = 0.1
-"""The same where numerics are compared, which have such costs alike."""
+"""The same where numerics are looked over, of which most are much slower than the best."""
 _FEW = 4
 _STEPS = 5
 _MEASURED = 0.6
 """Seconds that measuring may take, by what a few rows take, once it has two steps."""
+_LEAST = 0.5
+"""What a further row takes at least, as a share of what a measured one does."""
 _RATE = 1e-6
 
 
@@ -45,16 +46,21 @@ def step_seconds(
     """Return the seconds of a whole step of training on `batch` rows; the weights move a little.
 
     A step is what it is in the loop: forward, backward, and the optimiser's. It is measured on a
-    few rows first, and then on as many as take about `longest` seconds.
+    few rows first, and then on as many as take about `longest` seconds. What further rows take is
+    told by both: a part of a step costs the same whatever its rows.
     """
     few = min(batch, _FEW)
     _paced(module, groups, step, few, 1, norm)  # warm
-    a_row = _paced(module, groups, step, few, 2, norm) / few
-    rows = min(batch, max(few, int(longest / a_row)))
-    if rows > few:
-        steps = min(_STEPS, max(2, int(_MEASURED / (rows * a_row))))
-        a_row = _paced(module, groups, step, rows, steps, norm) / rows
-    return a_row * batch
+    short = _paced(module, groups, step, few, 2, norm)
+    rows = min(batch, max(few, int(longest * few / short)))
+    if rows == few:
+        return short / few * batch
+    steps = min(_STEPS, max(2, int(_MEASURED * few / (rows * short))))
+    long = _paced(module, groups, step, rows, steps, norm)
+    a_row = long / rows
+    if rows >= 2 * few:  # of less the difference would be of noise
+        a_row = float(np.clip((long - short) / (rows - few), _LEAST * a_row, a_row))
+    return long + (batch - rows) * a_row
 
 
 def _paced(
@@ -78,7 +84,7 @@ def _paced(
 
 
 def fastest(
-    key: object, seconds: Callable[[Numerics], float], among: Sequence[Numerics] = ()
+    key: object, seconds: Callable[[Numerics, float], float], among: Sequence[Numerics] = ()
 ) -> Numerics:
     """Return the numerics in which something trains fastest, measured once and kept.
 
@@ -90,7 +96,7 @@ def fastest(
     key
         What is measured, as JSON data; processor, threads and versions are added.
     seconds
-        Measures a step with given numerics.
+        Measures a step with given numerics, as `step_seconds` does with its `longest`.
     among
         Numerics to choose from, the usual ones first; all if empty.
     """
@@ -100,11 +106,10 @@ def fastest(
     if known in candidates:
         return known
     best = candidates[0]
-    taken = {numerics: seconds(numerics) for numerics in candidates}
+    taken = {numerics: seconds(numerics, GLANCE) for numerics in candidates}
     quickest = min(taken, key=lambda numerics: taken[numerics])
-    if quickest != best:  # something else on the machine may have slowed one of them down
-        for numerics in (best, quickest):
-            taken[numerics] = min(taken[numerics], seconds(numerics))
+    if quickest != best:  # by few rows, and something else may have slowed one of them down
+        taken |= {numerics: seconds(numerics, LONGEST) for numerics in (best, quickest)}
     if taken[quickest] <= CLEAR * taken[best]:
         best = quickest
     measured = {f"{n.precision} {n.layout}": round(value, 6) for n, value in taken.items()}

@@ -16,7 +16,7 @@ from headstart.models.small_cnn import SmallCnn, normalised, right_size, small_c
 from headstart.recipes import Norm
 from headstart.training.learners import Assignment, Fitted, Rows, learners
 from headstart.training.loop import train
-from headstart.training.measuring import GLANCE, LONGEST, fastest, step_seconds
+from headstart.training.measuring import LONGEST, fastest, step_seconds
 from headstart.training.memory import AtOnce
 from headstart.training.plan import HEAD
 from headstart.training.precision import Numerics
@@ -42,10 +42,11 @@ class LearnSmallCnn:
 
     def settle(self, assignment: Assignment) -> dict[str, Any]:
         """Return the numerics in which the network trains fastest."""
-        size, batch = self._size(assignment), assignment.recipe.batch
+        size, recipe = self._size(assignment), assignment.recipe
+        batch, norm = recipe.batch, recipe.norm
         found = fastest(
             ["small-cnn", WIDTH, size, batch],
-            lambda numerics: _step_seconds(size, batch, numerics, assignment.recipe.norm, GLANCE),
+            lambda numerics, longest: _step_seconds(size, batch, numerics, norm, longest),
         )
         return vars(found)
 

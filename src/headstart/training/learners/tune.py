@@ -29,7 +29,7 @@ from headstart.training.batches import worth_grouping
 from headstart.training.blending import SHARES, blended
 from headstart.training.learners import BEGUN, Assignment, Fitted, Rows, drawn, learners
 from headstart.training.loop import train
-from headstart.training.measuring import GLANCE, LONGEST, fastest, step_seconds
+from headstart.training.measuring import LONGEST, fastest, step_seconds
 from headstart.training.memory import (
     AtOnce,
     available_memory,
@@ -265,7 +265,7 @@ class Tune:
                 {name: list(value.shape) for name, value in sample.values.whole().items()},
                 at_once,
             ],
-            lambda numerics: sample.step_seconds(numerics, at_once, GLANCE),
+            lambda numerics, longest: sample.step_seconds(numerics, at_once, longest),
             among,
         )
         least = at_once if at_once < batch else assignment.recipe.batch
