@@ -18,6 +18,7 @@ from headstart.artifact.loading import load
 from headstart.artifact.saving import DESCRIPTION, NOVELTY, SCHEMA, WEIGHTS, beside, save
 from headstart.digest import digest_file
 from headstart.errors import ArtifactError
+from headstart.models.fused import Fused
 
 
 def files(folder):
@@ -190,3 +191,27 @@ def test_a_folder_that_holds_something_else_is_not_replaced(words, tmp_path):
 
 def test_others_may_read_what_was_saved(saved):
     assert {file.stat().st_mode & 0o777 for file in saved.iterdir()} == {0o644}
+
+
+def test_a_backbone_that_models_share_is_written_once(sentences, headlines, tmp_path, monkeypatch):
+    """Also where each has read it for itself, as after a run that went on."""
+    monkeypatch.setattr(saving, "LARGE", 50)
+    save(sentences, tmp_path / "alone")
+    other = load(tmp_path / "alone").model
+    both = replace(sentences, model=Fused([sentences.model, sentences.model, other]))
+    save(both, tmp_path / "model")
+    alone, together = (load_file(tmp_path / name / WEIGHTS) for name in ("alone", "model"))
+
+    def large(tensors):
+        return sum(value.numel() for value in tensors.values() if value.numel() >= 50)
+
+    assert large(together) == large(alone) > 0
+    torch.testing.assert_close(
+        load(tmp_path / "model").model.outputs(headlines), both.model.outputs(headlines)
+    )
+    described = json.loads((tmp_path / "model" / DESCRIPTION).read_text())
+    name = next(iter(described["model"]["repeated"]))
+    described["model"]["repeated"][name] = "nowhere"
+    (tmp_path / "model" / DESCRIPTION).write_text(json.dumps(described))
+    with pytest.raises(ArtifactError, match="nowhere"):
+        load(tmp_path / "model")

@@ -155,6 +155,7 @@ def test_how_fast_rows_are_computed_is_known_where_they_are_not_computed_again(
     again.extract(pictures, end)
     assert not again.rates and again.forecast(pictures, end) == 0
     assert again.pace(end) == pytest.approx(first.pace(end)) and first.pace(end) > 0
+    assert replace(again, order=("openvino",), _earlier={}).pace(end) is None, "another engine's"
 
 
 @pytest.mark.parametrize(

@@ -211,7 +211,7 @@ def test_those_lead_in_the_end_that_do_best_in_all_deals():
     standing.rank_again()
     assert standing.transfer is steady[0] and standing.winner is steady[0]
     assert standing.scratch is worse[0] and standing.by_source["toy"] is steady[0]
-    assert standing.top == [steady[0], lucky[0]] and len(standing.tried) == 4
+    assert standing.best(True) == [steady[0], lucky[0]] and len(standing.tried) == 4
     assert dropped[0] not in standing.kept()
 
 

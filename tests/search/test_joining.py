@@ -44,7 +44,7 @@ def bench(dataset_of):
     return Bench(task, spec, task.metrics(spec)["accuracy"], rows, rows, {}, "d", "s", 0)
 
 
-def saying(bench, number, wrong, sure=2.0):
+def saying(bench, number, wrong, sure=2.0, start="source"):
     """Return a contender that is right except for some rows."""
     truth = torch.from_numpy(bench.validation.targets)
     said = torch.where(torch.isin(torch.arange(ROWS), torch.tensor(wrong)), 1 - truth, truth)
@@ -52,7 +52,7 @@ def saying(bench, number, wrong, sure=2.0):
     score = 1 - len(wrong) / ROWS
     loss = float(bench.task.loss(outputs, truth, bench.spec))
     record = TrialRecord(number, str(number), {}, "done", score, 1.0, {"loss": loss, "cut": "x"})
-    recipe = Recipe(f"r{number}", "text", "source", "tune", 30, stages=2)
+    recipe = Recipe(f"r{number}", "text", start, "tune", 30, stages=2)
     return Contender(Entry(recipe, "toy"), record, Says(outputs))
 
 
@@ -87,18 +87,48 @@ def test_one_alone_is_not_joined(bench):
     assert together(bench, saying(bench, 0, [1])) is None
 
 
-def test_the_best_few_with_a_head_start_are_kept(bench):
+def test_a_lesser_loss_decides_where_the_score_is_that_of_one_row_less(bench):
+    """The second is right where the first is, but for one row, and surer of it."""
+    truth = torch.from_numpy(bench.validation.targets)
+    first, second = saying(bench, 0, [1, 2, 3], sure=0.5), saying(bench, 1, [1, 2, 3, 4], sure=2.0)
+    found = together(bench, first, second)
+    assert found.members == (first, second)
+    assert found.score < first.record.score
+    assert found.loss < float(bench.task.loss(first.model.answer, truth, bench.spec))
+
+
+def test_the_best_few_of_each_side_are_kept(bench):
     standing = Standing(bench.metric, len(bench.validation.data), most=2)
     entered = [saying(bench, n, list(range(wrong))) for n, wrong in enumerate((9, 3, 6, 12))]
     leads = [standing.enter(contender) for contender in entered]
     assert leads == [True, True, True, False]
-    assert standing.top == [entered[1], entered[2]]
-    assert set(standing.kept()) == {entered[1], entered[2]}
-    assert standing.leaders() == [entered[1]]
+    assert standing.top == standing.best(True) == [entered[1], entered[2]]
+    scratch = [
+        saying(bench, 4 + n, list(range(wrong)), start="small") for n, wrong in enumerate((7, 5))
+    ]
+    assert all(standing.enter(contender) for contender in scratch)
+    assert standing.best(False) == scratch[::-1] and standing.best(True) == [entered[1], entered[2]]
+    assert set(standing.kept()) == {entered[1], entered[2], *scratch}
+    assert standing.leaders() == [entered[1], scratch[1]]
 
 
-def test_the_recipe_is_one_with_a_head_start():
-    assert recipe_of("text").has_head_start and recipe_of("text").stages is None
+def test_what_is_joined_leads_its_side(bench):
+    """Its loss is less, if it has some rows less right."""
+    standing = Standing(bench.metric, len(bench.validation.data), most=2)
+    best, other = saying(bench, 0, [1, 2, 3]), saying(bench, 1, [1, 2, 4])
+    standing.enter(best)
+    standing.enter(other)
+    both = saying(bench, 2, [1, 2, 3, 4, 5])
+    both.record.details["loss"] = best.loss - 0.01
+    both.entry, both.members = Entry(recipe_of("text", True), "toy"), (best, other)
+    standing.enter(both)
+    assert standing.transfer is both and both.alone is best
+    assert standing.best(True) == [best, other], "joined ones are not joined again"
+
+
+def test_the_recipe_says_its_side():
+    assert recipe_of("text", True).has_head_start and recipe_of("text", True).stages is None
+    assert not recipe_of("text", False).has_head_start
 
 
 def test_a_run_hands_back_what_answers_together(tmp_path, monkeypatch):

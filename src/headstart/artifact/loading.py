@@ -30,14 +30,13 @@ def load(path: str | Path) -> Artifact:
     novelty: str | None = described.get("novelty")  # artifacts of 0.1 have none
     for name in (WEIGHTS, *described["texts"], *([novelty] if novelty else [])):
         _check(folder, name, described["sha256"].get(name))
-    saved = Saved(
-        kind=described["model"]["kind"],
-        config=described["model"]["config"],
-        tensors=load_file(folder / WEIGHTS),
-        texts={name: _text(folder, name) for name in described["texts"]},
-    )
+    tensors = load_file(folder / WEIGHTS)
+    texts = {name: _text(folder, name) for name in described["texts"]}
     try:
-        model = restore(saved)
+        kind, config = described["model"]["kind"], described["model"]["config"]
+        repeated: dict[str, str] = described["model"].get("repeated", {})
+        tensors |= {name: tensors[first] for name, first in repeated.items()}
+        model = restore(Saved(kind, config, tensors, texts))
     except (UsageError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ArtifactError(
             f"{folder} holds a model that cannot be made here ({error}). It may be of another "

@@ -13,8 +13,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
+from torch import Tensor
 
 from headstart.digest import digest_file
 from headstart.errors import ArtifactError
@@ -26,6 +28,8 @@ SCHEMA = 1
 DESCRIPTION = "artifact.json"
 WEIGHTS = "model.safetensors"
 NOVELTY = "novelty.safetensors"
+LARGE = 1_000
+"""Values of a tensor that is looked for among others: smaller ones are written as they come."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +94,12 @@ def _sweep(folder: Path) -> None:
 
 def _write(artifact: Artifact, folder: Path) -> None:
     saved = artifact.model.saved()
-    files = {WEIGHTS: saved.tensors}
+    weights, repeated = once(saved.tensors)
+    files: dict[str, Mapping[str, Tensor]] = {WEIGHTS: weights}
     if artifact.novelty is not None:
         files[NOVELTY] = artifact.novelty.tensors()
     for name, tensors in files.items():
-        save_file({n: value.detach().contiguous() for n, value in tensors.items()}, folder / name)
+        save_file({n: value.contiguous() for n, value in tensors.items()}, folder / name)
     for name, text in saved.texts.items():
         _write_text(folder / name, text)
     described = {
@@ -103,7 +108,7 @@ def _write(artifact: Artifact, folder: Path) -> None:
         "task": artifact.task,
         "target": dict(artifact.spec),
         "metric": artifact.metric,
-        "model": {"kind": saved.kind, "config": saved.config},
+        "model": {"kind": saved.kind, "config": saved.config, "repeated": repeated},
         "texts": sorted(saved.texts),
         "novelty": NOVELTY if artifact.novelty is not None else None,
         "sha256": {name: digest_file(folder / name) for name in (*files, *sorted(saved.texts))},
@@ -112,6 +117,29 @@ def _write(artifact: Artifact, folder: Path) -> None:
     if artifact.card:
         _write_text(folder / "README.md", artifact.card)
     _write_text(folder / DESCRIPTION, json.dumps(described, indent=1, ensure_ascii=False))
+
+
+def once(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return each large tensor once, and which names repeat another, with that other's name.
+
+    Models that answer together may start from the same backbone, which is then written once.
+    """
+    alike: dict[tuple[object, ...], list[str]] = {}
+    kept: dict[str, Tensor] = {}
+    repeated: dict[str, str] = {}
+    for name, value in tensors.items():
+        value = value.detach()
+        if value.numel() < LARGE:
+            kept[name] = value.clone()  # safetensors refuses what shares memory
+            continue
+        others = alike.setdefault((value.dtype, value.shape), [])
+        first = next((other for other in others if torch.equal(kept[other], value)), None)
+        if first is None:
+            kept[name] = value
+            others.append(name)
+        else:
+            repeated[name] = first
+    return kept, repeated
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -195,7 +195,7 @@ class Extractor:
         return self.rates.get(place) or self._earlier.get(place)
 
     def _pace_record(self, cut: int, preprocessing: Preprocessing) -> Path:
-        where = [device().type, cores(), *machine()]
+        where = [device().type, cores(), *machine(), *self.order]
         settings = digest_data(dict(preprocessing.settings))
         named = ["pace", self.digest, self.backbone.cut_name(cut), settings, *where]
         return engines_folder() / f"{digest_data(named)[:32]}.json"

@@ -14,12 +14,13 @@ from torch import Tensor
 
 from headstart.models import Model
 from headstart.models.fused import Fused
-from headstart.recipes import Recipe
+from headstart.recipes import Recipe, Start
 from headstart.search.standing import Contender
 from headstart.search.trial import Bench, validation_outputs
 
 CLEAR = 0.99
-"""What the loss of more members has to come down to, in that of fewer, for them to be taken."""
+"""What the loss of more members has to come down to, in that of fewer, for them to be taken. The
+loss decides, not the score: of few rows it is the surer of the two."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,10 @@ class Joined:
     loss: float
 
 
-def recipe_of(modality: str) -> Recipe:
+def recipe_of(modality: str, has_head_start: bool) -> Recipe:
     """Return the recipe that stands for joined models."""
-    return Recipe("ensemble", modality, "source", "ensemble", rank=99, stages=None, quality="best")
+    start: Start = "source" if has_head_start else "small"
+    return Recipe("ensemble", modality, start, "ensemble", rank=99, stages=None)
 
 
 def joined(
@@ -62,8 +64,7 @@ def joined(
     for contender in contenders:
         outputs = validation_outputs(bench, model_of(contender), respond)
         found = value(torch.stack([*taken, outputs]).mean(0))
-        better = bench.metric.signed(found[0]) >= bench.metric.signed(best[0])
-        if not members or (better and found[1] <= CLEAR * best[1]):
+        if not members or found[1] <= CLEAR * best[1]:
             members.append(contender)
             taken.append(outputs)
             best = found

@@ -52,9 +52,9 @@ def curves(prepared: Prepared, standing: Standing, clock: Clock) -> Curves:
     That of a head start is of fixed features: no network is tuned for it. Each is measured as far
     as there is time, on fewer rows where it is short.
     """
-    known = standing.transfer
+    known, scratch = (c and c.alone for c in (standing.transfer, standing.scratch))
     transfer = known if known and known.entry.recipe.stages == 0 else standing.probe
-    sides = [("transfer", transfer), ("scratch", standing.scratch)]
+    sides = [("transfer", transfer), ("scratch", scratch)]
     if standing.winner is standing.scratch:
         sides.reverse()
     share = max(SHARE * clock.budget, min(LONGEST, LEFT * clock.left))

@@ -129,8 +129,8 @@ class _Session:
         self.listener = listener
         self.ledger = ledger
         self.prepared = prepared
-        best = options.quality == QUALITIES[-1] and prepared.deal is None
-        self.joins = best and prepared.bench.task.output != "text"  # texts have no average
+        held_out = options.quality != QUALITIES[0] and prepared.deal is None
+        self.joins = held_out and prepared.bench.task.output != "text"  # texts have no average
         ranks_again = prepared.deal is not None
         most = NEXT if self.joins or ranks_again else 0
         bench = prepared.bench
@@ -178,7 +178,8 @@ class _Session:
                 checkpoint=lambda key: Checkpoint(self.folder / "trials" / f"{key}.safetensors"),
             ).run(prepared.entries)
             self._deal_again()
-            self._join()
+            for side in (True, False) if self.joins else ():
+                self._join(side)
         finally:
             self.race_seconds = time.monotonic() - started
         if self.standing.winner is None:
@@ -198,24 +199,27 @@ class _Session:
         named = dict.fromkeys(event["entry"] for event in self.ledger.events("left out"))
         return [name for name in named if name in untried]
 
-    def _join(self) -> None:
-        """Let the best models answer together, where validation prefers that and time is left."""
+    def _join(self, has_head_start: bool) -> None:
+        """Let the best models of a side answer together, where validation prefers that.
+
+        There has to be time left for it.
+        """
         standing, bench = self.standing, self.prepared.bench
-        tuned = [c for c in standing.top if c.entry.recipe.learner == "tune"]
-        if not self.joins or len(standing.top) < 2 or not tuned:
+        best = standing.best(has_head_start)
+        leader = standing.transfer if has_head_start else standing.scratch
+        if len(best) < 2 or leader not in best:  # it may be joined already
             return
-        if standing.transfer not in standing.top:
-            return
-        recipes = [contender.entry.recipe for contender in standing.top]
+        recipes = [contender.entry.recipe for contender in best]
         closing = closing_seconds(self.prepared, recipes, self._besides())
-        refits = sum(c.record.seconds for c in standing.top) if self.options.refit else 0.0
+        refits = sum(c.record.seconds for c in best) if self.options.refit else 0.0
         if self.clock.left < 2 * closing + refits:
             return
         started = time.monotonic()
-        found = joined(bench, standing.top, lambda c: model_of(c, self.folder))
+        found = joined(bench, best, lambda c: model_of(c, self.folder))
         if found is None:
             return
-        entry = Entry(recipe_of(bench.task.modality), found.members[0].entry.source)
+        recipe = recipe_of(bench.task.modality, has_head_start)
+        entry = Entry(recipe, found.members[0].entry.source)
         members = [contender.record.id for contender in found.members]
         if entry.key(bench) in {record.key for record in self.ledger.trials()}:
             return
@@ -226,7 +230,7 @@ class _Session:
             "loss": found.loss,
             "history": [],
         }
-        seconds = time.monotonic() - started
+        seconds = time.monotonic() - started + sum(c.record.seconds for c in found.members)
         number = self.ledger.ended + 1
         record = TrialRecord(number, spec.key, vars(spec), "done", found.score, seconds, details)
         contender = Contender(entry, record, found.model, members=found.members)

@@ -92,6 +92,11 @@ class Contender:
     """The trials whose models it joins, if it does."""
 
     @property
+    def alone(self) -> Contender:
+        """Return the best of its members, or itself."""
+        return self.members[0] if self.members else self
+
+    @property
     def cut_short(self) -> bool:
         """Say whether the deadline ended its training."""
         return bool(self.record.details.get("cut_short"))
@@ -99,7 +104,7 @@ class Contender:
     @property
     def prior(self) -> Prior:
         """Return what is known of it before its score."""
-        recipe = self.members[0].entry.recipe if self.members else self.entry.recipe
+        recipe = self.entry.recipe
         if not recipe.has_head_start:
             return Prior(None)
         doubt = recipe.doubt if recipe.learns else math.inf
@@ -135,7 +140,7 @@ class Standing:
     metric: Metric
     rows: int
     most: int = 0
-    """How many may be in `top`."""
+    """How many of a side may be in `top`."""
     transfer: Contender | None = None
     scratch: Contender | None = None
     probe: Contender | None = None
@@ -143,8 +148,8 @@ class Standing:
     same_architecture: Contender | None = None
     skipped: list[str] = field(default_factory=list)
     top: list[Contender] = field(default_factory=list)
-    """The best with a head start, the very best first: to be joined, or to lead in another's place
-    once their rows were held out in other folds."""
+    """The best of each side, the very best first: to be joined, or to lead in another's place once
+    their rows were held out in other folds."""
     by_source: dict[str, Contender] = field(default_factory=dict)
     """The best of each source, which is one of its models with a head start."""
     entered: list[Contender] = field(default_factory=list)
@@ -173,7 +178,7 @@ class Standing:
         values = self._values()
         waiting = [c for c in self.entered if c in candidates]  # of equals the first stays it
         ranked = sorted(waiting, key=lambda c: values[c])
-        alone = [c for c in ranked if c.entry.recipe.has_head_start and not c.members]
+        alone = [c for c in ranked if not c.members]
 
         def first(some: Callable[[Contender], bool]) -> Contender | None:
             return next((c for c in ranked if some(c)), None)
@@ -182,11 +187,16 @@ class Standing:
         self.scratch = first(lambda c: not c.entry.recipe.has_head_start)
         self.probe = first(lambda c: c.entry.recipe.name == "probe")
         self.as_it_is = first(lambda c: not c.entry.recipe.learns)
-        self.top = alone[: self.most]
+        sides = [[c for c in alone if c.entry.recipe.has_head_start is s] for s in (True, False)]
+        self.top = [contender for side in sides for contender in side[: self.most]]
         self.by_source = {}
-        for contender in alone:
+        for contender in sides[0]:
             if contender.entry.source:
                 self.by_source.setdefault(contender.entry.source, contender)
+
+    def best(self, has_head_start: bool) -> list[Contender]:
+        """Return those in `top` that have a head start, or those that have none."""
+        return [c for c in self.top if c.entry.recipe.has_head_start is has_head_start]
 
     @property
     def tried(self) -> list[Contender]:
@@ -236,17 +246,20 @@ class Standing:
         return list(dict.fromkeys(c for c in leading if c is not None))
 
     def _values(self) -> dict[Contender, tuple[int, float, float]]:
-        """Return what is compared, less is better: who has answers of more deals comes first."""
+        """Return what is compared, less is better: who has answers of more deals comes first.
+
+        What is joined is believed to be worth as much as the best of its members, and its loss is
+        less: this is why it was joined.
+        """
+        alone = [c for c in self.entered if not c.members]
         errors = believed(
             self.metric,
-            [c.score(self.metric) for c in self.entered],
-            [self.scored_on(c) for c in self.entered],
-            [c.prior for c in self.entered],
+            [c.score(self.metric) for c in alone],
+            [self.scored_on(c) for c in alone],
+            [c.prior for c in alone],
         )
-        return {
-            c: (-len(c.answers), error, c.loss)
-            for c, error in zip(self.entered, errors, strict=True)
-        }
+        worth = dict(zip(alone, errors, strict=True))
+        return {c: (-len(c.answers), worth[c.alone], c.loss) for c in self.entered}
 
 
 def in_question(
