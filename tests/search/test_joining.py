@@ -152,5 +152,6 @@ def test_a_run_hands_back_what_answers_together(tmp_path, monkeypatch):
                    budget="60m", max_trials=4, out=tmp_path / "run")  # fmt: skip
     winner = study.result["winner"]
     assert winner["recipe"] == "ensemble" and len(winner["members"]) == 2 and winner["refitted"]
+    assert study.result["trials"] <= 4, "what is joined is no trial"
     assert study.model.predict(["the team scored a goal"]) == ["sport"]
     assert "models that answer together" in str(study)

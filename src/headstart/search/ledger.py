@@ -38,6 +38,11 @@ class TrialRecord:
     seconds: float
     details: dict[str, Any]
 
+    @property
+    def joins(self) -> tuple[int, ...]:
+        """Return the trials whose models answer together; none where it is a trial itself."""
+        return tuple(self.details.get("settled", {}).get("members", ()))
+
 
 class Ledger:
     """The record of one run folder.

@@ -72,7 +72,7 @@ def result(
         **({"nested": _nested(standing, found)} if found.spread else {}),
         **({"calibration": found.calibration.data()} if found.calibration else {}),
         **({"learning_curve": found.outlook} if found.outlook else {}),
-        "trials": len(records),
+        "trials": sum(not record.joins for record in records),
         "left_out": standing.skipped,
         "seconds": {
             "total": round(clock.used, 2),

@@ -444,9 +444,8 @@ class _Session:
     def _take_over(self, entry: Entry, record: TrialRecord) -> None:
         folds = record.details.get("folds")
         answers = [Answered.of(folds)] if folds else []
-        joins = record.details.get("settled", {}).get("members", ())
-        members = tuple(c for c in self.standing.top if c.record.id in joins)
-        if len(members) < len(joins):
+        members = tuple(c for c in self.standing.top if c.record.id in record.joins)
+        if len(members) < len(record.joins):
             return
         contender = Contender(entry, record, None, answers=answers, members=members)
         if (self.folder / "trials" / str(record.id)).is_dir():
