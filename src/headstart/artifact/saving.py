@@ -94,7 +94,7 @@ def _sweep(folder: Path) -> None:
 
 def _write(artifact: Artifact, folder: Path) -> None:
     saved = artifact.model.saved()
-    weights, repeated = once(saved.tensors)
+    weights, repeated = _once(saved.tensors)
     files: dict[str, Mapping[str, Tensor]] = {WEIGHTS: weights}
     if artifact.novelty is not None:
         files[NOVELTY] = artifact.novelty.tensors()
@@ -119,7 +119,7 @@ def _write(artifact: Artifact, folder: Path) -> None:
     _write_text(folder / DESCRIPTION, json.dumps(described, indent=1, ensure_ascii=False))
 
 
-def once(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _once(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return each large tensor once, and which names repeat another, with that other's name.
 
     Models that answer together may start from the same backbone, which is then written once.

@@ -6,6 +6,7 @@ Models, ICML 2004); what is handed back averages their outputs, and takes as lon
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -54,20 +55,17 @@ def joined(
     def respond(model: Model, rows: object) -> Tensor:
         return model.outputs(held.data)
 
-    def value(outputs: Tensor) -> tuple[float, float]:
-        score = bench.metric.score(outputs, held.targets)
-        return score, bench.loss(outputs, held.targets)
-
     members: list[Contender] = []
     taken: list[Tensor] = []
-    best = (0.0, 0.0)
+    least = math.inf
     for contender in contenders:
         outputs = validation_outputs(bench, model_of(contender), respond)
-        found = value(torch.stack([*taken, outputs]).mean(0))
-        if not members or found[1] <= CLEAR * best[1]:
+        loss = bench.loss(torch.stack([*taken, outputs]).mean(0), held.targets)
+        if not members or loss <= CLEAR * least:
             members.append(contender)
             taken.append(outputs)
-            best = found
+            least = loss
     if len(members) < 2:
         return None
-    return Joined(tuple(members), Fused([model_of(c) for c in members]), *best)
+    score = bench.metric.score(torch.stack(taken).mean(0), held.targets)
+    return Joined(tuple(members), Fused([model_of(c) for c in members]), score, least)
