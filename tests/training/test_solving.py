@@ -12,7 +12,12 @@ from torch import nn
 from headstart.models.heads import LinearHead
 from headstart.recipes import Recipe
 from headstart.tasks.matrix import Array
-from headstart.training.solving import put_at_optimum, seconds_of_solving
+from headstart.training.solving import (
+    UNSURE,
+    draw_back,
+    put_at_optimum,
+    seconds_of_solving,
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 RECIPE = Recipe("probe", "any", "source", "probe", rank=10, solved=True)
@@ -49,3 +54,36 @@ def test_the_seconds_of_solving_grow_with_rows_width_and_outputs():
 def test_many_rows_cost_a_search_and_no_longer_path():
     few, many, more = (seconds_of_solving(n, 200, 1.0) for n in (4_000, 40_000, 400_000))
     assert more - few == pytest.approx(10 * (many - few))
+
+
+def _drawn_back(assignment, spread):
+    targets = torch.from_numpy(assignment.targets)
+    features = torch.eye(3)[targets] + spread * torch.randn(len(targets), 3)
+    head, rows = LinearHead(3, 3), np.arange(len(targets))
+    put_at_optimum(head, Array(features.numpy()), assignment)
+    best = head({"features": features})
+    draw_back(head, features.numpy(), assignment, rows)
+    found = head({"features": features})
+    losses = [nn.functional.cross_entropy(o, targets).item() for o in (best, found)]
+    return best, found, losses
+
+
+def test_a_head_that_is_sure_of_its_rows_is_drawn_back_until_they_teach_something(
+    assign, headlines
+):
+    assignment = assign(RECIPE, headlines)
+    best, found, (least, left) = _drawn_back(assignment, 0.1)
+    counts = np.bincount(assignment.targets) + 0.5
+    share = torch.from_numpy(np.log(counts / counts.sum())).float()
+    nothing = nn.functional.cross_entropy(
+        share.expand(len(best), 3), torch.from_numpy(assignment.targets)
+    )
+    assert least < 0.2 * nothing
+    assert left == pytest.approx(UNSURE * float(nothing), rel=1e-3)
+    way = (found - share) / (best - share)  # the same share of the way for every output
+    torch.testing.assert_close(way, way.mean().expand_as(way), rtol=1e-3, atol=1e-3)
+
+
+def test_a_head_that_is_unsure_of_its_rows_stays_at_its_optimum(assign, headlines):
+    best, found, _ = _drawn_back(assign(RECIPE, headlines), 5.0)
+    assert torch.equal(best, found)

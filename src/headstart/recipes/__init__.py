@@ -84,7 +84,8 @@ class Recipe:
     phases
         Of training by descent; none where the head is solved for.
     solved
-        The head starts from its optimum on the frozen features.
+        The head is at its optimum on the frozen features; where more than it trains, it begins on
+        the way there, unsure enough that there is something to learn.
     head
         Registered head to use in place of the task's own (of the same outputs).
     long
@@ -238,6 +239,10 @@ _USUAL: dict[str, dict[str, Any]] = {
 }
 
 
+FEW: dict[str, Any] = {"most_seen": 800, "fewest_epochs": 6, "patience": 6}
+"""How the passes of a recipe for texts are bounded that plans as many as 40 texts take."""
+
+
 def tuning(
     name: str,
     modality: str,
@@ -294,7 +299,7 @@ def usual(name: str, rank: int, **more: Any) -> list[Recipe]:
     more = {"quality": "best", "gain": 0.15, **more}
     return [
         tuning(name, "image", rank, 3, (Phase(10, 3e-3, body=1 / 3),), **more),
-        tuning(name, "text", rank, 2, (Phase(6, 5e-4, body=0.2),), **more),
+        tuning(name, "text", rank, 2, (Phase(20, 1e-3, body=0.1),), **FEW, **more),
         tuning(name, "audio", rank, 2, (Phase(6, 5e-4, body=0.2),), **more),
     ]
 

@@ -1,9 +1,9 @@
 """Tune some last stages over the cached prefix: head first, and slower below than in the head.
 
-Worth trying from some hundred labels on.
+Worth trying from some hundred labels on; of texts, from a few dozen.
 """
 
-from headstart.recipes import Phase, register, tuning, writing
+from headstart.recipes import FEW, Phase, register, tuning, writing
 
 _PICTURES = [
     tuning(
@@ -17,10 +17,23 @@ _PICTURES = [
     )
     for rank, stages, epochs, gain in ((30, 2, 12, 0.12), (40, 3, 10, 0.15), (45, 4, 10, 0.16))
 ]
-_SEQUENCES = [
+_TEXTS = [
     tuning(
         "finetune",
-        modality,
+        "text",
+        rank,
+        stages,
+        (Phase(epochs=20, rate=1e-3, body=0.1),),
+        decay=0.01,
+        **FEW,
+        gain=gain,
+    )
+    for rank, stages, gain in ((30, 1, 0.05), (40, 2, 0.25), (45, 3, 0.35))
+]
+_SOUNDS = [
+    tuning(
+        "finetune",
+        "audio",
         rank,
         stages,
         (Phase(epochs=6, rate=5e-4, body=0.2),),
@@ -28,9 +41,8 @@ _SEQUENCES = [
         patience=3,
         gain=gain,
     )
-    for modality in ("text", "audio")
     for rank, stages, gain in ((30, 1, 0.05), (40, 2, 0.08), (45, 3, 0.1))
 ]
 _WRITERS = [writing("finetune", "audio", 30, 2, (Phase(20, 1e-4, body=0.5),), gain=0.05)]
 
-register("finetune", _PICTURES + _SEQUENCES + _WRITERS)
+register("finetune", _PICTURES + _TEXTS + _SOUNDS + _WRITERS)

@@ -1,6 +1,6 @@
 """Tune the whole network at a small learning rate, from the probe's head."""
 
-from headstart.recipes import Phase, register, tuning, writing
+from headstart.recipes import FEW, Phase, register, tuning, writing
 
 register(
     "full",
@@ -10,12 +10,16 @@ register(
             modality,
             50,
             None,
-            (Phase(epochs=epochs, rate=rate, body=0.2),),
-            patience=4,
+            (phase,),
+            **{"patience": 4, **more},
             gain=0.15,
             doubt=0.3,
         )
-        for modality, epochs, rate in (("image", 8, 2e-3), ("text", 5, 3e-4), ("audio", 5, 3e-4))
+        for modality, phase, more in (
+            ("image", Phase(epochs=8, rate=2e-3, body=0.2), {}),
+            ("text", Phase(epochs=12, rate=1e-3, body=0.06), FEW),
+            ("audio", Phase(epochs=5, rate=3e-4, body=0.2), {}),
+        )
     ]
     + [writing("full", "audio", 50, None, (Phase(epochs=20, rate=1e-4, body=0.5),), gain=0.3)],
 )

@@ -1,4 +1,4 @@
-"""Puts a linear head at its optimum on features that are fixed."""
+"""Puts a linear head at its optimum on features that are fixed, or short of it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ SEARCH = 400
 """Sweeps over all rows where they are read piece by piece."""
 BASIS = 0.13
 """Sweeps of one entry that finding an eigenbasis takes, for each cubed dimension of it."""
+UNSURE = 0.8
+"""Share of a constant's loss that a head leaves at least where what is beneath it is to train."""
+_HALVINGS = 20
 
 
 def seconds_of_solving(rows: int, width: int, many: float) -> float:
@@ -82,3 +85,42 @@ def put_at_optimum(
         return None
     head.load_state_dict(found.state())
     return found.strength
+
+
+def draw_back(
+    head: nn.Module, features: np.ndarray, assignment: Assignment, rows: np.ndarray
+) -> None:
+    """Draw a head from its optimum towards a constant, until it leaves `UNSURE` of that one's loss.
+
+    At the optimum of few rows there is next to no loss, so what is beneath the head would learn
+    from little but noise; and an optimiser that divides gradients by their size makes full steps
+    of noise, too. A head whose optimum leaves so much loss stays there.
+
+    Parameters
+    ----------
+    features
+        (m, d) what the head reads of `rows`.
+    rows
+        (m,) numbers of training rows, of all pieces in their order.
+    """
+    assert isinstance(head, LinearHead)
+    task, spec = assignment.task, assignment.spec
+    targets = torch.from_numpy(assignment.targets[rows])
+    one = assignment.train[0].data.take([0])
+    constant = task.constant(assignment.targets, spec).outputs(one)[0]
+    with torch.no_grad():
+        best = head.linear(torch.from_numpy(features))
+
+        def loss(share: float) -> float:
+            outputs = torch.lerp(constant.expand_as(best), best, share)
+            return float(task.loss(outputs, targets, spec))
+
+        wanted = UNSURE * loss(0.0)
+        if loss(1.0) >= wanted:
+            return
+        least, most = 0.0, 1.0
+        for _ in range(_HALVINGS):
+            share = (least + most) / 2
+            least, most = (share, most) if loss(share) > wanted else (least, share)
+        head.linear.weight.mul_(least)
+        head.linear.bias.copy_(torch.lerp(constant, head.linear.bias, least))

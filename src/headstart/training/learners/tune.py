@@ -42,7 +42,7 @@ from headstart.training.perturbations import perturbed
 from headstart.training.plan import HEAD, FreezePlan
 from headstart.training.precision import Numerics, all_numerics
 from headstart.training.ranging import STEPS, range_test
-from headstart.training.solving import put_at_optimum, seconds_of_solving
+from headstart.training.solving import draw_back, put_at_optimum, seconds_of_solving
 from headstart.training.surviving import survives
 
 MIRROR = "mirror"
@@ -322,7 +322,7 @@ class Tune:
         plain = self._joined(assignment, extractor, cut, views[0])
         if tuned.writes:
             tuned.begin(plain, torch.from_numpy(assignment.targets), assignment.seed)
-        solved = self._solve(assignment, tuned, plain) if recipe.solved else {}
+        solved = self._solve(assignment, tuned, plain, begins=True) if recipe.solved else {}
         values = _Views([plain] + [self._joined(assignment, extractor, cut, v) for v in views[1:]])
 
         def outputs(_rows: Rows) -> Tensor:
@@ -456,8 +456,10 @@ class Tune:
         pieces = [self._values(assignment, extractor, cut, p, view) for p in assignment.train]
         return concatenated(pieces)
 
-    def _solve(self, assignment: Assignment, tuned: Tuned, plain: Values) -> dict[str, object]:
-        """Put the head at its optimum on the features as they are before tuning."""
+    def _solve(
+        self, assignment: Assignment, tuned: Tuned, plain: Values, begins: bool = False
+    ) -> dict[str, object]:
+        """Put the head at its optimum on the features as they are; short of it if it `begins`."""
         rows = np.arange(len(plain))
         if len(rows) > _STARTED:
             some = np.random.default_rng(assignment.seed).choice(rows, _STARTED, replace=False)
@@ -468,7 +470,11 @@ class Tune:
                 lambda some: tuned.features(some)["features"].cpu(), plain, torch.from_numpy(rows)
             )
         strength = put_at_optimum(tuned.head, Array(features.numpy()), assignment, rows)
-        return {} if strength is None else {"strength": strength}
+        if strength is None:
+            return {}
+        if begins:
+            draw_back(tuned.head, features.numpy(), assignment, rows)
+        return {"strength": strength}
 
     def _sample(self, assignment: Assignment, extractor: Extractor, cut: int) -> _Sample:
         recipe = assignment.recipe
