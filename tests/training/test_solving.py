@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from headstart.data.dataset import Column
 from headstart.models.heads import LinearHead
 from headstart.recipes import Recipe
 from headstart.tasks.matrix import Array
@@ -87,3 +88,14 @@ def test_a_head_that_is_sure_of_its_rows_is_drawn_back_until_they_teach_somethin
 def test_a_head_that_is_unsure_of_its_rows_stays_at_its_optimum(assign, headlines):
     best, found, _ = _drawn_back(assign(RECIPE, headlines), 5.0)
     assert torch.equal(best, found)
+
+
+def test_a_head_of_numbers_stays_at_its_optimum(assign, headlines):
+    numbers = tuple(f"{7.31 * row:.3f}" for row in range(len(headlines)))
+    assignment = assign(RECIPE, replace(headlines, targets=(Column("place", numbers),)))
+    features = np.random.default_rng(0).normal(size=(len(assignment.targets), 90))
+    head = LinearHead(90, 1)
+    put_at_optimum(head, Array(features.astype(np.float32)), assignment)
+    before = head.linear.weight.clone()
+    draw_back(head, features.astype(np.float32), assignment, np.arange(len(features)))
+    assert torch.equal(head.linear.weight, before)

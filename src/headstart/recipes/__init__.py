@@ -239,8 +239,8 @@ _USUAL: dict[str, dict[str, Any]] = {
 }
 
 
-FEW: dict[str, Any] = {"most_seen": 800, "fewest_epochs": 6, "patience": 6}
-"""How the passes of a recipe for texts are bounded that plans as many as 40 texts take."""
+BY_ROWS: dict[str, Any] = {"most_seen": 800, "fewest_epochs": 6, "patience": 6}
+"""How many passes texts take: more of forty than of four hundred, or too few steps are made."""
 
 
 def tuning(
@@ -299,7 +299,7 @@ def usual(name: str, rank: int, **more: Any) -> list[Recipe]:
     more = {"quality": "best", "gain": 0.15, **more}
     return [
         tuning(name, "image", rank, 3, (Phase(10, 3e-3, body=1 / 3),), **more),
-        tuning(name, "text", rank, 2, (Phase(20, 1e-3, body=0.1),), **FEW, **more),
+        tuning(name, "text", rank, 2, (Phase(20, 1e-3, body=0.1),), **BY_ROWS, **more),
         tuning(name, "audio", rank, 2, (Phase(6, 5e-4, body=0.2),), **more),
     ]
 

@@ -1,6 +1,6 @@
 """Tune the whole network at a small learning rate, from the probe's head."""
 
-from headstart.recipes import FEW, Phase, register, tuning, writing
+from headstart.recipes import BY_ROWS, Phase, register, tuning, writing
 
 register(
     "full",
@@ -17,7 +17,7 @@ register(
         )
         for modality, phase, more in (
             ("image", Phase(epochs=8, rate=2e-3, body=0.2), {}),
-            ("text", Phase(epochs=12, rate=1e-3, body=0.06), FEW),
+            ("text", Phase(epochs=12, rate=1e-3, body=0.06), BY_ROWS),
             ("audio", Phase(epochs=5, rate=3e-4, body=0.2), {}),
         )
     ]

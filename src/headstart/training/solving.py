@@ -94,7 +94,7 @@ def draw_back(
 
     At the optimum of few rows there is next to no loss, so what is beneath the head would learn
     from little but noise; and an optimiser that divides gradients by their size makes full steps
-    of noise, too. A head whose optimum leaves so much loss stays there.
+    of noise, too. A head whose optimum leaves so much loss stays there, and so does one of numbers.
 
     Parameters
     ----------
@@ -110,6 +110,8 @@ def draw_back(
     constant = task.constant(assignment.targets, spec).outputs(one)[0]
     with torch.no_grad():
         best = head.linear(torch.from_numpy(features))
+        if task.decided(best, assignment.targets[rows]) is None:  # no probability to be sure of
+            return
 
         def loss(share: float) -> float:
             outputs = torch.lerp(constant.expand_as(best), best, share)

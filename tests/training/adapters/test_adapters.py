@@ -23,7 +23,7 @@ RECIPE = Recipe(
     "tune",
     rank=30,
     stages=2,
-    phases=(Phase(epochs=3, rate=1e-2),),
+    phases=(Phase(epochs=12, rate=1e-2),),
     solved=True,
 )
 PAIRS = [

@@ -101,13 +101,15 @@ def test_a_phase_of_the_head_keeps_every_stage_bit_for_bit(assign, squares, toy_
     assert fitted.model.head.linear.weight.abs().max() > 0
 
 
-def test_it_starts_from_the_probe(assign, squares, toy_image):
-    """With learning rates of almost nothing it answers as the probe does."""
+def test_it_starts_on_the_way_to_the_probe(assign, squares, toy_image):
+    """With learning rates of almost nothing it answers as the probe does, and is less sure."""
     recipe = replace(RECIPE, phases=(Phase(1, 1e-12),))
     assignment = assign(recipe, squares, toy_image)
-    found = TUNE.fit(assignment).model.outputs(squares).softmax(1)
-    expected = PROBE.fit(assignment).model.outputs(squares).softmax(1)
-    torch.testing.assert_close(found, expected, atol=CLOSE, rtol=0)
+    outputs = [learner.fit(assignment).model.outputs(squares) for learner in (TUNE, PROBE)]
+    found, probe = (said - said.mean(1, keepdim=True) for said in outputs)
+    share = float((found * probe).sum() / (probe * probe).sum())
+    assert 0.01 < share < 0.9
+    torch.testing.assert_close(found, share * probe, atol=CLOSE, rtol=0)
     cold = replace(recipe, solved=False)
     even = TUNE.fit(assign(cold, squares, toy_image)).model.outputs(squares).softmax(1)
     torch.testing.assert_close(even, torch.full((72, 3), 1 / 3), atol=1e-3, rtol=0)
