@@ -109,7 +109,8 @@ def draw_back(
     one = assignment.train[0].data.take([0])
     constant = task.constant(assignment.targets, spec).outputs(one)[0]
     with torch.no_grad():
-        best = head.linear(torch.from_numpy(features))
+        weight, bias = head.linear.weight, head.linear.bias
+        best = nn.functional.linear(torch.from_numpy(features), weight.cpu(), bias.cpu())
         if task.decided(best, assignment.targets[rows]) is None:  # no probability to be sure of
             return
 
@@ -124,5 +125,5 @@ def draw_back(
         for _ in range(_HALVINGS):
             share = (least + most) / 2
             least, most = (share, most) if loss(share) > wanted else (least, share)
-        head.linear.weight.mul_(least)
-        head.linear.bias.copy_(torch.lerp(constant, head.linear.bias, least))
+        weight.mul_(least)
+        bias.copy_(torch.lerp(constant, bias.cpu(), least))
