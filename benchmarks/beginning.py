@@ -68,11 +68,11 @@ def carried_out(dataset: Dataset, labels: int, draw: int) -> dict[str, Any]:
     extractors = {source.id: opened(source)}
     held = bench_of(dataset, extractors, order[:labels], order[labels:][:TESTED]).validation
     bench = bench_of(dataset, extractors, order[:labels])
-    bench = replace(bench, validation=None, choosing=False)
     found = {}
     for name, unsure in BEGINS.items():
         solving.UNSURE = unsure
         one = assign(bench, of(dataset.modality), source.id, lambda: False)
+        one = replace(one, validation=None, choosing=False)
         fitted = learners.get("tune").fit(replace(one, settled=settle(one)))
         outputs = fitted.model.outputs(held.data)
         truth = torch.from_numpy(held.targets)
