@@ -251,7 +251,7 @@ def tuning(
     phases: tuple[Phase, ...],
     **more: Any,
 ) -> Recipe:
-    """Return a recipe that tunes stages of a source, from the optimum of the head on its features.
+    """Return a recipe that tunes stages of a source, its head first on the way to its optimum.
 
     So a random head does not tear up what the source knows (Kumar et al., Fine-Tuning can Distort
     Pretrained Features and Underperform Out-of-Distribution, ICLR 2022). What `more` does not say

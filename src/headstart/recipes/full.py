@@ -1,4 +1,4 @@
-"""Tune the whole network at a small learning rate, from the probe's head."""
+"""Tune the whole network at a small learning rate, from near the probe's head."""
 
 from headstart.recipes import BY_ROWS, Phase, register, tuning, writing
 
