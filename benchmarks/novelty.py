@@ -27,7 +27,7 @@ from headstart.data.reading import read
 from headstart.evidence.novelty import LEVEL, describe
 from headstart.models import Model
 from headstart.recipes import recipes_for
-from headstart.search.trial import assign, refit
+from headstart.search.trial import assign, on_all, refit
 from headstart.sources.catalogue import default_source
 from headstart.training.learners import learners
 from records import keep
@@ -101,7 +101,7 @@ def measured(
         start = None if recipe.start == "small" else source.id
         assignment = assign(bench, recipe, start, lambda: False)
         fitted = learners.get(recipe.learner).fit(assignment)
-        again = refit(assignment, fitted.settled, (tested,))
+        again = refit(on_all(assignment, fitted.settled, (tested,)))
         pieces = [bench.train.data, bench.validation.data, tested.data]
         for name, model in (("evaluated", fitted.model), ("refitted", again.model)):
             found.append(

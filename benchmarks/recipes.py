@@ -25,7 +25,7 @@ from benches import bench_of, opened
 from headstart.data.dataset import Dataset
 from headstart.data.reading import read
 from headstart.recipes import Phase, Recipe, recipes_for, tuning
-from headstart.search.trial import Bench, assign, refit, run_trial
+from headstart.search.trial import Bench, assign, on_all, refit, run_trial
 from headstart.sources.catalogue import default_source
 from headstart.training.learners import Rows, refused, settle
 from ranking.making import TARGETS as PICTURES
@@ -96,7 +96,7 @@ def tried(bench: Bench, recipe: Recipe, source: str | None, tested: Rows) -> dic
     if result.fitted is None:
         return {**found, "failed": result.reason}
     settled = result.fitted.settled
-    again = refit(replace(assignment, late=lambda: False), settled, ())
+    again = refit(on_all(replace(assignment, late=lambda: False), settled, ()))
     right = again.model.outputs(tested.data).argmax(1).numpy() == tested.targets
     return {
         **found,

@@ -21,7 +21,7 @@ from headstart.data.reading import read
 from headstart.recipes import Recipe, recipes_for
 from headstart.search.trial import assign
 from headstart.sources.catalogue import default_source
-from headstart.training.learners import Assignment, learners, settle
+from headstart.training.learners import PASSES, Assignment, learners, settle
 from records import keep
 from targets import bbc_articles, bbc_folders, fashion_folder
 
@@ -62,7 +62,7 @@ def forecast_of_an_epoch(assignment: Assignment) -> float:
     """Return what the race would expect an epoch to take."""
     one, two = (
         learners.get("tune").forecast(
-            replace(assignment, settled={**assignment.settled, "epochs": epochs})
+            replace(assignment, settled={**assignment.settled, PASSES: epochs})
         )
         for epochs in (1, 2)
     )

@@ -29,7 +29,7 @@ from headstart.models import Model
 from headstart.models.adjusted import Adjusted
 from headstart.recipes import Recipe, recipes
 from headstart.search.budget import Clock, parse_budget
-from headstart.search.trial import Bench, assign, refit, run_trial
+from headstart.search.trial import Bench, assign, on_all, refit, run_trial
 from headstart.tasks import Task, metric_for, tasks
 from headstart.training.learners import Rows, settle
 
@@ -193,7 +193,7 @@ def distil(
     by = len(lesson.bench.train.data)
     if 1.3 * tried.seconds * len(rows) / by < clock.left:
         say("teaching again, by all rows")
-        again = refit(assignment, tried.fitted.settled, (held,))
+        again = refit(on_all(assignment, tried.fitted.settled, (held,)))
         if not again.cut_short:
             student, by = lesson.student(again.model), len(rows)
     student = Adjusted(student.inner, student.offsets, warmth * student.temperature)

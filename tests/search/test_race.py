@@ -44,9 +44,9 @@ class World:
         return "it has no stages" if assignment.recipe.name == "unfit" else ""
 
     def forecast(self, assignment):
-        recipe, settled = assignment.recipe, assignment.settled
-        share = settled.get("passes", 1) / max(1, recipe.epochs)
-        return recipe.batch * (share if "passes" in settled else 1) + 10.0 * settled["views"]
+        recipe = assignment.recipe
+        share = assignment.carried_out.epochs / recipe.epochs if recipe.epochs else 1
+        return recipe.batch * share + 10.0 * assignment.settled["views"]
 
     def fit(self, assignment):
         recipe = assignment.recipe
@@ -224,6 +224,24 @@ def test_what_its_learner_refuses_is_left_out_with_the_reason(race):
 def test_a_trial_whose_refit_would_not_fit_is_left_out(race):
     recipes = [recipe("probe", 1, 0.5), recipe("a", 40, 0.9)]
     assert race(recipes, refitting=2.0)[0].begun == ["probe"]
+
+
+@pytest.mark.parametrize(("most_seen", "begun"), ((0, False), (10 * ROWS, True)))
+def test_a_refit_that_sees_as_many_rows_takes_as_long(race, most_seen, begun):
+    """Of 100 seconds 5 are kept back; on three times the rows it may have a third of the epochs."""
+    seen = {"most_seen": most_seen, "fewest_epochs": 1}
+    dear = replace(recipe("a", 46, 0.9, stages=2), phases=(Phase(10, 0.1),), **seen)
+    world, _, _ = race([recipe("probe", 0, 0.5), dear], refitting=3.0)
+    assert ("a" in world.begun) == begun
+
+
+@pytest.mark.parametrize(("seconds", "begun"), ((31, True), (40, True), (46, True), (48, False)))
+def test_where_time_is_short_a_refit_in_half_its_epochs_is_kept_back(race, seconds, begun):
+    """Of 100 seconds 5 are kept back, and measuring takes half a second twice."""
+    dear = replace(recipe("a", seconds, 0.9, stages=2), phases=(Phase(10, 0.1),))
+    world, standing, _ = race([recipe("probe", 0, 0.5), dear], refitting=2.0)
+    assert ("a" in world.begun) == begun and bool(standing.skipped) != begun
+    assert not begun or world.settled[1] == {"numerics": "f32", "views": 0}, "the trial has all"
 
 
 @pytest.mark.parametrize(("seconds", "begun"), ((1.5, "probe"), (2.5, "probe"), (4, "a")))

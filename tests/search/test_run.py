@@ -14,6 +14,8 @@ from headstart.search import closing
 from headstart.search import run as running
 from headstart.search.budget import Stopped
 from headstart.search.ledger import Ledger
+from headstart.search.trial import refit
+from headstart.training.learners import learners
 
 WORDS = {"sport": "goal match team coach league", "money": "bank share fund loan debt"}
 OPTIONS = {"label": "topic", "budget": "60m", "max_trials": 2}
@@ -113,6 +115,32 @@ def test_a_stop_after_the_refit_of_a_resumed_run_leaves_what_was_refitted(
     card = (tmp_path / "run" / "model" / "README.md").read_text(encoding="utf-8")
     assert "not read" not in card and str(again.result["winner"]["rows"]) in card
     assert again.model.artifact.facts["decisions"]
+
+
+@pytest.mark.parametrize(("needed", "fewest", "most"), ((0.9, 1, 1), (1.3, 0.5, 0.8), (3, 0, 0)))
+def test_a_refit_has_as_many_epochs_as_there_is_time_for(
+    news, tmp_path, monkeypatch, capsys, needed, fewest, most
+):
+    """It needs so many times the budget."""
+    monkeypatch.setattr(closing, "_paces", lambda *_: (needed * 3600 / 80, 0.0))
+    settled = []
+
+    def noting(assignment):
+        settled.append(assignment.carried_out.epochs)
+        return refit(assignment)
+
+    monkeypatch.setattr(closing, "refit", noting)
+    monkeypatch.setattr(learners.get("words"), "fit", fail)  # it would win
+    tune = learners.get("tune")
+    monkeypatch.setattr(tune, "forecast", lambda one: 1.0 * one.carried_out.epochs)
+    options = {**OPTIONS, "recipe": "finetune", "quiet": False}
+    found = hs.fit(news, out=tmp_path / "run", **options)
+    assert found.result["winner"]["refitted"] == bool(most)
+    assert found.result["winner"]["rows"] == (80 if most else 40)
+    assert all(fewest * 10 <= epochs <= most * 10 for epochs in settled), "of 80 texts it has ten"
+    said = capsys.readouterr().err
+    assert ("no time to refit" in said) == (not settled)
+    assert ("% of its epochs" in said) == (0 < most < 1)
 
 
 def test_a_source_that_is_not_there_any_more_takes_its_trials_along(news, tmp_path, monkeypatch):

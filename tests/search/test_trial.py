@@ -10,7 +10,7 @@ import torch
 
 from headstart.models.adjusted import Adjusted
 from headstart.recipes import Recipe
-from headstart.search.trial import Bench, refit, run_trial, validation_outputs
+from headstart.search.trial import Bench, on_all, refit, run_trial, validation_outputs
 from headstart.tasks import metric_for
 
 RECIPE = Recipe("tfidf-linear", "text", "small", "words", rank=20)
@@ -48,7 +48,7 @@ def test_a_metric_of_decisions_gets_its_decision_and_an_honest_score(imbalanced)
     assert assignment.metric.score(outputs, held.targets) == result.score
     loss = assignment.task.loss(outputs, torch.from_numpy(held.targets), assignment.spec)
     assert loss == pytest.approx(result.loss) and model.temperature != 1
-    again = refit(assignment, result.fitted.settled, ())
+    again = refit(on_all(assignment, result.fitted.settled, ()))
     assert isinstance(again.model, Adjusted)
     assert again.model.offsets.tolist() == model.offsets.tolist()
 
@@ -93,5 +93,5 @@ def test_a_model_is_made_as_sure_as_it_is_right(imbalanced):
 
     assert loss(model.outputs(held.data)) < loss(model.inner.outputs(held.data))
     assert result.loss == pytest.approx(loss(model.outputs(held.data)))
-    again = refit(assignment, result.fitted.settled, ())
+    again = refit(on_all(assignment, result.fitted.settled, ()))
     assert again.model.temperature == model.temperature

@@ -161,20 +161,6 @@ def test_without_validation_the_plan_is_carried_out():
     assert trained.epochs == 6 and [e.score for e in trained.history] == [None] * 6
 
 
-def test_fewer_epochs_take_the_same_first_steps():
-    """So a refit for the epochs that a trial settled follows the trial's own learning rates."""
-    short, whole, states = Task(), Task(), []
-    trained = short.train(most_epochs=2)
-
-    def evaluate():
-        states.append(whole.state())
-        return 0.0, -float(len(states))  # better each time
-
-    whole.train(evaluate=evaluate)
-    assert trained.epochs == 2 and len(trained.history) == 2
-    assert same(short.state(), states[1])
-
-
 def test_a_loss_that_is_no_number_is_said():
     task = Task()
     task.x[3] = float("nan")
@@ -434,6 +420,18 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
+def killed_at(task, steps):
+    """Return what a task does in a step, so many times."""
+    plain = task.step
+
+    def step(rows, epoch):
+        if len(task.taken) >= steps:
+            raise Killed
+        return plain(rows, epoch)
+
+    return step
+
+
 THAWING = (Phase(2, 1e-2, last=0), Phase(2, 3e-3), Phase(1, 1e-3, fading=0.5))
 
 
@@ -458,15 +456,8 @@ def test_training_that_was_killed_goes_on_to_the_same_end(tmp_path, options, kil
     whole = begun()
     expected = whole.train(evaluate=evaluation(whole), **options)
 
-    first = begun()
-    plain, steps = first.step, (killed_in - 1) * 3 + 2  # in the middle of an epoch
-
-    def step(rows, epoch):
-        if len(first.taken) >= steps:
-            raise Killed
-        return plain(rows, epoch)
-
-    first.step = step
+    first, steps = begun(), (killed_in - 1) * 3 + 2  # in the middle of an epoch
+    first.step = killed_at(first, steps)
     kept = Checkpoint(tmp_path / "step.safetensors", every=0.0)
     with pytest.raises(Killed):
         first.train(evaluate=evaluation(first), checkpoint=kept, **options)
@@ -481,12 +472,14 @@ def test_training_that_was_killed_goes_on_to_the_same_end(tmp_path, options, kil
 
 def test_moments_are_those_of_the_uninterrupted_run(tmp_path):
     states = []
-    for epochs in ((5,), (2, 5)):
-        task = Task(phases=THAWING)
-        kept = Checkpoint(tmp_path / f"{len(epochs)}.safetensors", every=0.0)
-        for most in epochs:
-            task = Task(phases=THAWING)
-            task.train(most_epochs=most, checkpoint=kept)
+    for kills in (0, 1):
+        kept = Checkpoint(tmp_path / f"{kills}.safetensors", every=0.0)
+        if kills:
+            first = Task(phases=THAWING)
+            first.step = killed_at(first, 2 * 3)
+            with pytest.raises(Killed):
+                first.train(checkpoint=kept)
+        Task(phases=THAWING).train(checkpoint=kept)
         states.append(kept.read()[0])
     assert same(*states)
     assert any(name.startswith("moments/") for name in states[0])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -41,14 +41,18 @@ from headstart.search.preparation import Prepared
 from headstart.search.reach import AT_THE_END
 from headstart.search.standing import Contender, Standing
 from headstart.search.trial import (
+    HURRIED,
     Bench,
     assign,
+    hurried,
+    on_all,
     reason_of,
     refit,
     validation_outputs,
     writing_seconds,
 )
 from headstart.sources.opening import find_source
+from headstart.training.learners import Assignment, learners
 
 COMPARING = 0.4
 """Seconds kept back for intervals and the verdict, besides the bootstrap."""
@@ -331,34 +335,36 @@ def refitted(
 ) -> tuple[Model, int] | None:
     """Fit the winner's recipe again on all rows, if the time that is left reaches for it.
 
-    Rows that the budget left out take part as far as there is time for them now. Returned are the
-    model and the number of rows.
+    Rows that the budget left out take part as far as there is time for them now; where there is
+    not even time for the others it is carried out in fewer epochs, down to `HURRIED` of them.
+    Returned are the model and the number of rows.
     """
     winner = standing.winner
     assert winner is not None
     if winner.cut_short:
         return None
-    bench, rows = prepared.bench, len(prepared.dataset)
+    rows = len(prepared.dataset)
     a_row, a_spare_row = _paces(prepared, winner)
     left = clock.left - clock.saving
-    if a_row * rows > left:
+    whole = _again(prepared, winner, lambda: clock.left < clock.saving)
+    share = _share(whole, a_row * rows, left)
+    if not share:
         listener.say(
             f"no time to refit on all rows (forecast {a_row * rows:.1f} s, {clock.left:.1f} s left)"
         )
         return None
     entry = winner.entry
-    more = [prepared.test] if len(prepared.test.data) else []
-    if len(prepared.spare.data):
+    if len(prepared.spare.data) and share == 1:
         fitting = min(len(prepared.spare.data), int((left - a_row * rows) / a_spare_row))
-        more += [prepared.spare.take(np.arange(fitting))] if fitting else []
+        spare = (prepared.spare.take(np.arange(fitting)),) if fitting else ()
+        whole = [replace(part, train=(*part.train, *spare)) for part in whole]
         rows += fitting
-    listener.say(f"refitting {entry.name} on {rows:,} rows")
+    less = "" if share == 1 else f", with time for {share:.0%} of its epochs"
+    listener.say(f"refitting {entry.name} on {rows:,} rows{less}")
     models = []
-    for part in winner.members or (winner,):
-        recipe, source = part.entry.recipe, part.entry.source
-        assignment = assign(bench, recipe, source, lambda: clock.left < clock.saving)
+    for part in whole:
         try:
-            fitted = refit(assignment, part.record.details["settled"], tuple(more))
+            fitted = refit(part if share == 1 else hurried(part, share))
         except Exception as error:  # the model that was evaluated is handed back
             listener.say(f"not refitted: {reason_of(error)}")
             return None
@@ -369,6 +375,37 @@ def refitted(
     return (Fused(models) if winner.members else models[0]), rows
 
 
+def _again(
+    prepared: Prepared, winner: Contender, late: Callable[[], bool] = lambda: False
+) -> list[Assignment]:
+    """Return how a contender, or each of its members, is fitted again on all rows."""
+    more = (prepared.test,) if len(prepared.test.data) else ()
+    found = []
+    for part in winner.members or (winner,):
+        assignment = assign(prepared.bench, part.entry.recipe, part.entry.source, late)
+        found.append(on_all(assignment, part.record.details["settled"], more))
+    return found
+
+
+def _forecast(assignments: Iterable[Assignment]) -> float:
+    return sum(learners.get(each.recipe.learner).forecast(each) for each in assignments)
+
+
+def _share(whole: list[Assignment], seconds: float, left: float) -> float:
+    """Return in what share of its epochs, which take so many seconds, a refit fits; 0 if in none.
+
+    How much less time it takes is forecast.
+    """
+    if seconds <= left:
+        return 1.0
+    forecast = _forecast(whole)
+    for tenths in range(9, int(10 * HURRIED) - 1, -1):
+        less = _forecast(hurried(each, tenths / 10) for each in whole)
+        if seconds * less / forecast <= left:
+            return tenths / 10
+    return 0.0
+
+
 def refitting_seconds(prepared: Prepared, winner: Contender) -> float:
     """Return about how long it takes to fit a contender again on all rows, those left out too."""
     a_row, a_spare_row = _paces(prepared, winner)
@@ -376,9 +413,14 @@ def refitting_seconds(prepared: Prepared, winner: Contender) -> float:
 
 
 def _paces(prepared: Prepared, winner: Contender) -> tuple[float, float]:
-    """Return the seconds in which a contender is fitted to a row that is used, and to another."""
+    """Return the seconds in which a contender is fitted to a row that is used, and to another.
+
+    They are what its trial took, or less where more rows are forecast to take fewer epochs.
+    """
     parts = winner.members or (winner,)
-    a_row = 1.15 * sum(part.record.seconds for part in parts) / len(prepared.bench.train.data)
+    known = sum(part.record.seconds for part in parts) / len(prepared.bench.train.data)
+    forecast = _forecast(_again(prepared, winner)) / len(prepared.dataset)
+    a_row = 1.15 * min(known, forecast)
     if not len(prepared.spare.data):
         return a_row, 0.0
     return a_row, 1.3 * (a_row + sum(_computing(part, prepared) for part in parts))

@@ -26,7 +26,7 @@ from headstart.search.listener import Listener
 from headstart.search.preparation import Prepared
 from headstart.search.standing import Contender, Standing
 from headstart.search.trial import assign
-from headstart.training.learners import Assignment, Rows, learners
+from headstart.training.learners import EPOCHS, Assignment, Rows, learners
 
 SHARE = 0.05
 """Share of the budget that the curves may take, of time that is left at the end."""
@@ -157,14 +157,14 @@ def _curve(
     strata = bench.task.strata(rows.targets)
 
     def asked(size: int) -> Assignment:
-        if "epochs" not in settled:
+        if EPOCHS not in settled:
             return assignment
-        epochs = epochs_of(entry.recipe, settled["epochs"], len(bench.train.data), size)
-        return replace(assignment, settled={**settled, "epochs": epochs})
+        epochs = epochs_of(entry.recipe, settled[EPOCHS], len(bench.train.data), size)
+        return replace(assignment, settled={**settled, EPOCHS: epochs})
 
     while sizes := sizes_of(len(rows.data), len(np.unique(strata))):
         some = replace(asked(sizes[-1]), train=(rows.take(np.arange(sizes[-1])),))
-        passes = [size * asked(size).settled.get("epochs", 1) for size in sizes]
+        passes = [size * asked(size).settled.get(EPOCHS, 1) for size in sizes]
         known = contender.record.seconds * sizes[-1] / len(bench.train.data)
         a_deal = FOLDS * sum(passes) / passes[-1] * min(known, learner.forecast(some))
         if a_deal <= clock.left - end:

@@ -20,12 +20,14 @@ from headstart.search.ledger import Ledger, TrialRecord
 from headstart.search.listener import Listener
 from headstart.search.standing import Contender, Entry, Standing
 from headstart.search.trial import (
+    HURRIED,
     MEASURING,
     Bench,
     TrialResult,
     TrialSpec,
     adjusted,
     assign,
+    hurried,
     reason_of,
     run_trial,
     specify,
@@ -58,7 +60,7 @@ class Race:
     saving
         Those for saving alone.
     refitting
-        How many times the cost of a trial its refit on all rows is forecast to take; 0 without.
+        How many times the rows of a trial its refit on all rows has; 0 without.
     keep, sweep
         Called with each contender that leads somewhere, to make it durable; and once it is in the
         ledger, to take away what nobody needs any more.
@@ -243,8 +245,7 @@ class Race:
         started = time.monotonic()
         recipe, source = entry.recipe, entry.source
         seconds = forecast(deal, recipe, source, assignment.settled)
-        to_refit = self.refitting * self._to_refit(entry, tried.seconds)
-        if seconds + to_refit > self._available(entry):
+        if seconds + self._to_refit(entry, tried.seconds) > self._available(entry):
             return self._without_folds(tried, f"no time for its folds ({seconds:.0f} s)")
         try:
             answers, found = hold_out(deal, recipe, source, assignment.settled, assignment.late)
@@ -279,10 +280,11 @@ class Race:
     ) -> Assignment | None:
         """Return the assignment of a trial that fits, with its refit if it wins.
 
-        It has as many views as can be paid for, and then as many epochs, where few are enough;
-        rather than with less than half of them it is tried without a refit. Where it does not fit
-        even so, it is noted why it was left out. `settled` is what an earlier session began the
-        trial with, if it did; where `done` epochs of it are kept it goes on so or not at all.
+        It has as many views as can be paid for, and then as many epochs, where few are enough, or
+        else its refit has fewer; rather than with less than half of them it is tried without a
+        refit. Where it does not fit even so, it is noted why it was left out. `settled` is what an
+        earlier session began the trial with, if it did; where `done` epochs of it are kept it goes
+        on so or not at all.
         """
         assignment = self._assigned(entry)
         held = len(self.bench.validation.data)
@@ -297,10 +299,12 @@ class Race:
             settled = settle(assignment) if settled is None else settled
             assignment = replace(assignment, settled=settled)
             left = 1 - done / max(1, assignment.carried_out.epochs)
-            for trying, refitting, said in _less_and_less(assignment, self.refitting, done):
-                once = learners.get(entry.recipe.learner).forecast(trying)
+            learner = learners.get(entry.recipe.learner)
+            for trying, again, said in _less_and_less(assignment, done):
+                once = learner.forecast(trying)
                 seconds = left * once + reading + writing + self._folding(entry, trying.settled)
-                needed = seconds + refitting * self._to_refit(entry, once)
+                share = 1.0 if again is trying else learner.forecast(again) / once if again else 0.0
+                needed = seconds + share * self._to_refit(entry, once)
                 if needed <= self._available(entry):
                     if said:
                         self.listener.say(f"{entry.name}: time for {said}")
@@ -366,10 +370,16 @@ class Race:
         if self._is_first(entry):
             return 0.0
         champion = self.standing.winner
-        known = champion.record.seconds if champion is not None else 0.0
+        known = self._again(champion.entry, champion.record.seconds) if champion else 0.0
         if entry.recipe.start == "small" and champion is not None:
             return known
-        return max(known, seconds)
+        return max(known, self._again(entry, seconds))
+
+    def _again(self, entry: Entry, seconds: float) -> float:
+        """Return the cost of fitting what took so many seconds again, on all rows."""
+        rows, recipe = len(self.bench.train.data), entry.recipe
+        before, after = (recipe.for_rows(int(n)).epochs for n in (rows, self.refitting * rows))
+        return seconds * self.refitting * (after / before if before else 1.0)
 
     def _trained(self, entry: Entry) -> float:
         """Return how many last stages an entry trains."""
@@ -438,9 +448,9 @@ def _place(entry: Entry) -> tuple[str, str, str, str | None]:
 
 
 def _less_and_less(
-    assignment: Assignment, refitting: float, done: float
-) -> Iterator[tuple[Assignment, float, str]]:
-    """Yield an assignment with ever fewer views and epochs, what a refit costs; what to say.
+    assignment: Assignment, done: float
+) -> Iterator[tuple[Assignment, Assignment | None, str]]:
+    """Yield an assignment with ever fewer views and epochs, its refit if it has one; what to say.
 
     Where some epochs are `done` it is not changed any more.
     """
@@ -449,18 +459,25 @@ def _less_and_less(
         return replace(assignment, settled={**assignment.settled, **fewer})
 
     recipe, asked = assignment.recipe, assignment.settled.get("views", 0)
-    fewest = {"views": 0} if asked else {}
-    yield assignment, refitting, ""
+    epochs, begun = recipe.for_rows(assignment.rows).epochs, assignment.carried_out.epochs
+    less = "a refit in fewer epochs"
+    yield assignment, assignment, ""
     if done:
-        yield assignment, 0.0, "the epochs that are left, and none for a refit"
+        yield assignment, hurried(assignment, HURRIED), f"the epochs that are left, and {less}"
+        yield assignment, None, "the epochs that are left, and none for a refit"
         return
     for views in range(asked - 1, -1, -1):
-        yield settling(views=views), refitting, f"{views} of {asked} views a row"
+        trying = settling(views=views)
+        yield trying, trying, f"{views} of {asked} views a row"
+    fewest = {"views": 0} if asked else {}
     if not recipe.shortest:
+        if begun > 1:
+            trying = settling(**fewest)
+            yield trying, hurried(trying, HURRIED), less
         return
-    epochs, begun = recipe.for_rows(assignment.rows).epochs, assignment.carried_out.epochs
     for fewer in range(begun - 1, assignment.carried_out.hurried - 1, -1):
-        yield settling(**fewest, **{PASSES: fewer}), refitting, f"{fewer} of {epochs} epochs"
+        trying = settling(**fewest, **{PASSES: fewer})
+        yield trying, trying, f"{fewer} of {epochs} epochs"
     for fewer in range(begun, recipe.shortest - 1, -1):
         said = f"{fewer} of {epochs} epochs, and none for a refit"
-        yield settling(**fewest, **{PASSES: fewer}), 0.0, said
+        yield settling(**fewest, **{PASSES: fewer}), None, said

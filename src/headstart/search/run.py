@@ -202,17 +202,17 @@ class _Session:
     def _join(self, has_head_start: bool) -> None:
         """Let the best models of a side answer together, where validation prefers that.
 
-        There has to be time left for it.
+        There has to be time left for it, and for fitting all of them again.
         """
         standing, bench = self.standing, self.prepared.bench
         best = standing.best(has_head_start)
         leader = standing.transfer if has_head_start else standing.scratch
-        if len(best) < 2 or leader not in best:  # it may be joined already
+        if leader not in best:  # it may be joined already
             return
         recipes = [contender.entry.recipe for contender in best]
         closing = closing_seconds(self.prepared, recipes, self._besides())
-        refits = sum(c.record.seconds for c in best) if self.options.refit else 0.0
-        if self.clock.left < 2 * closing + refits:
+        best = self._affordable(best, self.clock.left - 2 * closing)
+        if len(best) < 2 or leader not in best:
             return
         started = time.monotonic()
         found = joined(bench, best, lambda c: model_of(c, self.folder))
@@ -239,6 +239,16 @@ class _Session:
         self.ledger.record(record)
         self._sweep()
         self.listener.done(record, " and ".join(c.entry.name for c in found.members))
+
+    def _affordable(self, contenders: list[Contender], left: float) -> list[Contender]:
+        """Return those of some contenders that can be fitted again in so many seconds."""
+        found = []
+        for contender in contenders:
+            to_refit = refitting_seconds(self.prepared, contender) if self.options.refit else 0.0
+            if to_refit <= left:
+                found.append(contender)
+                left -= to_refit
+        return found
 
     def _deal_again(self) -> None:
         """Hold out all rows again in other folds, as often as there is time.

@@ -26,7 +26,7 @@ from headstart.recipes import Recipe
 from headstart.tasks import Metric, TargetSpec, Task, TuneDecision
 from headstart.tasks.thresholds import out_of_fold
 from headstart.training.descent import Diverged
-from headstart.training.learners import Assignment, Fitted, Rows, learners
+from headstart.training.learners import EPOCHS, Assignment, Fitted, Rows, learners
 from headstart.training.memory import peak_memory
 
 MEASURING = 2.0
@@ -249,12 +249,28 @@ def _out_of_fold(tune: TuneDecision, outputs: Tensor, task: Task, held: Rows, se
     return out_of_fold(tune, outputs, held.targets, strata, held.units, seed)
 
 
-def refit(assignment: Assignment, settled: dict[str, Any], more: tuple[Rows, ...]) -> Fitted:
-    """Fit the same recipe on more rows, with what the trial settled, and no validation rows."""
+HURRIED = 0.5
+"""Share of its epochs from which on a model that is fitted again is better than one of fewer rows
+(``benchmarks/refitting.py``)."""
+
+
+def hurried(assignment: Assignment, share: float) -> Assignment:
+    """Return an assignment that is carried out in a share of its epochs, if it has any."""
+    epochs = assignment.carried_out.epochs or assignment.settled.get(EPOCHS, 0)
+    fewer = {EPOCHS: max(1, int(share * epochs))} if epochs else {}
+    return replace(assignment, settled={**assignment.settled, **fewer})
+
+
+def on_all(assignment: Assignment, settled: dict[str, Any], more: tuple[Rows, ...]) -> Assignment:
+    """Return the assignment of a refit: validation rows and `more` are learnt from as well."""
     held = assignment.validation
     pieces = assignment.train + ((held,) if held is not None else ()) + more
-    whole = replace(assignment, train=pieces, validation=None, settled=settled)
-    fitted = learners.get(assignment.recipe.learner).fit(whole)
+    return replace(assignment, train=pieces, validation=None, settled=settled)
+
+
+def refit(assignment: Assignment) -> Fitted:
+    """Fit a recipe on all rows, with what its trial settled."""
+    fitted, settled = learners.get(assignment.recipe.learner).fit(assignment), assignment.settled
     found: tuple[str, ...] = ("offsets", "temperature")
     known = {name: settled[name] for name in found if name in settled}
     return adjusted(fitted, known) if known else fitted

@@ -75,7 +75,6 @@ def train(
     evaluate: Callable[[], tuple[float, float]] | None = None,
     choose: bool = True,
     patience: int = 5,
-    most_epochs: int | None = None,
     late: Callable[[], bool] = lambda: False,
     norm: Norm = "adapting",
     at_once: AtOnce | None = None,
@@ -116,8 +115,6 @@ def train(
     choose, patience
         The weights of the best epoch are restored at the end, which comes after so many epochs
         without a better one. If not to `choose`, all epochs are trained, and the last weights stay.
-    most_epochs
-        Stop after so many epochs of the plan, whose learning rates do not change for it.
     late
         Says whether the deadline has come; training then ends with the best weights so far.
     norm
@@ -152,8 +149,7 @@ def train(
             watch(known)
         at_once.rows = min(at_once.rows, course.at_once)
     total = math.ceil(plan.steps / plan.steps_an_epoch)
-    last = total if most_epochs is None else min(total, most_epochs)
-    while course.done < last and not course.stopping.exhausted(course.done):
+    while course.done < total and not course.stopping.exhausted(course.done):
         epoch = course.done
         number = epoch * plan.steps_an_epoch
         module.train()

@@ -120,8 +120,7 @@ def test_the_model_answers_as_it_did_in_training(assign, request, data, source):
     rows, backbone = request.getfixturevalue(data), request.getfixturevalue(source)
     assignment = assign(RECIPE, rows, backbone)
     fitted = TUNE.fit(assignment)
-    best = fitted.history[fitted.settled["epochs"] - 1]
-    assert best["score"] == max(epoch["score"] for epoch in fitted.history)
+    best = max(fitted.history, key=lambda epoch: (epoch["score"], -epoch["validation_loss"]))
     held = assignment.validation
     outputs = fitted.model.outputs(held.data)
     loss = assignment.task.loss(outputs, torch.from_numpy(held.targets), assignment.spec)
@@ -195,6 +194,26 @@ def test_a_refit_takes_what_was_settled(assign, refit, headlines, toy_text):
     fitted = TUNE.fit(refit(assignment, {"strength": 0.01, "epochs": 2}))
     assert fitted.settled == {"strength": 0.01, "epochs": 2}
     assert [epoch["score"] for epoch in fitted.history] == [None, None]
+
+
+def test_a_refit_in_fewer_epochs_takes_its_learning_rates_to_their_end(
+    assign, refit, headlines, toy_text
+):
+    assignment = assign(RECIPE, headlines, toy_text)
+    short = replace(
+        assignment, recipe=replace(RECIPE, phases=(replace(RECIPE.phases[0], epochs=2),))
+    )
+    outputs = [
+        TUNE.fit(refit(one, settled)).model.outputs(headlines)
+        for one, settled in ((assignment, {"epochs": 2}), (short, {}), (assignment, {}))
+    ]
+    assert torch.equal(outputs[0], outputs[1]) and not torch.equal(outputs[0], outputs[2])
+
+
+def test_a_trial_that_patience_ended_settles_the_epochs_it_had(assign, headlines, toy_text):
+    patient = replace(RECIPE, phases=(Phase(epochs=40, rate=3e-3),), patience=1)
+    fitted = TUNE.fit(assign(patient, headlines, toy_text))
+    assert fitted.settled["epochs"] == len(fitted.history) < 40
 
 
 def test_the_deadline_leaves_the_best_model_so_far(assign, after, headlines, toy_text):

@@ -36,6 +36,8 @@ class Rows:
 
 PASSES = "passes"
 """Where it is settled how many epochs there is time for, if not for all."""
+EPOCHS = "epochs"
+"""Where a trial settles in how many epochs its recipe is carried out when it is fitted again."""
 BEGUN = 64
 """Rows by which a writer settles what it must, such as their language, at most."""
 
@@ -92,9 +94,14 @@ class Assignment:
 
     @property
     def carried_out(self) -> Recipe:
-        """Return the recipe for that many rows, in as many epochs as there is time for."""
+        """Return the recipe for that many rows, in as many epochs as were settled.
+
+        Its learning rates fall to their end all the same: weights on the way there are worse on as
+        many rows, and by how much is chance (``benchmarks/refitting.py``).
+        """
         recipe = self.recipe.for_rows(self.rows)
-        return recipe.within(self.settled.get(PASSES, recipe.epochs))
+        settled = [self.settled[name] for name in (PASSES, EPOCHS) if name in self.settled]
+        return recipe.within(min(settled, default=recipe.epochs))
 
     @property
     def targets(self) -> np.ndarray:

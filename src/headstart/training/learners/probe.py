@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from headstart.data.modalities import modalities
@@ -9,7 +11,7 @@ from headstart.features.values import Values, concatenated
 from headstart.models.heads import HeadSpec, Readout
 from headstart.models.network import Network
 from headstart.recipes import Phase
-from headstart.training.learners import Assignment, Fitted, Rows, drawn, learners
+from headstart.training.learners import EPOCHS, Assignment, Fitted, Rows, drawn, learners
 from headstart.training.loop import Trained, train
 from headstart.training.plan import HEAD
 from headstart.training.solving import put_at_optimum, seconds_of_solving
@@ -67,7 +69,7 @@ class Probe:
             return Fitted(model, {"strength": strength}, cut)
         trained = _descend(assignment, head, values)
         history = tuple(vars(epoch) for epoch in trained.history)
-        return Fitted(model, {"epochs": trained.epochs}, cut, trained.cut_short, history)
+        return Fitted(model, {EPOCHS: len(history)}, cut, trained.cut_short, history)
 
 
 def _features(assignment: Assignment, rows: Rows) -> Values:
@@ -81,10 +83,11 @@ def _descend(assignment: Assignment, head: torch.nn.Module, values: Values) -> T
     held = {} if validation is None else _features(assignment, validation).whole()
     targets = torch.from_numpy(assignment.targets)
     rows, batch = len(targets), 32
+    descent = replace(assignment, recipe=replace(assignment.recipe, phases=DESCENT))
     return train(
         head,
         {HEAD: list(head.parameters())},
-        DESCENT,
+        descent.carried_out.phases,
         rows,
         batch,
         lambda taken, _epoch: task.loss(
@@ -96,7 +99,6 @@ def _descend(assignment: Assignment, head: torch.nn.Module, values: Values) -> T
         seed=assignment.seed,
         evaluate=assignment.evaluator(lambda _rows: head(held)),
         choose=assignment.choosing,
-        most_epochs=assignment.settled.get("epochs"),
         late=assignment.late,
     )
 

@@ -14,7 +14,7 @@ from headstart.features.extract import inputs
 from headstart.features.values import Values, concatenated
 from headstart.models.small_cnn import SmallCnn, normalised, right_size, small_cnn
 from headstart.recipes import Norm
-from headstart.training.learners import Assignment, Fitted, Rows, learners
+from headstart.training.learners import EPOCHS, Assignment, Fitted, Rows, learners
 from headstart.training.loop import train
 from headstart.training.measuring import LONGEST, fastest, step_seconds
 from headstart.training.memory import AtOnce
@@ -37,8 +37,7 @@ class LearnSmallCnn:
         rows, recipe = assignment.rows, assignment.carried_out
         numerics = Numerics.of(assignment.settled)
         a_step = self._pace(self._size(assignment), recipe.batch, numerics, recipe.norm)
-        epochs = assignment.settled.get("epochs") or recipe.epochs
-        return 0.5 + rows * (0.001 + 1.3 * epochs * a_step / recipe.batch)
+        return 0.5 + rows * (0.001 + 1.3 * recipe.epochs * a_step / recipe.batch)
 
     def settle(self, assignment: Assignment) -> dict[str, Any]:
         """Return the numerics in which the network trains fastest."""
@@ -93,7 +92,6 @@ class LearnSmallCnn:
             evaluate=assignment.evaluator(outputs),
             choose=assignment.choosing,
             patience=recipe.patience,
-            most_epochs=assignment.settled.get("epochs"),
             late=assignment.late,
             norm=recipe.norm,
             checkpoint=assignment.checkpoint,
@@ -101,7 +99,7 @@ class LearnSmallCnn:
         )
         return Fitted(
             SmallCnn(network.cpu(), size, WIDTH, spec.outputs, kind),
-            {**assignment.settled, "epochs": trained.epochs, "size": size},
+            {**assignment.settled, EPOCHS: len(trained.history), "size": size},
             "none",
             trained.cut_short,
             tuple(vars(epoch) for epoch in trained.history),

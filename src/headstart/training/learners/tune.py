@@ -27,7 +27,7 @@ from headstart.tasks.matrix import Array
 from headstart.training.adapters import Adapter, adapters
 from headstart.training.batches import worth_grouping
 from headstart.training.blending import SHARES, blended
-from headstart.training.learners import BEGUN, Assignment, Fitted, Rows, drawn, learners
+from headstart.training.learners import BEGUN, EPOCHS, Assignment, Fitted, Rows, drawn, learners
 from headstart.training.loop import train
 from headstart.training.measuring import LONGEST, fastest, step_seconds
 from headstart.training.memory import (
@@ -285,7 +285,7 @@ class Tune:
         if cut > 0:
             seconds += self._computing(assignment, extractor, cut)
         pace = self._pace(assignment, extractor, cut)
-        epochs = assignment.settled.get("epochs") or recipe.epochs
+        epochs = recipe.epochs
         if recipe.solved:
             some, width = min(rows, _STARTED), extractor.backbone.width
             once = some * pace.evaluated + seconds_of_solving(some, width, assignment.many)
@@ -376,7 +376,6 @@ class Tune:
             evaluate=evaluate,
             choose=assignment.choosing,
             patience=recipe.patience,
-            most_epochs=assignment.settled.get("epochs"),
             late=assignment.late,
             norm=recipe.norm,
             at_once=at_once,
@@ -386,7 +385,7 @@ class Tune:
         )
         if recipe.objective:  # the head of the features that the best weights give
             solved = self._solve(assignment, tuned, plain)
-        settled = {**assignment.settled, **solved, **ranged, "epochs": trained.epochs}
+        settled = {**assignment.settled, **solved, **ranged, EPOCHS: len(trained.history)}
         if recipe.blend:
             known, late = settled.get("blend"), assignment.late
             chooses = evaluate if assignment.choosing else None
