@@ -1,4 +1,4 @@
-"""How a recipe is carried out again on all rows: as far as its best epoch, or to its plan's end.
+"""How a recipe is carried out again on all rows: stopped at its best epoch, or along a whole plan.
 
 A trial learns from half of a few labelled rows and chooses its epoch by a fifth of them, as in a
 run; then it is fitted again on all, in several ways. They are tested on rows of which none knows
@@ -19,22 +19,20 @@ import torch
 from beginning import TESTED, TUNED, of, targets
 from benches import bench_of, opened
 from headstart.data.dataset import Dataset
-from headstart.search.trial import assign
+from headstart.search.trial import assign, on_all
 from headstart.sources.catalogue import default_source
-from headstart.training.learners import PASSES, learners, settle
+from headstart.training.learners import EPOCHS, Assignment, Fitted, learners, settle
+from headstart.training.loop import Epoch
 from records import keep
 
 LEARNT, CHOSEN = 0.5, 0.2
 """Of the labelled rows: what a trial learns from, and what it chooses its epoch by."""
 
 
-def ways(best: int, planned: int) -> dict[str, dict[str, int]]:
-    """Return by name what is settled of the epochs of a refit."""
-    return {
-        "as far as its best epoch": {"epochs": best},
-        "a plan of as many epochs": {PASSES: best},
-        "to the plan's end": {"epochs": planned},
-    }
+def stopped_after(assignment: Assignment, epochs: int) -> Assignment:
+    """Return an assignment that ends after so many epochs, whatever is left of its plan."""
+    seen: list[Epoch] = []
+    return replace(assignment, watch=seen.append, late=lambda: len(seen) >= epochs)
 
 
 def carried_out(dataset: Dataset, labels: int, draw: int) -> dict[str, Any]:
@@ -50,9 +48,9 @@ def carried_out(dataset: Dataset, labels: int, draw: int) -> dict[str, Any]:
     one = replace(one, settled=settle(one))
     truth, found = torch.from_numpy(held.targets), dict[str, Any]()
 
-    def note(name: str, **more: Any) -> Any:
+    def note(name: str, assignment: Assignment) -> Fitted:
         started = time.monotonic()
-        fitted = learners.get("tune").fit(replace(one, **more))
+        fitted = learners.get("tune").fit(assignment)
         outputs = fitted.model.outputs(held.data)
         found[name] = {
             "score": round(float(bench.metric.score(outputs, held.targets)), 4),
@@ -62,13 +60,19 @@ def carried_out(dataset: Dataset, labels: int, draw: int) -> dict[str, Any]:
         print(labels, draw, name, found[name], flush=True)
         return fitted
 
-    trial = note("the trial's model")
-    best, planned = trial.settled["epochs"], one.carried_out.epochs
-    whole = (*one.train, bench.validation, rest)
-    for name, epochs in ways(best, planned).items():
-        settled = {**{n: v for n, v in trial.settled.items() if n != "epochs"}, **epochs}
-        note(name, train=whole, validation=None, settled=settled)
-    return {"metric": bench.metric.name, "best": best, "planned": planned, **found}
+    trial = note("the trial's model", one)
+    best = 1 + max(
+        range(len(trial.history)),
+        key=lambda i: (trial.history[i]["score"], -trial.history[i]["validation_loss"]),
+    )
+    whole = on_all(one, trial.settled, (rest,))
+    planned = replace(whole, settled={n: v for n, v in trial.settled.items() if n != EPOCHS})
+    note("stopped at its best epoch", stopped_after(planned, best))
+    note("a plan to its best epoch", replace(whole, settled={**trial.settled, EPOCHS: best}))
+    note("a plan of the trial's epochs", whole)
+    note("the recipe's plan", planned)
+    epochs = {"best": best, "trial": len(trial.history), "planned": one.carried_out.epochs}
+    return {"metric": bench.metric.name, "epochs": epochs, **found}
 
 
 def main() -> None:
