@@ -74,7 +74,7 @@ def _cell(entry: dict[str, Any] | None) -> str:
     if entry is None or (reached := best(entry["curve"])) is None:
         return "–"
     sooner = entry.get("headstart", {}).get("times_sooner")
-    return f"{reached:.3f}" + (f" ({sooner:.0f} ×)" if sooner else "")
+    return f"{reached:.3f}" + (f" ({sooner:.{1 if sooner < 1 else 0}f} ×)" if sooner else "")
 
 
 if __name__ == "__main__":
